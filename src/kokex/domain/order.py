@@ -1,0 +1,202 @@
+"""Orders: what we intend, what the exchange says of it, and the machine that joins the two.
+
+    intended ──► submitted ──► accepted ──► partially_filled ──► filled
+        │            │ │ └──────────┴────────────┴──► canceled
+        │            │ └──► rejected                   (by the exchange)
+        │            └────► unknown ──► accepted ... or expired (never reached the exchange)
+        └──► denied                                    (by our risk gate)
+
+*In flight*: submitted, unknown. *Open*: accepted, partially_filled. *Closed*: the rest. Closed is for ever, and the filled
+quantity never shrinks, whatever arrives late or twice.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from datetime import datetime
+from decimal import Decimal
+from enum import StrEnum
+
+from kokex.domain.instrument import Side
+
+
+class OrderType(StrEnum):
+    """How an order may trade."""
+
+    MARKET = "market"
+    LIMIT = "limit"
+    POST_ONLY = "post_only"
+    IOC = "ioc"
+    FOK = "fok"
+
+
+class OrderStatus(StrEnum):
+    """Where an order is in its life."""
+
+    SUBMITTED = "submitted"
+    UNKNOWN = "unknown"
+    ACCEPTED = "accepted"
+    PARTIALLY_FILLED = "partially_filled"
+    FILLED = "filled"
+    CANCELED = "canceled"
+    REJECTED = "rejected"
+    DENIED = "denied"
+    EXPIRED = "expired"
+
+    @property
+    def in_flight(self) -> bool:
+        """Sent, with no word from the exchange yet."""
+        return self in _IN_FLIGHT
+
+    @property
+    def open(self) -> bool:
+        """Working at the exchange."""
+        return self in _OPEN
+
+    @property
+    def closed(self) -> bool:
+        """Nothing can happen to it any more."""
+        return not (self.in_flight or self.open)
+
+
+_IN_FLIGHT = frozenset({OrderStatus.SUBMITTED, OrderStatus.UNKNOWN})
+_OPEN = frozenset({OrderStatus.ACCEPTED, OrderStatus.PARTIALLY_FILLED})
+
+
+@dataclass(frozen=True, slots=True)
+class OrderRequest:
+    """What a plan wants done. `quantity` is base currency for spot, contracts for swaps; `price` None for market."""
+
+    client_order_id: str
+    plan_id: int
+    inst_id: str
+    side: Side
+    order_type: OrderType
+    quantity: Decimal
+    price: Decimal | None = None
+    reduce_only: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Fill:
+    """One execution of an order of ours.
+
+    Attributes:
+        trade_id: unique per instrument; None for the few fills that the exchange gives no id.
+        fee: negative when charged, positive for a rebate, in `fee_currency`; None if not told.
+        bill_id: the account's ledger entry, where known (REST only): the global cursor of fills.
+    """
+
+    inst_id: str
+    order_id: str
+    trade_id: str | None
+    side: Side
+    price: Decimal
+    quantity: Decimal
+    fee: Decimal | None
+    fee_currency: str | None
+    maker: bool | None
+    occurred_at: datetime
+    client_order_id: str | None = None
+    bill_id: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class OrderUpdate:
+    """What the exchange said of one order at one moment (a push, or a REST row).
+
+    Attributes:
+        status: accepted, partially_filled, filled or canceled.
+        filled_quantity: cumulative.
+        fee: cumulative, negative when charged; None if not told.
+        fill: the execution that this push reports; None in REST rows and pushes without one.
+        request_id, amend_result: of the amendment this push answers; None otherwise.
+        raw: the exchange's own JSON of it.
+    """
+
+    inst_id: str
+    order_id: str
+    client_order_id: str | None
+    side: Side
+    order_type: str
+    status: OrderStatus
+    quantity: Decimal
+    price: Decimal | None
+    filled_quantity: Decimal
+    average_price: Decimal | None
+    fee: Decimal | None
+    fee_currency: str | None
+    created_at: datetime
+    occurred_at: datetime
+    fill: Fill | None = None
+    request_id: str | None = None
+    amend_result: str | None = None
+    cancel_reason: str | None = None
+    raw: bytes = b"{}"
+
+
+@dataclass(frozen=True, slots=True)
+class Order:
+    """The life of one order as far as we know it.
+
+    Attributes:
+        decision_id, step: what asked for it; None for orders made outside KOKEX.
+        reason: why it was denied, rejected, canceled or expired.
+    """
+
+    client_order_id: str | None
+    order_id: str | None
+    plan_id: int
+    account_id: int
+    inst_id: str
+    side: Side
+    order_type: str
+    quantity: Decimal
+    price: Decimal | None
+    status: OrderStatus
+    created_at: datetime
+    updated_at: datetime
+    filled_quantity: Decimal = Decimal(0)
+    average_price: Decimal | None = None
+    decision_id: int | None = None
+    step: int | None = None
+    reason: str | None = None
+    reduce_only: bool = False
+
+    @property
+    def remaining(self) -> Decimal:
+        """Quantity that may still fill; zero once closed."""
+        return Decimal(0) if self.status.closed else self.quantity - self.filled_quantity
+
+    def apply(self, update: OrderUpdate) -> Order:
+        """The order after `update`; unchanged where the update is older than what is known."""
+        if self.status.closed and self.status is not OrderStatus.EXPIRED:
+            return self
+        if update.filled_quantity < self.filled_quantity:
+            return self
+        if _rank(update.status) < _rank(self.status):
+            return self
+        return replace(
+            self,
+            order_id=update.order_id,
+            status=update.status,
+            filled_quantity=update.filled_quantity,
+            average_price=update.average_price,
+            quantity=update.quantity,
+            price=update.price,
+            updated_at=update.occurred_at,
+            reason=update.cancel_reason or self.reason,
+        )
+
+
+_RANKS = {
+    OrderStatus.SUBMITTED: 0,
+    OrderStatus.UNKNOWN: 0,
+    OrderStatus.EXPIRED: 0,
+    OrderStatus.ACCEPTED: 1,
+    OrderStatus.PARTIALLY_FILLED: 2,
+}
+
+
+def _rank(status: OrderStatus) -> int:
+    return _RANKS.get(status, 3)

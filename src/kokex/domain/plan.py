@@ -1,0 +1,124 @@
+"""Plans: what a user runs."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from datetime import datetime
+from decimal import Decimal
+from enum import StrEnum
+
+from kokex.domain.candle import Interval
+from kokex.domain.events import OrderEventKind
+
+
+class PlanStatus(StrEnum):
+    """What the user wants of a plan; the engine makes it so.
+
+    `paused` keeps streams and journal but wakes no agent and lets nothing new through; `stopped` also cancels the plan's open
+    orders and unsubscribes.
+    """
+
+    CREATED = "created"
+    RUNNING = "running"
+    PAUSED = "paused"
+    STOPPED = "stopped"
+
+
+class TriggerKind(StrEnum):
+    """What may wake an agent."""
+
+    FORECAST = "forecast"
+    CANDLE = "candle"
+    ORDER_EVENT = "order_event"
+    USER = "user"
+
+
+@dataclass(frozen=True, slots=True)
+class RiskLimits:
+    """Hard limits of a plan, set by people only; money in quote currency.
+
+    Attributes:
+        max_order_notional: largest single order.
+        max_position_notional: largest holding, counting orders open, in flight and unknown.
+        max_open_orders: orders open or in flight at once.
+        max_orders_per_minute: orders let through in any 60 s.
+        price_collar: how far a limit price may be from the last price, as a share of it (0.05 = 5 %).
+        cash_reserve: quote currency of the account that no order may touch.
+        allow_short: whether the holding may go below zero (swaps only).
+    """
+
+    max_order_notional: Decimal = Decimal(1000)
+    max_position_notional: Decimal = Decimal(5000)
+    max_open_orders: int = 5
+    max_orders_per_minute: int = 60
+    price_collar: Decimal = Decimal("0.05")
+    cash_reserve: Decimal = Decimal(0)
+    allow_short: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class AgentSettings:
+    """How a plan's agent thinks.
+
+    Attributes:
+        prompt: the user's own instructions, added to the system prompt.
+        triggers: what wakes it.
+        order_triggers: which kinds of order event wake it.
+        turn_seconds: time limit of one turn.
+        max_tool_calls: tool calls in one turn.
+    """
+
+    prompt: str = ""
+    triggers: frozenset[TriggerKind] = frozenset(
+        {TriggerKind.FORECAST, TriggerKind.ORDER_EVENT, TriggerKind.USER}
+    )
+    order_triggers: frozenset[OrderEventKind] = frozenset(
+        {
+            OrderEventKind.PARTIAL,
+            OrderEventKind.DONE,
+            OrderEventKind.CANCELED,
+            OrderEventKind.REJECTED,
+        }
+    )
+    turn_seconds: float = 120.0
+    max_tool_calls: int = 25
+
+
+@dataclass(frozen=True, slots=True)
+class ForecastSettings:
+    """How a plan forecasts: `context` past candles give `paths` futures of `horizon` candles."""
+
+    forecaster: str = "block_bootstrap"
+    context: int = 400
+    horizon: int = 24
+    paths: int = 256
+    seed: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """One instrument and interval on one account, with forecaster, agent and limits."""
+
+    id: int
+    name: str
+    account_id: int
+    inst_id: str
+    interval: Interval
+    status: PlanStatus
+    created_at: datetime
+    limits: RiskLimits = field(default_factory=RiskLimits)
+    agent: AgentSettings = field(default_factory=AgentSettings)
+    forecast: ForecastSettings = field(default_factory=ForecastSettings)
+
+
+@dataclass(frozen=True, slots=True)
+class NewPlan:
+    """A plan as a user asks for it, before it has a number."""
+
+    name: str
+    account_id: int
+    inst_id: str
+    interval: Interval
+    limits: RiskLimits = field(default_factory=RiskLimits)
+    agent: AgentSettings = field(default_factory=AgentSettings)
+    forecast: ForecastSettings = field(default_factory=ForecastSettings)

@@ -1,0 +1,70 @@
+"""A plan's own book: what it holds and earned, from its fills alone.
+
+Exact arithmetic: every number is a sum of products of what the exchange reported, so the figures equal the exchange's to
+the last digit.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass, replace
+from decimal import Decimal
+
+from kokex.domain.instrument import Instrument, InstrumentKind
+from kokex.domain.order import Fill
+
+
+@dataclass(frozen=True, slots=True)
+class PlanBook:
+    """Holding and cash of one plan in one instrument, since its first fill.
+
+    Attributes:
+        quantity: net holding after fees taken in base (spot, base currency) or contracts (swaps, signed).
+        cash: quote currency gained (+) or spent (-) by trading, after fees taken in quote.
+        fees: charged so far (negative), per currency.
+        bought, sold: traded value in quote currency.
+        fills: how many.
+    """
+
+    instrument: Instrument
+    quantity: Decimal = Decimal(0)
+    cash: Decimal = Decimal(0)
+    fees: tuple[tuple[str, Decimal], ...] = ()
+    bought: Decimal = Decimal(0)
+    sold: Decimal = Decimal(0)
+    fills: int = 0
+
+    def apply(self, fill: Fill) -> PlanBook:
+        """The book after `fill`."""
+        value = self.instrument.notional(fill.quantity, fill.price)
+        quantity = self.quantity + fill.side.sign * fill.quantity
+        cash = self.cash - fill.side.sign * value
+        fees = dict(self.fees)
+        if fill.fee:
+            currency = fill.fee_currency or self.instrument.settle_currency or self.instrument.quote_currency
+            fees[currency] = fees.get(currency, Decimal(0)) + fill.fee
+            if currency == self.instrument.base_currency and self.instrument.kind is InstrumentKind.SPOT:
+                quantity += fill.fee
+            else:
+                cash += fill.fee
+        buying = fill.side.sign > 0
+        return replace(
+            self,
+            quantity=quantity,
+            cash=cash,
+            fees=tuple(sorted(fees.items())),
+            bought=self.bought + value if buying else self.bought,
+            sold=self.sold if buying else self.sold + value,
+            fills=self.fills + 1,
+        )
+
+    def apply_all(self, fills: Iterable[Fill]) -> PlanBook:
+        """The book after `fills`."""
+        book = self
+        for fill in fills:
+            book = book.apply(fill)
+        return book
+
+    def pnl(self, price: Decimal) -> Decimal:
+        """Profit or loss in quote currency with the holding valued at `price`, after fees."""
+        return self.cash + self.instrument.notional(self.quantity, price)

@@ -1,0 +1,1 @@
+"""What the services need from outside, as small Protocols. Adapters fulfil them; tests bring fakes."""

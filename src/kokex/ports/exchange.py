@@ -1,0 +1,207 @@
+"""An exchange as the services see it: commands and queries, and streams of what happens."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Protocol
+
+from kokex.domain.account import AccountSnapshot, Credentials, ExchangeAccount, Ticker
+from kokex.domain.candle import Candle, Interval
+from kokex.domain.events import ClassifiedUpdate
+from kokex.domain.instrument import Instrument, InstrumentKind
+from kokex.domain.order import Fill, OrderUpdate
+from kokex.domain.risk import Approved
+
+
+@dataclass(frozen=True, slots=True)
+class Accepted:
+    """The exchange took the command. Accepted is not done: only an order event proves the outcome."""
+
+    order_id: str
+
+
+@dataclass(frozen=True, slots=True)
+class Rejected:
+    """The exchange refused the command; it had no effect."""
+
+    code: str
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class Unknown:
+    """No evidence of what became of the command. It may live: find it by client order id, never send it again.
+
+    Attributes:
+        settled_after: from this moment (UTC) on, an order that the exchange does not know was never taken.
+    """
+
+    reason: str
+    settled_after: datetime
+
+
+Outcome = Accepted | Rejected | Unknown
+
+
+class Exchange(Protocol):
+    """Commands and queries on one account.
+
+    Queries raise `ExchangeUnavailableError` (retry), `ExchangeRejectedError` or `ExchangeStoppedError`. Commands never
+    raise for what the exchange did: they return an `Outcome`; they raise `ExchangeStoppedError` for keys and permissions.
+    """
+
+    async def server_time(self) -> datetime:
+        """The exchange's clock (UTC)."""
+        ...
+
+    async def instruments(self, kind: InstrumentKind) -> list[Instrument]:
+        """All instruments of `kind`."""
+        ...
+
+    async def instrument(self, inst_id: str) -> Instrument:
+        """One instrument. Raises `ExchangeRejectedError` where the exchange does not know it."""
+        ...
+
+    async def ticker(self, inst_id: str) -> Ticker:
+        """Last price and top of the book."""
+        ...
+
+    async def candles(
+        self, inst_id: str, interval: Interval, *, start: datetime, end: datetime
+    ) -> list[Candle]:
+        """Closed candles whose open time is in [start, end), oldest first, paged to the end within rate limits."""
+        ...
+
+    async def account(self) -> AccountSnapshot:
+        """Balances and positions."""
+        ...
+
+    async def submit(self, order: Approved) -> Outcome:
+        """Send an order that the risk gate let through."""
+        ...
+
+    async def cancel(self, inst_id: str, client_order_id: str) -> Outcome:
+        """Ask for an order's cancellation. `Rejected` includes: already filled, canceled or absent."""
+        ...
+
+    async def order(
+        self, inst_id: str, *, client_order_id: str | None = None, order_id: str | None = None
+    ) -> OrderUpdate | None:
+        """The order as the exchange knows it; None where it does not (no proof that it never lived)."""
+        ...
+
+    async def open_orders(self, inst_id: str) -> list[OrderUpdate]:
+        """All open orders of the instrument."""
+        ...
+
+    async def order_history(self, inst_id: str, since: datetime) -> list[OrderUpdate]:
+        """Orders that closed and were created at or after `since` (exchange's time), oldest first."""
+        ...
+
+    async def fills(self, inst_id: str, since: datetime) -> list[Fill]:
+        """Our executions at or after `since` (exchange's time), oldest first."""
+        ...
+
+    async def close(self) -> None:
+        """Release connections."""
+        ...
+
+
+class AccountStreamListener(Protocol):
+    """Who hears an account stream. Methods are called on the event loop, in the order of the frames."""
+
+    def on_order_updates(self, updates: Sequence[ClassifiedUpdate], received_at: datetime) -> bool:
+        """Take a frame's updates at once, without waiting. False: full, pause reading until `room` returns."""
+        ...
+
+    async def room(self) -> None:
+        """Return when `on_order_updates` can take more."""
+        ...
+
+    def on_subscribed(self) -> None:
+        """Logged in and every wanted channel acknowledged: what happened before may have been missed."""
+        ...
+
+    def on_disconnected(self, reason: str) -> None:
+        """The connection is gone; a new one is being made."""
+        ...
+
+
+class AccountStream(Protocol):
+    """One authenticated connection, kept up for ever."""
+
+    def subscribe_orders_channel(self, inst_id: str) -> None:
+        """Want the order events of `inst_id`, now and after every reconnect."""
+        ...
+
+    def unsubscribe_orders_channel(self, inst_id: str) -> None:
+        """Want them no longer."""
+        ...
+
+    async def run(self) -> None:
+        """Connect, log in, subscribe, receive, reconnect; until cancelled.
+
+        Raises:
+            ExchangeStoppedError: the keys, environment or permissions are wrong; trying again cannot help.
+        """
+        ...
+
+
+class MarketStreamListener(Protocol):
+    """Who hears a market stream; called on the event loop, must not wait."""
+
+    def on_candle(self, inst_id: str, interval: Interval, candle: Candle) -> None:
+        """A candle changed (`closed` False) or closed (True)."""
+        ...
+
+    def on_ticker(self, ticker: Ticker) -> None:
+        """The last price or the top of the book changed."""
+        ...
+
+    def on_market_subscribed(self) -> None:
+        """(Re)connected and subscribed: candles may have been missed."""
+        ...
+
+
+class MarketStream(Protocol):
+    """Public data, kept up for ever."""
+
+    def subscribe_candles(self, inst_id: str, interval: Interval) -> None:
+        """Want candles, now and after every reconnect."""
+        ...
+
+    def unsubscribe_candles(self, inst_id: str, interval: Interval) -> None:
+        """Want them no longer."""
+        ...
+
+    def subscribe_ticker(self, inst_id: str) -> None:
+        """Want last prices, now and after every reconnect."""
+        ...
+
+    def unsubscribe_ticker(self, inst_id: str) -> None:
+        """Want them no longer."""
+        ...
+
+    async def run(self) -> None:
+        """Connect, subscribe, receive, reconnect; until cancelled."""
+        ...
+
+
+class ExchangeAdapter(Protocol):
+    """Makes connections to one kind of exchange."""
+
+    def exchange(self, account: ExchangeAccount, credentials: Credentials) -> Exchange:
+        """Commands and queries on `account`."""
+        ...
+
+    def account_stream(
+        self, account: ExchangeAccount, credentials: Credentials, listener: AccountStreamListener
+    ) -> AccountStream:
+        """The account's private stream."""
+        ...
+
+    def market_stream(self, account: ExchangeAccount, listener: MarketStreamListener) -> MarketStream:
+        """The public stream of the account's environment."""
+        ...

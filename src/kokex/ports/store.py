@@ -1,0 +1,324 @@
+"""What the services keep. Every method is one transaction; `StoreUnavailableError` where the database cannot be reached."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Collection, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Protocol
+
+from kokex.domain.account import Credentials, Endpoints, Environment, ExchangeAccount
+from kokex.domain.candle import Candle, CandleSeries, Interval
+from kokex.domain.decision import Decision, Trigger, TurnStatus
+from kokex.domain.events import ClassifiedUpdate, EventSource, OrderEvent
+from kokex.domain.forecast import Forecast
+from kokex.domain.instrument import Instrument
+from kokex.domain.order import Fill, Order, OrderStatus
+from kokex.domain.plan import NewPlan, Plan, PlanStatus
+
+
+@dataclass(frozen=True, slots=True)
+class JournalEntry:
+    """One order event on its way into the journal."""
+
+    plan_id: int
+    account_id: int
+    classified: ClassifiedUpdate
+    source: EventSource
+    external: bool
+    received_at: datetime
+
+
+class JournalStore(Protocol):
+    """`order_event_logs` and what follows from it."""
+
+    async def append(self, entries: Sequence[JournalEntry]) -> list[int | None]:
+        """Journal `entries`, and bring orders and fills up to date, in one transaction.
+
+        Returns:
+            The journal's number of each entry, in order; None where that event was already there. Numbers rise in commit
+            order within a plan (one writer per account).
+        """
+        ...
+
+    async def events_after(self, plan_id: int, after: int, *, limit: int = 1000) -> list[OrderEvent]:
+        """Events of the plan numbered above `after`, in order."""
+        ...
+
+    async def last_occurred_at(self, account_id: int, inst_id: str) -> datetime | None:
+        """Exchange's time of the newest journalled event of the account in `inst_id`; None where there is none."""
+        ...
+
+    async def fills(self, plan_id: int) -> list[Fill]:
+        """All fills of the plan's own orders, oldest first."""
+        ...
+
+    async def count(self, plan_id: int) -> int:
+        """Number of journalled events of the plan that the exchange made (not those of source `command`)."""
+        ...
+
+
+class OrderStore(Protocol):
+    """Orders of plans."""
+
+    async def add(self, order: Order) -> bool:
+        """Keep a new order (intended, or denied). False where its client order id is already there: nothing changed."""
+        ...
+
+    async def settle(
+        self,
+        account_id: int,
+        client_order_id: str,
+        status: OrderStatus,
+        *,
+        at: datetime,
+        order_id: str | None = None,
+        reason: str | None = None,
+    ) -> bool:
+        """Record a command's outcome on an order that is still in flight. False where it no longer is: nothing changed.
+
+        `order_id` is filled in wherever it was missing, whatever the status.
+        """
+        ...
+
+    async def get(self, account_id: int, client_order_id: str) -> Order | None:
+        """One order by our own name for it."""
+        ...
+
+    async def pending(self, *, account_id: int | None = None, plan_id: int | None = None) -> list[Order]:
+        """Orders open, in flight or unknown, oldest first."""
+        ...
+
+    async def recent(self, plan_id: int, *, limit: int) -> list[Order]:
+        """The plan's latest orders, newest first."""
+        ...
+
+    async def count_since(self, plan_id: int, since: datetime) -> int:
+        """Orders that the gate let through since `since`."""
+        ...
+
+
+class AccountStore(Protocol):
+    """Exchange accounts; keys are encrypted at rest."""
+
+    async def add(
+        self,
+        name: str,
+        exchange: str,
+        environment: Environment,
+        endpoints: Endpoints,
+        credentials: Credentials,
+    ) -> ExchangeAccount:
+        """Keep an account. Raises `StateError` where the name is taken."""
+        ...
+
+    async def update_endpoints(self, account_id: int, endpoints: Endpoints) -> None:
+        """Change where the account is reached (a paper exchange on a new port)."""
+        ...
+
+    async def get(self, account_id: int) -> ExchangeAccount:
+        """By number. Raises `NotFoundError`."""
+        ...
+
+    async def by_name(self, name: str) -> ExchangeAccount:
+        """By name. Raises `NotFoundError` that lists the names there are."""
+        ...
+
+    async def list(self) -> list[ExchangeAccount]:
+        """All, by number."""
+        ...
+
+    async def credentials(self, account_id: int) -> Credentials:
+        """The keys, decrypted. Raises `ConfigurationError` where the encryption key is not the one they were kept with."""
+        ...
+
+
+class PlanStore(Protocol):
+    """Plans."""
+
+    async def add(self, plan: NewPlan) -> Plan:
+        """Keep a new plan. Raises `StateError` where the name is taken."""
+        ...
+
+    async def get(self, plan_id: int) -> Plan:
+        """By number. Raises `NotFoundError`."""
+        ...
+
+    async def list(self, statuses: Collection[PlanStatus] | None = None) -> list[Plan]:
+        """All, or those in `statuses`, by number."""
+        ...
+
+    async def set_status(self, plan_id: int, status: PlanStatus) -> None:
+        """Record what the user wants and tell whoever listens to `changes`."""
+        ...
+
+    def changes(self) -> AsyncIterator[int]:
+        """Numbers of plans whose status was set, by any process, as it happens; yields 0 after a lost connection."""
+        ...
+
+
+class CandleStore(Protocol):
+    """Closed candles by market (`okx:live`, `okx:demo`, `paper:3`), instrument and interval."""
+
+    async def upsert(self, market: str, inst_id: str, interval: Interval, candles: Sequence[Candle]) -> int:
+        """Keep closed candles, replacing those with the same open time; how many rows were new or changed."""
+        ...
+
+    async def latest(self, market: str, inst_id: str, interval: Interval, limit: int) -> CandleSeries:
+        """The newest contiguous run of at most `limit` candles (may be empty)."""
+        ...
+
+    async def last_open_time(self, market: str, inst_id: str, interval: Interval) -> datetime | None:
+        """Open time of the newest candle; None where there is none."""
+        ...
+
+    async def summary(self) -> list[CandleSummary]:
+        """What is kept, one row per market, instrument and interval."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class CandleSummary:
+    """How much of one market, instrument and interval is kept; `missing` counts absent candles between first and last."""
+
+    market: str
+    inst_id: str
+    interval: Interval
+    candles: int
+    first: datetime
+    last: datetime
+    missing: int
+
+
+class InstrumentStore(Protocol):
+    """Instruments as last read from the exchange, by market."""
+
+    async def upsert(self, market: str, instruments: Sequence[Instrument]) -> None:
+        """Keep them, replacing older rows."""
+        ...
+
+    async def get(self, market: str, inst_id: str) -> Instrument | None:
+        """One, or None."""
+        ...
+
+
+class ForecastStore(Protocol):
+    """Forecasts, with all their paths."""
+
+    async def add(self, plan_id: int, forecast: Forecast) -> int:
+        """Keep one; its number. The same plan and origin time gives the number of the one already kept."""
+        ...
+
+    async def latest(self, plan_id: int) -> tuple[int, Forecast] | None:
+        """The newest and its number, or None."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class TurnRecord:
+    """A turn as kept. `triggers` are their keys; `cursor` is the last journal number the turn was told of."""
+
+    id: int
+    plan_id: int
+    status: TurnStatus
+    trigger_keys: tuple[str, ...]
+    trigger_summary: str
+    cursor: int
+    started_at: datetime
+    finished_at: datetime | None
+    decision: Decision | None
+    error: str | None
+
+
+class TurnStore(Protocol):
+    """Turns and their decisions."""
+
+    async def start(self, plan_id: int, triggers: Sequence[Trigger], cursor: int, at: datetime) -> int:
+        """Open a turn; its number. `cursor`: last journal number among its triggers, or that of the turn before."""
+        ...
+
+    async def finish(self, turn_id: int, decision: Decision, at: datetime) -> None:
+        """Close it with its decision and tool calls, and mark its journal events with its number."""
+        ...
+
+    async def fail(self, turn_id: int, error: str, at: datetime) -> None:
+        """Close it without a decision."""
+        ...
+
+    async def running(self, plan_id: int) -> TurnRecord | None:
+        """The turn that was cut short, if any."""
+        ...
+
+    async def cursor(self, plan_id: int) -> int:
+        """Last journal number that any turn of the plan was told of; 0 before the first."""
+        ...
+
+    async def handled(self, plan_id: int, trigger_key: str) -> bool:
+        """Whether a turn for this trigger exists."""
+        ...
+
+    async def recent(self, plan_id: int, *, limit: int) -> list[TurnRecord]:
+        """Latest turns, newest first."""
+        ...
+
+    async def count(self, plan_id: int) -> int:
+        """Turns that ended with a decision."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class SubscriptionStatus:
+    """How one plan's order subscription stands: a row of `ws_subscriptions`."""
+
+    plan_id: int
+    connection_key: str
+    inst_id: str
+    active: bool
+    connected_since: datetime | None
+    last_event_at: datetime | None
+    events: int
+    reconnects: int
+    reconciled_at: datetime | None
+
+
+class SubscriptionStore(Protocol):
+    """`ws_subscriptions`."""
+
+    async def save(self, statuses: Sequence[SubscriptionStatus], at: datetime) -> None:
+        """Insert or replace, by plan, connection and instrument."""
+        ...
+
+    async def list(self) -> list[SubscriptionStatus]:
+        """All, by plan."""
+        ...
+
+
+class Store(Protocol):
+    """All of it, on one database."""
+
+    @property
+    def journal(self) -> JournalStore: ...
+    @property
+    def orders(self) -> OrderStore: ...
+    @property
+    def accounts(self) -> AccountStore: ...
+    @property
+    def plans(self) -> PlanStore: ...
+    @property
+    def candles(self) -> CandleStore: ...
+    @property
+    def instruments(self) -> InstrumentStore: ...
+    @property
+    def forecasts(self) -> ForecastStore: ...
+    @property
+    def turns(self) -> TurnStore: ...
+    @property
+    def subscriptions(self) -> SubscriptionStore: ...
+
+    async def installation(self) -> str:
+        """Four letters or digits, drawn once per database: part of every client order id."""
+        ...
+
+    async def close(self) -> None:
+        """Release connections."""
+        ...

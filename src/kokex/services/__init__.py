@@ -1,0 +1,1 @@
+"""What KOKEX does, one use case a file, in terms of the ports."""
