@@ -1,0 +1,74 @@
+"""What must have happened to an order, told from its present state and its fills: the past that a lost stream did not tell.
+
+The events come out as the stream would have told them, under the same types and keys, so whatever the stream did tell
+falls away as a duplicate.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+from decimal import Decimal
+
+from kokex.domain.events import ClassifiedUpdate, classify
+from kokex.domain.order import Fill, OrderStatus, OrderUpdate
+
+
+def reconstruct(order: OrderUpdate, fills: Sequence[Fill]) -> list[ClassifiedUpdate]:
+    """Events of one order, oldest first.
+
+    Args:
+        order: its present state.
+        fills: its newest fills, up to and including the last that `order` counts, oldest first; earlier ones may be absent.
+    """
+    updates = [] if _never_live(order) else [_live(order)]
+    filled = order.filled_quantity - sum((fill.quantity for fill in fills), Decimal(0))
+    value = (order.average_price or Decimal(0)) * order.filled_quantity - sum(
+        (fill.quantity * fill.price for fill in fills), Decimal(0)
+    )
+    for fill in fills:
+        filled += fill.quantity
+        value += fill.quantity * fill.price
+        done = order.status is OrderStatus.FILLED and filled == order.filled_quantity
+        updates.append(
+            replace(
+                order,
+                status=OrderStatus.FILLED if done else OrderStatus.PARTIALLY_FILLED,
+                filled_quantity=filled,
+                average_price=order.average_price if done else value / filled,
+                fee=order.fee if done else None,
+                fill=replace(fill, client_order_id=order.client_order_id),
+                request_id=None,
+                amend_result=None,
+                cancel_reason=None,
+                occurred_at=fill.occurred_at,
+            )
+        )
+    if order.status is OrderStatus.CANCELED:
+        updates.append(replace(order, fill=None, request_id=None, amend_result=None))
+    return [classify(update) for update in updates]
+
+
+def _live(order: OrderUpdate) -> OrderUpdate:
+    return replace(
+        order,
+        status=OrderStatus.ACCEPTED,
+        filled_quantity=Decimal(0),
+        average_price=None,
+        fee=None,
+        fill=None,
+        request_id=None,
+        amend_result=None,
+        cancel_reason=None,
+        occurred_at=order.created_at,
+    )
+
+
+def _never_live(order: OrderUpdate) -> bool:
+    """Refused by the book at the moment it arrived (a post-only order that would have taken): OKX pushes `canceled` alone."""
+    return (
+        order.order_type == "post_only"
+        and order.status is OrderStatus.CANCELED
+        and not order.filled_quantity
+        and order.occurred_at == order.created_at
+    )
