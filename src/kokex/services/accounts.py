@@ -1,0 +1,109 @@
+"""The accounts that this process works on: their connection, what they hold, whether our record agrees with theirs."""
+
+from __future__ import annotations
+
+import asyncio
+from collections import deque
+from dataclasses import dataclass, field
+from decimal import Decimal
+
+from kokex.domain.account import AccountSnapshot, Credentials, Environment, ExchangeAccount
+from kokex.domain.instrument import Instrument
+from kokex.ports.clock import Clock
+from kokex.ports.exchange import Exchange, ExchangeAdapter
+from kokex.ports.store import Store
+
+
+def market_of(account: ExchangeAccount) -> str:
+    """Whose market data an account sees: `okx:live`, `okx:demo`, or a paper exchange of its own, `paper:3`."""
+    if account.environment is Environment.PAPER:
+        return f"paper:{account.id}"
+    return f"{account.exchange}:{account.environment.value}"
+
+
+@dataclass(slots=True)
+class AccountSession:
+    """One account at work.
+
+    Attributes:
+        reconciled: orders may be sent. False from a lost connection to the end of the next reconciliation.
+        stopped: why a person must act before anything works; None while all is well.
+    """
+
+    account: ExchangeAccount
+    credentials: Credentials
+    exchange: Exchange
+    clock: Clock
+    reconciled: bool = False
+    stopped: str | None = None
+    submitting: asyncio.Lock = field(default_factory=asyncio.Lock)
+    snapshot: AccountSnapshot | None = None
+    _asked_at: float = 0.0
+    _spent: deque[tuple[float, Decimal]] = field(default_factory=deque)
+    _refreshing: asyncio.Lock = field(default_factory=asyncio.Lock)
+
+    async def refresh(self, *, older_than: float = 0.0) -> AccountSnapshot:
+        """Ask the exchange for balances and positions, unless the last answer is younger than `older_than` seconds."""
+        async with self._refreshing:
+            if self.snapshot is not None and self.clock.monotonic() - self._asked_at < older_than:
+                return self.snapshot
+            asked_at = self.clock.monotonic()
+            self.snapshot = await self.exchange.account()
+            self._asked_at = asked_at
+            while self._spent and self._spent[0][0] < asked_at:
+                self._spent.popleft()
+            return self.snapshot
+
+    def spend(self, amount: Decimal) -> None:
+        """Count quote currency that an order let through just now may take."""
+        self._spent.append((self.clock.monotonic(), amount))
+
+    def free_cash(self, currency: str) -> Decimal | None:
+        """Free by the exchange's last word, less what was let through since; None before its first word."""
+        if self.snapshot is None:
+            return None
+        return self.snapshot.available(currency) - sum((amount for _, amount in self._spent), Decimal(0))
+
+
+class AccountSessions:
+    """Sessions by account number, made when first asked for."""
+
+    def __init__(self, store: Store, clock: Clock, adapter: ExchangeAdapter) -> None:
+        self._store = store
+        self._clock = clock
+        self._adapter = adapter
+        self._sessions: dict[int, AccountSession] = {}
+
+    async def open(self, account_id: int) -> AccountSession:
+        """The account's session. Raises `NotFoundError`, `ConfigurationError` (keys)."""
+        session = self._sessions.get(account_id)
+        if session is None:
+            account = await self._store.accounts.get(account_id)
+            credentials = await self._store.accounts.credentials(account_id)
+            exchange = self._adapter.exchange(account, credentials)
+            session = AccountSession(account, credentials, exchange, self._clock)
+            self._sessions[account_id] = session
+        return session
+
+    def by_key(self, connection_key: str) -> AccountSession | None:
+        """The session behind a connection."""
+        for session in self._sessions.values():
+            if session.account.connection_key == connection_key:
+                return session
+        return None
+
+    def by_id(self, account_id: int) -> AccountSession | None:
+        """The session of an account, where it is open."""
+        return self._sessions.get(account_id)
+
+    async def instrument(self, session: AccountSession, inst_id: str) -> Instrument:
+        """The instrument as the exchange describes it now, kept for when it cannot be asked."""
+        instrument = await session.exchange.instrument(inst_id)
+        await self._store.instruments.upsert(market_of(session.account), [instrument])
+        return instrument
+
+    async def close(self) -> None:
+        """Release every connection."""
+        for session in self._sessions.values():
+            await session.exchange.close()
+        self._sessions.clear()

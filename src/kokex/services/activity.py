@@ -1,0 +1,260 @@
+"""What runs for each plan in the engine: account, subscriptions, forecasts, agent. The services meet here.
+
+market data ─► forecast ─► agent's turn ─► trading ─► exchange
+                                ▲                        │
+                                └──── order events ◄─────┘
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+import structlog
+
+from kokex.domain.candle import Interval
+from kokex.domain.errors import ExchangeError, KokexError
+from kokex.domain.events import OrderEvent
+from kokex.domain.plan import Plan, PlanStatus
+from kokex.ports.agent import Toolbox
+from kokex.ports.clock import Clock
+from kokex.ports.store import Store
+from kokex.services.accounts import AccountSession, AccountSessions, market_of
+from kokex.services.deciding import DecidingService, PlanRunner
+from kokex.services.forecasting import ForecastingService
+from kokex.services.ledger import Ledgers
+from kokex.services.market_data import MarketDataService
+from kokex.services.order_events import OrderEventService
+from kokex.services.reconciling import ReconcilingService
+from kokex.services.toolbox import PlanToolbox
+from kokex.services.trading import TradingService
+
+log = structlog.get_logger(__name__)
+
+RETRY_SECONDS = 5.0
+"""How soon a plan that could not start is tried again."""
+CANCEL_SECONDS = 5.0
+"""How long a plan that is stopped waits for the last word on its orders."""
+
+
+@dataclass(frozen=True, slots=True)
+class Services:
+    """The services that plans run on."""
+
+    sessions: AccountSessions
+    ledgers: Ledgers
+    market_data: MarketDataService
+    order_events: OrderEventService
+    trading: TradingService
+    reconciling: ReconcilingService
+    forecasting: ForecastingService
+    deciding: DecidingService
+
+
+@dataclass(slots=True)
+class _Work:
+    """One plan at work."""
+
+    plan: Plan
+    session: AccountSession
+    runner: PlanRunner
+    wake: asyncio.Event
+    tasks: list[asyncio.Task[None]]
+
+
+class PlanActivity:
+    """Makes plans work and rest, and passes on to each what happens to it."""
+
+    def __init__(self, store: Store, clock: Clock, services: Services) -> None:
+        self._store = store
+        self._clock = clock
+        self._services = services
+        self._works: dict[int, _Work] = {}
+        self._tasks: asyncio.TaskGroup | None = None
+        self.started = asyncio.Event()
+        """Set once plans can be put to work."""
+        self.resumed = asyncio.Event()
+        """Set once every plan that should be working was put to work after the start."""
+
+    async def run(self) -> None:
+        """Serve all services until cancelled."""
+        async with asyncio.TaskGroup() as tasks:
+            self._tasks = tasks
+            self.started.set()
+            tasks.create_task(self._services.order_events.run(self))
+            tasks.create_task(self._services.market_data.run(self))
+            tasks.create_task(self._services.reconciling.run(self))
+
+    def works(self, plan_id: int) -> bool:
+        """Whether the plan is at work here."""
+        return plan_id in self._works
+
+    @property
+    def ready(self) -> bool:
+        """Whether every plan at work has its account reconciled."""
+        return all(work.session.reconciled or work.session.stopped for work in self._works.values())
+
+    async def work(self, plan: Plan) -> None:
+        """Open, subscribe and wake the plan; for one at work already, take over its new status.
+
+        Raises:
+            ExchangeError: the instrument cannot be read now.
+            ConfigurationError: keys or forecaster.
+        """
+        work = self._works.get(plan.id)
+        if work is None:
+            work = await self._open(plan)
+            self._works[plan.id] = work
+            await self._subscribe(work)
+            log.info(
+                "plan at work", plan=plan.id, name=plan.name, inst_id=plan.inst_id, status=plan.status.value
+            )
+        work.plan = work.runner.plan = plan
+        self._wake_if_ready(work)
+
+    async def rest(self, plan: Plan) -> None:
+        """Cancel the plan's open orders, end its subscriptions and its agent."""
+        work = self._works.pop(plan.id, None)
+        if work is None:
+            return
+        work.runner.awake = False
+        for task in work.tasks:
+            task.cancel()
+        await self._cancel_open(work, plan)
+        self._services.market_data.unsubscribe(plan.id)
+        await self._services.order_events.unsubscribe(plan, work.session.account)
+        log.info("plan at rest", plan=plan.id, name=plan.name)
+
+    async def _cancel_open(self, work: _Work, plan: Plan) -> None:
+        """Ask for the end of all that is open, and stay until the exchange has said so."""
+        try:
+            await self._services.trading.cancel_all(work.session, plan)
+        except ExchangeError as error:
+            log.error("open orders could not be cancelled", plan=plan.id, reason=str(error))
+            return
+        ledger = self._services.ledgers.of(plan.id)
+        deadline = self._clock.monotonic() + CANCEL_SECONDS
+        while ledger.pending and self._clock.monotonic() < deadline:
+            await self._clock.sleep(0.02)
+        if ledger.pending:
+            log.warning("orders still open at stop", plan=plan.id, orders=sorted(ledger.pending))
+
+    def retry_later(self, plan: Plan, reason: str) -> None:
+        """Try a plan that could not start again in a while, unless its user changed his mind."""
+        if self._tasks is not None:
+            self._tasks.create_task(self._retry(plan.id))
+
+    async def _retry(self, plan_id: int) -> None:
+        while True:
+            await self._clock.sleep(RETRY_SECONDS)
+            try:
+                plan = await self._store.plans.get(plan_id)
+                if plan.status in (PlanStatus.RUNNING, PlanStatus.PAUSED) and not self.works(plan_id):
+                    await self.work(plan)
+            except KokexError as error:
+                log.warning("plan still cannot start", plan=plan_id, reason=str(error))
+            else:
+                return
+
+    async def _open(self, plan: Plan) -> _Work:
+        services = self._services
+        services.forecasting.forecaster(plan)
+        session = await services.sessions.open(plan.account_id)
+        instrument = await services.sessions.instrument(session, plan.inst_id)
+        async with services.order_events.journal_lock:
+            fills = await self._store.journal.fills(plan.id)
+            pending = await self._store.orders.pending(plan_id=plan.id)
+            services.ledgers.open(plan.id, instrument, fills, pending)
+        return _Work(plan, session, PlanRunner(plan, self._toolbox), asyncio.Event(), [])
+
+    async def _subscribe(self, work: _Work) -> None:
+        assert self._tasks is not None
+        services, plan, session = self._services, work.plan, work.session
+        connected = session.account.connection_key in services.order_events.connections
+        await services.order_events.subscribe(plan, session.account, session.credentials)
+        depth = max(plan.forecast.context, 1)
+        services.market_data.subscribe(plan.id, session, plan.inst_id, plan.interval, depth)
+        work.tasks.append(self._tasks.create_task(services.deciding.run(work.runner)))
+        work.tasks.append(self._tasks.create_task(self._forecast(work)))
+        if connected and session.reconciled:
+            session.reconciled = False
+            services.order_events.hold(session.account)
+            services.reconciling.request(session.account.connection_key)
+
+    def _toolbox(self, plan: Plan, turn_id: int) -> Toolbox:
+        work = self._works[plan.id]
+
+        def current_plan() -> Plan:
+            """As its user wants it now, so that a pause or stop takes hold in the middle of a turn."""
+            return work.plan if plan.id in self._works else replace(work.plan, status=PlanStatus.STOPPED)
+
+        return PlanToolbox(
+            current_plan,
+            turn_id,
+            session=work.session,
+            ledger=self._services.ledgers.of(plan.id),
+            store=self._store,
+            clock=self._clock,
+            market_data=self._services.market_data,
+            trading=self._services.trading,
+        )
+
+    async def _forecast(self, work: _Work) -> None:
+        while True:
+            await work.wake.wait()
+            work.wake.clear()
+            try:
+                made = await self._services.forecasting.forecast(work.session, work.plan)
+            except KokexError as error:
+                log.error("no forecast", plan=work.plan.id, reason=str(error))
+                continue
+            if made is not None:
+                work.runner.hear_forecast(*made)
+
+    def _wake_if_ready(self, work: _Work) -> None:
+        work.runner.awake = work.session.reconciled and work.plan.status is PlanStatus.RUNNING
+        if work.runner.awake:
+            work.runner.wake.set()
+
+    def on_order_events(self, plan_id: int, events: Sequence[OrderEvent]) -> None:
+        """The journal has new events of a plan."""
+        work = self._works.get(plan_id)
+        if work is not None:
+            work.runner.hear_events(events)
+
+    def on_candles(self, market: str, inst_id: str, interval: Interval) -> None:
+        """A feed has a new closed candle."""
+        for work in self._works.values():
+            same = (work.plan.inst_id, work.plan.interval) == (inst_id, interval)
+            if same and market_of(work.session.account) == market:
+                work.wake.set()
+                work.runner.hear_candle(self._clock.now())
+
+    def on_account_subscribed(self, connection_key: str) -> None:
+        """A stream stands (again)."""
+        self._services.reconciling.request(connection_key)
+
+    def on_account_lost(self, connection_key: str) -> None:
+        """A stream is gone: nothing new goes out until the account is reconciled."""
+        session = self._services.sessions.by_key(connection_key)
+        self._services.reconciling.abandon(connection_key)
+        if session is not None:
+            session.reconciled = False
+            for work in self._of(session):
+                self._wake_if_ready(work)
+
+    def on_account_stopped(self, connection_key: str, reason: str) -> None:
+        """A stream cannot be had until a person acts."""
+        session = self._services.sessions.by_key(connection_key)
+        if session is not None:
+            session.stopped = reason
+            session.reconciled = False
+
+    def on_account_reconciled(self, session: AccountSession) -> None:
+        """Orders may go out."""
+        for work in self._of(session):
+            self._wake_if_ready(work)
+
+    def _of(self, session: AccountSession) -> list[_Work]:
+        return [work for work in self._works.values() if work.session is session]

@@ -1,0 +1,71 @@
+"""Forecasts at each close, in a thread of their own so that no event waits for them."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Mapping
+
+import structlog
+
+from kokex.domain.errors import ConfigurationError, ForecastError
+from kokex.domain.forecast import Forecast
+from kokex.domain.plan import Plan
+from kokex.ports.forecaster import Forecaster
+from kokex.ports.store import Store
+from kokex.services.accounts import AccountSession
+from kokex.services.market_data import MarketDataService
+
+log = structlog.get_logger(__name__)
+
+
+class ForecastingService:
+    """Makes and keeps the forecasts of plans.
+
+    Args:
+        forecasters: by the name that a plan's settings give.
+    """
+
+    def __init__(
+        self, store: Store, market_data: MarketDataService, forecasters: Mapping[str, Forecaster]
+    ) -> None:
+        self._store = store
+        self._market_data = market_data
+        self._forecasters = forecasters
+
+    def forecaster(self, plan: Plan) -> Forecaster:
+        """The plan's own. Raises `ConfigurationError` where its name is unknown."""
+        try:
+            return self._forecasters[plan.forecast.forecaster]
+        except KeyError:
+            names = ", ".join(sorted(self._forecasters))
+            raise ConfigurationError(
+                f"forecaster {plan.forecast.forecaster!r} of plan {plan.id} is unknown; use one of {names}"
+            ) from None
+
+    async def forecast(self, session: AccountSession, plan: Plan) -> tuple[int, Forecast] | None:
+        """Forecast from the newest candles and keep it; None where there are too few yet.
+
+        Raises:
+            ForecastError: the candles are none that a market makes.
+        """
+        forecaster = self.forecaster(plan)
+        series = await self._market_data.series(
+            session.account, plan.inst_id, plan.interval, plan.forecast.context
+        )
+        if len(series) < forecaster.shortest_context:
+            log.info(
+                "too few candles to forecast",
+                plan=plan.id,
+                have=len(series),
+                need=forecaster.shortest_context,
+            )
+            return None
+        seed = plan.forecast.seed + int(series.open_times[-1])
+        forecast = await asyncio.to_thread(
+            forecaster.forecast, series, horizon=plan.forecast.horizon, paths=plan.forecast.paths, seed=seed
+        )
+        if forecast.horizon != plan.forecast.horizon:
+            raise ForecastError(
+                f"{forecaster.name} made {forecast.horizon} steps instead of {plan.forecast.horizon}"
+            )
+        return await self._store.forecasts.add(plan.id, forecast), forecast

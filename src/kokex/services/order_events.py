@@ -1,0 +1,360 @@
+"""Order events: from the exchange's push to the journal, to the ledgers, to whoever waits for them.
+
+    stream ─► on_order_updates ─► queue ─► one transaction for all that waits ─► ledgers ─► dispatch by account, then plan
+
+Nobody acts on an event before it is committed. What arrives while a commit is under way goes into the next one.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections import deque
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Protocol
+
+import structlog
+
+from kokex.domain.account import Credentials, ExchangeAccount
+from kokex.domain.errors import ExchangeStoppedError, StoreUnavailableError
+from kokex.domain.events import ClassifiedUpdate, EventSource, OrderEvent
+from kokex.domain.ids import order_origin
+from kokex.domain.plan import Plan
+from kokex.ports.clock import Clock
+from kokex.ports.exchange import AccountStream, ExchangeAdapter
+from kokex.ports.store import JournalEntry, Store, SubscriptionStatus
+from kokex.services.ledger import Ledgers
+
+log = structlog.get_logger(__name__)
+
+BATCH = 2000
+"""Most events in one transaction."""
+QUEUE = 20_000
+"""Events waiting for the journal before a socket is asked to wait."""
+STATUS_SECONDS = 1.0
+"""How often `ws_subscriptions` is brought up to date while events arrive."""
+
+
+class OrderEventSink(Protocol):
+    """Who is told of a plan's journalled events."""
+
+    def on_order_events(self, plan_id: int, events: Sequence[OrderEvent]) -> None:
+        """Take note, without waiting; `events` are in the journal's order."""
+        ...
+
+    def on_account_subscribed(self, connection_key: str) -> None:
+        """The account's stream stands (again): reconcile."""
+        ...
+
+    def on_account_lost(self, connection_key: str) -> None:
+        """The account's stream is gone: something may be missed from here on."""
+        ...
+
+    def on_account_stopped(self, connection_key: str, reason: str) -> None:
+        """The account's stream cannot be had until a person acts."""
+        ...
+
+
+@dataclass(slots=True)
+class Connection:
+    """The one stream of an account, shared by its plans.
+
+    Attributes:
+        plans: instrument of each plan that is subscribed here, by plan number.
+        held: updates that wait for the reconciliation to end; None when it has.
+    """
+
+    account: ExchangeAccount
+    credentials: Credentials
+    stream: AccountStream | None = None
+    plans: dict[int, str] = field(default_factory=dict)
+    held: list[tuple[ClassifiedUpdate, datetime]] | None = field(default_factory=list)
+    connected_since: datetime | None = None
+    last_event_at: datetime | None = None
+    events: int = 0
+    reconnects: int = -1
+    reconciled_at: datetime | None = None
+    stopped: str | None = None
+    task: asyncio.Task[None] | None = None
+    released: asyncio.Event = field(default_factory=asyncio.Event)
+
+
+class OrderEventService:
+    """Keeps one stream an account, journals what it says, and tells the plans. One per process.
+
+    Args:
+        installation: part of our client order ids; an id of another installation is an outsider's.
+    """
+
+    def __init__(
+        self, store: Store, clock: Clock, adapter: ExchangeAdapter, ledgers: Ledgers, installation: str
+    ) -> None:
+        self._store = store
+        self._clock = clock
+        self._adapter = adapter
+        self._ledgers = ledgers
+        self._installation = installation
+        self._queue: deque[JournalEntry] = deque()
+        self._arrived = asyncio.Event()
+        self._drained = asyncio.Event()
+        self._drained.set()
+        self._tasks: asyncio.TaskGroup | None = None
+        self._sink: OrderEventSink | None = None
+        self.journal_lock = asyncio.Lock()
+        self.connections: dict[str, Connection] = {}
+
+    async def run(self, sink: OrderEventSink) -> None:
+        """Serve until cancelled."""
+        self._sink = sink
+        async with asyncio.TaskGroup() as tasks:
+            self._tasks = tasks
+            for connection in self.connections.values():
+                self._start(connection)
+            tasks.create_task(self._write())
+            tasks.create_task(self._report())
+
+    async def subscribe(self, plan: Plan, account: ExchangeAccount, credentials: Credentials) -> None:
+        """Have the order events of the plan's instrument on its account; the connection is made if it is the first."""
+        connection = self.connections.get(account.connection_key)
+        if connection is None:
+            connection = Connection(account, credentials)
+            connection.stream = self._adapter.account_stream(
+                account, credentials, _Listener(self, connection)
+            )
+            self.connections[account.connection_key] = connection
+        known = plan.inst_id in connection.plans.values()
+        connection.plans[plan.id] = plan.inst_id
+        if not known and connection.stream is not None:
+            connection.stream.subscribe_orders_channel(plan.inst_id)
+        self._start(connection)
+        await self._store.subscriptions.save(self._statuses(connection), self._clock.now())
+
+    async def unsubscribe(self, plan: Plan, account: ExchangeAccount) -> None:
+        """Want the plan's events no longer; the connection closes with its last plan."""
+        connection = self.connections.get(account.connection_key)
+        if connection is None or plan.id not in connection.plans:
+            return
+        gone = [status for status in self._statuses(connection, active=False) if status.plan_id == plan.id]
+        inst_id = connection.plans.pop(plan.id)
+        if inst_id not in connection.plans.values() and connection.stream is not None:
+            connection.stream.unsubscribe_orders_channel(inst_id)
+        if not connection.plans:
+            if connection.task is not None:
+                connection.task.cancel()
+            del self.connections[account.connection_key]
+        await self._store.subscriptions.save(gone, self._clock.now())
+
+    async def ingest(
+        self, account: ExchangeAccount, updates: Sequence[ClassifiedUpdate], source: EventSource
+    ) -> None:
+        """Journal facts learned otherwise than by the stream, and return when they are committed and dispatched."""
+        now = self._clock.now()
+        connection = self.connections.get(account.connection_key)
+        plans = connection.plans if connection else {}
+        entries = [
+            entry for update in updates for entry in self._entries(account, plans, update, source, now)
+        ]
+        for start in range(0, len(entries), BATCH):
+            await self._journal(entries[start : start + BATCH])
+
+    def hold(self, account: ExchangeAccount) -> None:
+        """Keep back what the stream says until `release`: the account is about to be reconciled."""
+        connection = self.connections.get(account.connection_key)
+        if connection is not None and connection.held is None:
+            connection.held = []
+            connection.released.clear()
+
+    def release(self, account: ExchangeAccount) -> None:
+        """The account is reconciled: let through what the stream said meanwhile."""
+        connection = self.connections.get(account.connection_key)
+        if connection is None:
+            return
+        held, connection.held = connection.held or [], None
+        connection.released.set()
+        connection.reconciled_at = self._clock.now()
+        for update, received_at in held:
+            self._enqueue(connection, update, received_at)
+
+    def _start(self, connection: Connection) -> None:
+        if self._tasks is not None and connection.task is None:
+            connection.task = self._tasks.create_task(self._keep_connected(connection))
+
+    async def _keep_connected(self, connection: Connection) -> None:
+        assert connection.stream is not None
+        try:
+            await connection.stream.run()
+        except ExchangeStoppedError as error:
+            connection.stopped = str(error)
+            connection.connected_since = None
+            log.error(
+                "account stream stopped", connection=connection.account.connection_key, reason=str(error)
+            )
+            if self._sink is not None:
+                self._sink.on_account_stopped(connection.account.connection_key, str(error))
+
+    async def room(self, connection: Connection) -> None:
+        """Return when the queue is short again, and what was held is let through."""
+        if connection.held is not None:
+            await connection.released.wait()
+        await self._drained.wait()
+
+    def take(
+        self, connection: Connection, updates: Sequence[ClassifiedUpdate], received_at: datetime
+    ) -> bool:
+        """A frame's updates. False: no room for more until `room` returns."""
+        connection.events += len(updates)
+        connection.last_event_at = received_at
+        if connection.held is not None:
+            connection.held.extend((update, received_at) for update in updates)
+            return len(connection.held) < QUEUE
+        for update in updates:
+            self._enqueue(connection, update, received_at)
+        if len(self._queue) >= QUEUE:
+            self._drained.clear()
+            return False
+        return True
+
+    def subscribed(self, connection: Connection) -> None:
+        """The stream stands: hold what it says until the past is reconciled."""
+        connection.connected_since = self._clock.now()
+        connection.reconnects += 1
+        connection.stopped = None
+        if self._sink is not None:
+            self._sink.on_account_subscribed(connection.account.connection_key)
+
+    def disconnected(self, connection: Connection, reason: str) -> None:
+        """The stream is gone: from here on something may be missed."""
+        connection.connected_since = None
+        self.hold(connection.account)
+        log.warning("account stream lost", connection=connection.account.connection_key, reason=reason)
+        if self._sink is not None:
+            self._sink.on_account_lost(connection.account.connection_key)
+
+    def _enqueue(self, connection: Connection, update: ClassifiedUpdate, received_at: datetime) -> None:
+        self._queue.extend(
+            self._entries(connection.account, connection.plans, update, EventSource.STREAM, received_at)
+        )
+        self._arrived.set()
+
+    def _entries(
+        self,
+        account: ExchangeAccount,
+        plans: dict[int, str],
+        classified: ClassifiedUpdate,
+        source: EventSource,
+        received_at: datetime,
+    ) -> list[JournalEntry]:
+        origin = order_origin(classified.update.client_order_id)
+        if origin is not None and origin.installation == self._installation:
+            return [JournalEntry(origin.plan_id, account.id, classified, source, False, received_at)]
+        return [
+            JournalEntry(plan_id, account.id, classified, source, True, received_at)
+            for plan_id, inst_id in plans.items()
+            if inst_id == classified.update.inst_id
+        ]
+
+    async def _write(self) -> None:
+        while True:
+            await self._arrived.wait()
+            self._arrived.clear()
+            while self._queue:
+                batch = [self._queue.popleft() for _ in range(min(BATCH, len(self._queue)))]
+                await self._journal(batch)
+                if len(self._queue) < QUEUE // 2:
+                    self._drained.set()
+
+    async def _journal(self, batch: Sequence[JournalEntry]) -> None:
+        if not batch:
+            return
+        async with self.journal_lock:
+            numbers = await self._append(batch)
+            told: dict[int, list[OrderEvent]] = {}
+            for number, entry in zip(numbers, batch, strict=True):
+                if number is not None:
+                    event = _event(number, entry)
+                    self._ledgers.apply(event)
+                    told.setdefault(entry.plan_id, []).append(event)
+        if self._sink is not None:
+            for plan_id, events in told.items():
+                self._sink.on_order_events(plan_id, events)
+
+    async def _append(self, batch: Sequence[JournalEntry]) -> list[int | None]:
+        delay = 0.05
+        while True:
+            try:
+                return await self._store.journal.append(batch)
+            except StoreUnavailableError as error:
+                log.warning("journal waits for the database", waiting=len(batch), reason=str(error))
+                await self._clock.sleep(delay)
+                delay = min(delay * 2, 2.0)
+
+    async def _report(self) -> None:
+        reported: dict[str, tuple[int, int, datetime | None, datetime | None]] = {}
+        while True:
+            await self._clock.sleep(STATUS_SECONDS)
+            for key, connection in list(self.connections.items()):
+                state = (
+                    connection.events,
+                    connection.reconnects,
+                    connection.connected_since,
+                    connection.reconciled_at,
+                )
+                if reported.get(key) == state:
+                    continue
+                try:
+                    await self._store.subscriptions.save(self._statuses(connection), self._clock.now())
+                    reported[key] = state
+                except StoreUnavailableError as error:
+                    log.warning("subscription status waits for the database", reason=str(error))
+
+    def _statuses(self, connection: Connection, *, active: bool = True) -> list[SubscriptionStatus]:
+        return [
+            SubscriptionStatus(
+                plan_id=plan_id,
+                connection_key=connection.account.connection_key,
+                inst_id=inst_id,
+                active=active,
+                connected_since=connection.connected_since if active else None,
+                last_event_at=connection.last_event_at,
+                events=connection.events,
+                reconnects=max(connection.reconnects, 0),
+                reconciled_at=connection.reconciled_at,
+            )
+            for plan_id, inst_id in connection.plans.items()
+        ]
+
+
+class _Listener:
+    """Joins one stream to the service."""
+
+    def __init__(self, service: OrderEventService, connection: Connection) -> None:
+        self._service = service
+        self._connection = connection
+
+    def on_order_updates(self, updates: Sequence[ClassifiedUpdate], received_at: datetime) -> bool:
+        return self._service.take(self._connection, updates, received_at)
+
+    async def room(self) -> None:
+        await self._service.room(self._connection)
+
+    def on_subscribed(self) -> None:
+        self._service.subscribed(self._connection)
+
+    def on_disconnected(self, reason: str) -> None:
+        self._service.disconnected(self._connection, reason)
+
+
+def _event(number: int, entry: JournalEntry) -> OrderEvent:
+    return OrderEvent(
+        id=number,
+        plan_id=entry.plan_id,
+        account_id=entry.account_id,
+        event_type=entry.classified.event_type,
+        kind=entry.classified.kind,
+        event_key=entry.classified.event_key,
+        update=entry.classified.update,
+        source=entry.source,
+        external=entry.external,
+        received_at=entry.received_at,
+    )

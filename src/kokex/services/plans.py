@@ -1,0 +1,146 @@
+"""Plans: what users ask for, and making it so.
+
+`PlanService` records wishes (create, start, pause, stop) from any process. In the engine it also follows them: starting a plan
+opens its account, subscribes its orders and candles, and wakes its agent; a restart resumes every plan where it was.
+"""
+
+from __future__ import annotations
+
+import structlog
+
+from kokex.domain.errors import ConfigurationError, ExchangeError, StateError, StoreUnavailableError
+from kokex.domain.instrument import Instrument, InstrumentKind
+from kokex.domain.plan import NewPlan, Plan, PlanStatus
+from kokex.ports.clock import Clock
+from kokex.ports.exchange import ExchangeAdapter
+from kokex.ports.store import Store
+from kokex.services.activity import PlanActivity
+
+log = structlog.get_logger(__name__)
+
+_MOVES = {
+    PlanStatus.CREATED: {PlanStatus.RUNNING},
+    PlanStatus.RUNNING: {PlanStatus.PAUSED, PlanStatus.STOPPED},
+    PlanStatus.PAUSED: {PlanStatus.RUNNING, PlanStatus.STOPPED},
+    PlanStatus.STOPPED: {PlanStatus.RUNNING},
+}
+
+
+class PlanService:
+    """Creates plans, records what users want of them and, in the engine, does it.
+
+    Args:
+        activity: makes plans run; None in a process that only records wishes.
+    """
+
+    def __init__(
+        self, store: Store, clock: Clock, adapter: ExchangeAdapter, activity: PlanActivity | None = None
+    ) -> None:
+        self._store = store
+        self._clock = clock
+        self._adapter = adapter
+        self._activity = activity
+
+    async def create(self, new: NewPlan) -> Plan:
+        """Keep a new plan, checked against the exchange.
+
+        Raises:
+            ConfigurationError: settings that contradict each other or the instrument.
+            NotFoundError: no such account.
+            ExchangeError: the instrument is unknown there, or the exchange cannot be asked.
+            StateError: the name is taken.
+        """
+        _check_settings(new)
+        account = await self._store.accounts.get(new.account_id)
+        exchange = self._adapter.exchange(account, await self._store.accounts.credentials(account.id))
+        try:
+            instrument = await exchange.instrument(new.inst_id)
+        finally:
+            await exchange.close()
+        _check_instrument(new, instrument)
+        return await self._store.plans.add(new)
+
+    async def start(self, plan_id: int) -> Plan:
+        """Want it running; `resume` after a pause is the same wish."""
+        return await self._move(plan_id, PlanStatus.RUNNING)
+
+    async def pause(self, plan_id: int) -> Plan:
+        """Want it to keep watching but send nothing new."""
+        return await self._move(plan_id, PlanStatus.PAUSED)
+
+    async def stop(self, plan_id: int) -> Plan:
+        """Want its open orders cancelled and its subscriptions ended; holdings stay."""
+        return await self._move(plan_id, PlanStatus.STOPPED)
+
+    async def run(self, activity: PlanActivity) -> None:
+        """Resume every plan that should be working, then follow the users' wishes until cancelled."""
+        while True:
+            try:
+                await self.resume_all(activity)
+                activity.resumed.set()
+                async for plan_id in self._store.plans.changes():
+                    if plan_id:
+                        await self._follow(activity, await self._store.plans.get(plan_id))
+                    else:
+                        await self.resume_all(activity)
+            except StoreUnavailableError as error:
+                log.warning("plans wait for the database", reason=str(error))
+                await self._clock.sleep(1.0)
+
+    async def resume_all(self, activity: PlanActivity) -> None:
+        """Make every plan what its user last wanted."""
+        for plan in await self._store.plans.list():
+            await self._follow(activity, plan)
+
+    async def _follow(self, activity: PlanActivity, plan: Plan) -> None:
+        try:
+            if plan.status in (PlanStatus.RUNNING, PlanStatus.PAUSED):
+                await activity.work(plan)
+            elif activity.works(plan.id):
+                await activity.rest(plan)
+        except (ExchangeError, ConfigurationError) as error:
+            log.error("plan cannot start", plan=plan.id, name=plan.name, reason=str(error))
+            activity.retry_later(plan, str(error))
+
+    async def _move(self, plan_id: int, status: PlanStatus) -> Plan:
+        plan = await self._store.plans.get(plan_id)
+        if plan.status is status:
+            return plan
+        if status not in _MOVES[plan.status]:
+            raise StateError(
+                f"plan {plan_id} ({plan.name}) is {plan.status.value} and cannot become {status.value}"
+            )
+        await self._store.plans.set_status(plan_id, status)
+        return await self._store.plans.get(plan_id)
+
+
+def _check_settings(new: NewPlan) -> None:
+    forecast, limits = new.forecast, new.limits
+    faults = [
+        (not new.name.strip(), "name must not be empty"),
+        (forecast.context < 1, f"context {forecast.context} must be at least 1 candle"),
+        (not 1 <= forecast.horizon <= 512, f"horizon {forecast.horizon} must be between 1 and 512 candles"),
+        (not 1 <= forecast.paths <= 10_000, f"paths {forecast.paths} must be between 1 and 10000"),
+        (limits.max_order_notional <= 0, f"max order {limits.max_order_notional} must be more than zero"),
+        (
+            limits.max_position_notional <= 0,
+            f"max position {limits.max_position_notional} must be more than zero",
+        ),
+        (limits.max_open_orders < 1, f"max open orders {limits.max_open_orders} must be at least 1"),
+        (not 0 < limits.price_collar < 1, f"price collar {limits.price_collar} must be between 0 and 1"),
+        (limits.cash_reserve < 0, f"cash reserve {limits.cash_reserve} must not be negative"),
+    ]
+    for wrong, sentence in faults:
+        if wrong:
+            raise ConfigurationError(f"{sentence}; the plan was not created")
+
+
+def _check_instrument(new: NewPlan, instrument: Instrument) -> None:
+    if not instrument.tradable:
+        raise ConfigurationError(
+            f"{instrument.inst_id} is not open for trading now; the plan was not created"
+        )
+    if new.limits.allow_short and instrument.kind is InstrumentKind.SPOT:
+        raise ConfigurationError(
+            f"{instrument.inst_id} is spot and cannot be sold short; leave allow_short off"
+        )

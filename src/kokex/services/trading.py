@@ -1,0 +1,249 @@
+"""Orders from a plan's wish to the exchange: gate, intent on record, send, outcome on record.
+
+The intent is committed before the order is sent, under a name derived from plan, decision and step. Whatever happens
+in between, the order can be asked after by that name, and the same step never sends a second one.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from datetime import timedelta
+from decimal import Decimal
+
+import structlog
+
+from kokex.domain.errors import ExchangeError, ExchangeStoppedError, NotFoundError
+from kokex.domain.events import EventSource, classify
+from kokex.domain.ids import OrderOrigin, client_order_id
+from kokex.domain.instrument import Side
+from kokex.domain.order import Order, OrderRequest, OrderStatus, OrderType, OrderUpdate
+from kokex.domain.plan import Plan
+from kokex.domain.risk import Approved, Denied, RiskState, check
+from kokex.ports.clock import Clock
+from kokex.ports.exchange import Accepted, Outcome, Rejected, Unknown
+from kokex.ports.store import Store
+from kokex.services.accounts import AccountSession
+from kokex.services.ledger import Ledgers, PlanLedger
+from kokex.services.market_data import MarketDataService
+from kokex.services.order_events import OrderEventService
+
+log = structlog.get_logger(__name__)
+
+SETTLED_AFTER = timedelta(seconds=30)
+"""An order sent longer ago than this that the exchange does not know was never taken (requests carry a deadline)."""
+
+
+@dataclass(frozen=True, slots=True)
+class Wish:
+    """What an agent asks for; `quantity` in base currency for spot, contracts for swaps."""
+
+    side: Side
+    order_type: OrderType
+    quantity: Decimal
+    price: Decimal | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """What became of a wish. `code` is the gate's or the exchange's, None where all went well."""
+
+    order: Order
+    code: str | None = None
+
+
+class TradingService:
+    """The only way from a plan to the exchange."""
+
+    def __init__(
+        self,
+        store: Store,
+        clock: Clock,
+        ledgers: Ledgers,
+        market_data: MarketDataService,
+        order_events: OrderEventService,
+        installation: str,
+    ) -> None:
+        self._store = store
+        self._clock = clock
+        self._ledgers = ledgers
+        self._market_data = market_data
+        self._order_events = order_events
+        self._installation = installation
+
+    async def submit(
+        self, session: AccountSession, plan: Plan, decision_id: int, step: int, wish: Wish
+    ) -> Answer:
+        """Gate, record and send one order. The same (plan, decision, step) a second time sends nothing.
+
+        Raises:
+            StoreUnavailableError: nothing was sent.
+        """
+        name = client_order_id(OrderOrigin(self._installation, plan.id, decision_id, step))
+        earlier = await self._store.orders.get(plan.account_id, name)
+        if earlier is not None:
+            return Answer(earlier, "already_submitted")
+        request = OrderRequest(
+            name, plan.id, plan.inst_id, wish.side, wish.order_type, wish.quantity, wish.price
+        )
+        async with session.submitting:
+            ledger = self._ledgers.of(plan.id)
+            verdict = check(request, plan.limits, self._risk_state(session, plan, ledger))
+            if isinstance(verdict, Denied):
+                return await self._record_denial(plan, decision_id, step, verdict)
+            order = self._intended(plan, decision_id, step, request)
+            if not await self._store.orders.add(order):
+                return Answer(order, "already_submitted")
+            ledger.add(order)
+            self._count_cash(session, plan, ledger, order)
+        outcome = await self._send(session, verdict)
+        return await self._record_outcome(session, plan, order, outcome)
+
+    async def cancel(self, session: AccountSession, plan: Plan, name: str) -> Outcome:
+        """Ask the exchange to cancel the plan's order of that client order id.
+
+        Raises:
+            NotFoundError: the plan has no such order.
+        """
+        order = await self._store.orders.get(plan.account_id, name)
+        if order is None or order.plan_id != plan.id:
+            raise NotFoundError(f"plan {plan.id} has no order {name!r}")
+        if order.status.closed:
+            return Rejected(order.status.value, f"order {name} is {order.status.value} already")
+        return await session.exchange.cancel(plan.inst_id, name)
+
+    async def cancel_all(self, session: AccountSession, plan: Plan) -> None:
+        """Ask for the cancellation of everything that the plan has open."""
+        for order in await self._store.orders.pending(plan_id=plan.id):
+            if order.client_order_id is None:
+                continue
+            outcome = await self.cancel(session, plan, order.client_order_id)
+            log.info("cancel on stop", order=order.client_order_id, outcome=type(outcome).__name__.lower())
+
+    async def found(self, order: Order, order_id: str) -> None:
+        """The exchange knows an order whose fate was unknown."""
+        await self._settle(order, OrderStatus.ACCEPTED, order_id=order_id, reason=None)
+
+    async def missing(self, order: Order) -> None:
+        """The exchange does not know an order of ours: after its deadline that means it was never taken."""
+        if self._clock.now() < order.created_at + SETTLED_AFTER:
+            return
+        reason = "the exchange never took it: unknown there after the request's deadline"
+        await self._settle(order, OrderStatus.EXPIRED, reason=reason)
+        log.warning("order never reached the exchange", order=order.client_order_id)
+
+    def _risk_state(self, session: AccountSession, plan: Plan, ledger: PlanLedger) -> RiskState:
+        now = self._clock.now()
+        ticker = self._market_data.fresh_ticker(session.account, plan.inst_id)
+        instrument = ledger.book.instrument
+        return RiskState(
+            instrument=instrument,
+            plan_status=plan.status,
+            reconciled=session.reconciled,
+            last_price=ticker.last if ticker else None,
+            quantity=ledger.book.quantity,
+            pending=tuple(ledger.pending.values()),
+            free_cash=session.free_cash(instrument.quote_currency),
+            orders_last_minute=ledger.orders_since(now - timedelta(seconds=60)),
+            checked_at=now,
+        )
+
+    def _intended(self, plan: Plan, decision_id: int, step: int, request: OrderRequest) -> Order:
+        now = self._clock.now()
+        return Order(
+            client_order_id=request.client_order_id,
+            order_id=None,
+            plan_id=plan.id,
+            account_id=plan.account_id,
+            inst_id=request.inst_id,
+            side=request.side,
+            order_type=request.order_type.value,
+            quantity=request.quantity,
+            price=request.price,
+            status=OrderStatus.SUBMITTED,
+            created_at=now,
+            updated_at=now,
+            decision_id=decision_id,
+            step=step,
+            reduce_only=request.reduce_only,
+        )
+
+    async def _record_denial(self, plan: Plan, decision_id: int, step: int, denied: Denied) -> Answer:
+        intended = self._intended(plan, decision_id, step, denied.request)
+        order = replace(intended, status=OrderStatus.DENIED, reason=f"{denied.code.value}: {denied.reason}")
+        await self._store.orders.add(order)
+        log.info("order denied", plan=plan.id, code=denied.code.value, reason=denied.reason)
+        return Answer(order, denied.code.value)
+
+    def _count_cash(self, session: AccountSession, plan: Plan, ledger: PlanLedger, order: Order) -> None:
+        if order.side is not Side.BUY:
+            return
+        ticker = self._market_data.fresh_ticker(session.account, plan.inst_id)
+        price = order.price or (ticker.last if ticker else None)
+        if price is not None:
+            session.spend(ledger.book.instrument.notional(order.quantity, price))
+
+    async def _send(self, session: AccountSession, approved: Approved) -> Outcome:
+        try:
+            return await session.exchange.submit(approved)
+        except ExchangeStoppedError as error:
+            session.stopped = str(error)
+            return Rejected(error.code or "stopped", str(error))
+        except ExchangeError as error:
+            return Unknown(str(error), self._clock.now() + SETTLED_AFTER)
+
+    async def _record_outcome(
+        self, session: AccountSession, plan: Plan, order: Order, outcome: Outcome
+    ) -> Answer:
+        match outcome:
+            case Accepted(order_id):
+                known = await self._settle(order, OrderStatus.ACCEPTED, order_id=order_id, reason=None)
+                return Answer(known)
+            case Rejected(code, reason):
+                known = await self._settle(order, OrderStatus.REJECTED, reason=f"{code}: {reason}")
+                await self._order_events.ingest(
+                    session.account, [classify(_rejection(known))], EventSource.COMMAND
+                )
+                return Answer(known, code)
+            case Unknown(reason, _):
+                known = await self._settle(order, OrderStatus.UNKNOWN, reason=reason)
+                log.warning("order outcome unknown", order=order.client_order_id, reason=reason)
+                return Answer(known, "unknown")
+
+    async def _settle(
+        self, order: Order, status: OrderStatus, *, order_id: str | None = None, reason: str | None
+    ) -> Order:
+        """The order as it stands after a command's outcome; events that came first win."""
+        assert order.client_order_id is not None
+        await self._store.orders.settle(
+            order.account_id,
+            order.client_order_id,
+            status,
+            at=self._clock.now(),
+            order_id=order_id,
+            reason=reason,
+        )
+        ledger = self._ledgers.get(order.plan_id)
+        if ledger is not None:
+            ledger.settle(order.client_order_id, status, order_id=order_id, reason=reason)
+        return await self._store.orders.get(order.account_id, order.client_order_id) or order
+
+
+def _rejection(order: Order) -> OrderUpdate:
+    """The exchange's refusal as an order event. It has no order id there; ours stands in."""
+    return OrderUpdate(
+        inst_id=order.inst_id,
+        order_id=order.client_order_id or "",
+        client_order_id=order.client_order_id,
+        side=order.side,
+        order_type=order.order_type,
+        status=OrderStatus.REJECTED,
+        quantity=order.quantity,
+        price=order.price,
+        filled_quantity=Decimal(0),
+        average_price=None,
+        fee=None,
+        fee_currency=None,
+        created_at=order.created_at,
+        occurred_at=order.updated_at,
+        cancel_reason=order.reason,
+    )
