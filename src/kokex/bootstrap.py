@@ -1,0 +1,177 @@
+"""The one place where everything is wired: settings in, a working application out."""
+
+from __future__ import annotations
+
+import asyncio
+import fcntl
+import os
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager, contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from kokex.adapters.bootstrap_forecaster import BlockBootstrapForecaster
+from kokex.adapters.langchain import LangChainAgentService, ModelSettings
+from kokex.adapters.okx import OKXAdapter
+from kokex.adapters.postgres import EmbeddedPostgres, PostgresStore, upgrade
+from kokex.adapters.system_clock import SystemClock
+from kokex.adapters.vault import Vault
+from kokex.domain.errors import ConfigurationError, StateError
+from kokex.ports.agent import Agent
+from kokex.ports.clock import Clock
+from kokex.ports.exchange import ExchangeAdapter
+from kokex.ports.store import Store
+from kokex.services.accounts import AccountSessions
+from kokex.services.activity import PlanActivity, Services
+from kokex.services.deciding import DecidingService
+from kokex.services.forecasting import ForecastingService
+from kokex.services.ledger import Ledgers
+from kokex.services.market_data import MarketDataService
+from kokex.services.order_events import OrderEventService
+from kokex.services.plans import PlanService
+from kokex.services.reconciling import ReconcilingService
+from kokex.services.trading import TradingService
+from kokex.settings import Settings
+
+
+@dataclass(frozen=True, slots=True)
+class Application:
+    """What a command works with: the store, the clock, the exchange, and plans as wishes."""
+
+    settings: Settings
+    store: Store
+    clock: Clock
+    adapter: ExchangeAdapter
+    plans: PlanService
+
+
+@asynccontextmanager
+async def database(settings: Settings) -> AsyncIterator[str]:
+    """URL of a database that answers and has this program's tables.
+
+    Raises:
+        StoreUnavailableError: it cannot be reached or started.
+        StoreVersionError: its tables are newer than this program.
+    """
+    if settings.database_url is not None:
+        url = settings.database_url.get_secret_value()
+        await asyncio.to_thread(upgrade, url)
+        yield url
+        return
+    server = EmbeddedPostgres(settings.folder / "database")
+    url = await asyncio.to_thread(server.start)
+    try:
+        await asyncio.to_thread(upgrade, url)
+        yield url
+    finally:
+        await asyncio.to_thread(server.release)
+
+
+@asynccontextmanager
+async def application(settings: Settings) -> AsyncIterator[Application]:
+    """For commands that look and wish; trades nothing by itself."""
+    _make_folder(settings.folder)
+    clock = SystemClock()
+    adapter = OKXAdapter(clock)
+    async with database(settings) as url:
+        store = await PostgresStore.open(url, Vault.open(settings.folder))
+        try:
+            yield Application(settings, store, clock, adapter, PlanService(store, clock, adapter))
+        finally:
+            await store.close()
+
+
+@dataclass(frozen=True, slots=True)
+class Engine:
+    """The process that trades: streams, order events, agents."""
+
+    application: Application
+    activity: PlanActivity
+    services: Services
+
+    async def run(self, ready: asyncio.Event | None = None) -> None:
+        """Resume every plan and serve until cancelled; `ready` is set once the plans at work are reconciled."""
+        plans = PlanService(
+            self.application.store, self.application.clock, self.application.adapter, self.activity
+        )
+        async with asyncio.TaskGroup() as tasks:
+            tasks.create_task(self.activity.run())
+            await self.activity.started.wait()
+            tasks.create_task(plans.run(self.activity))
+            if ready is not None:
+                tasks.create_task(self._tell_ready(ready))
+
+    async def _tell_ready(self, ready: asyncio.Event) -> None:
+        await self.activity.resumed.wait()
+        while not self.activity.ready:
+            await self.application.clock.sleep(0.02)
+        ready.set()
+
+
+async def engine(application: Application, agent: Agent | None = None) -> Engine:
+    """Wire an engine. `agent`: another than the settings ask for (tests, benchmarks)."""
+    store, clock, adapter = application.store, application.clock, application.adapter
+    installation = await store.installation()
+    ledgers = Ledgers()
+    sessions = AccountSessions(store, clock, adapter)
+    market_data = MarketDataService(store, clock, adapter)
+    order_events = OrderEventService(store, clock, adapter, ledgers, installation)
+    trading = TradingService(store, clock, ledgers, market_data, order_events, installation)
+    forecaster = BlockBootstrapForecaster()
+    services = Services(
+        sessions=sessions,
+        ledgers=ledgers,
+        market_data=market_data,
+        order_events=order_events,
+        trading=trading,
+        reconciling=ReconcilingService(store, clock, sessions, order_events, trading),
+        forecasting=ForecastingService(store, market_data, {forecaster.name: forecaster}),
+        deciding=DecidingService(store, clock, agent or _agent(application.settings, clock)),
+    )
+    return Engine(application, PlanActivity(store, clock, services), services)
+
+
+@contextmanager
+def sole_engine(folder: Path) -> Iterator[None]:
+    """Hold the data folder for one engine, for as long as this process lives.
+
+    Raises:
+        StateError: another engine works on it.
+    """
+    _make_folder(folder)
+    path = folder / "engine.lock"
+    with path.open("a+") as file:
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            file.seek(0)
+            owner = file.read().strip() or "unknown"
+            raise StateError(
+                f"another engine (process {owner}) works on {folder}; stop it first, or set KOKEX_HOME to another folder"
+            ) from None
+        file.truncate(0)
+        file.write(str(os.getpid()))
+        file.flush()
+        yield
+
+
+def _agent(settings: Settings, clock: Clock) -> Agent:
+    if settings.llm_base_url is None:
+        return LangChainAgentService(None, clock)
+    model = ModelSettings(
+        base_url=settings.llm_base_url,
+        api_key=settings.llm_api_key.get_secret_value(),
+        model=settings.llm_model,
+        temperature=settings.llm_temperature,
+        timeout_seconds=settings.llm_timeout,
+    )
+    return LangChainAgentService(model, clock)
+
+
+def _make_folder(folder: Path) -> None:
+    try:
+        folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+    except OSError as error:
+        raise ConfigurationError(
+            f"the data folder {folder} cannot be made: {error.strerror}; set KOKEX_HOME"
+        ) from error
