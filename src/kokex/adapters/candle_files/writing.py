@@ -1,0 +1,32 @@
+"""Writing candles as `read_candle_file` reads them."""
+
+from __future__ import annotations
+
+import gzip
+from math import isnan
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from kokex.adapters.candle_files.rows import COLUMNS
+
+
+def write_candle_file(path: Path, open_times: NDArray[np.int64], values: NDArray[np.float64]) -> None:
+    """Write a candle file, gzip where its name ends in `.gz`; the whole of it or nothing.
+
+    Reading it back gives the same numbers, bit for bit; the same candles give the same bytes.
+
+    Args:
+        path: the file; its folder exists.
+        open_times: (n,) int64, seconds since the epoch, UTC.
+        values: (n, 6) float64: open, high, low, close, volume, amount; nan where unknown.
+    """
+    stamps = np.datetime_as_string(open_times.astype("datetime64[s]"), unit="s").tolist()
+    lines = [",".join(COLUMNS)]
+    for stamp, row in zip(stamps, values.tolist(), strict=True):
+        lines.append(f"{stamp}Z,{','.join('' if isnan(number) else repr(number) for number in row)}")
+    content = ("\n".join(lines) + "\n").encode()
+    fresh = path.with_name(f".{path.name}.new")
+    fresh.write_bytes(gzip.compress(content, mtime=0) if path.suffix == ".gz" else content)
+    fresh.replace(path)
