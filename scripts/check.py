@@ -17,7 +17,7 @@ BIN = Path(sys.executable).parent
 LINTERS = {
     "ruff check": ["ruff", "check", "--quiet", "."],
     "ruff format": ["ruff", "format", "--check", "--quiet", "."],
-    "import contracts": ["lint-imports", "--no-cache"],
+    "import contracts": ["lint-imports", "--no-cache", "--no-logo"],
     "mypy": ["mypy", "--no-error-summary"],
 }
 
