@@ -1,0 +1,57 @@
+"""A journal in memory that keeps each event once, and can be made to fail or to wait."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Sequence
+from datetime import datetime
+from types import SimpleNamespace
+from typing import Any
+
+from kokex.domain.errors import StoreUnavailableError
+from kokex.ports.store import JournalEntry, SubscriptionStatus
+
+
+class MemoryJournal:
+    """`append` as the port says it. `gate` cleared holds commits back; `failures` counts those that still fail."""
+
+    def __init__(self) -> None:
+        self.entries: list[JournalEntry] = []
+        self.batches: list[int] = []
+        self.failures = 0
+        self.gate = asyncio.Event()
+        self.gate.set()
+        self._keys: set[tuple[Any, ...]] = set()
+
+    async def append(self, entries: Sequence[JournalEntry]) -> list[int | None]:
+        await self.gate.wait()
+        if self.failures:
+            self.failures -= 1
+            raise StoreUnavailableError("the database went away")
+        self.batches.append(len(entries))
+        numbers: list[int | None] = []
+        for entry in entries:
+            event = entry.classified
+            key = (entry.plan_id, event.update.order_id, event.event_type, event.event_key)
+            if key in self._keys:
+                numbers.append(None)
+                continue
+            self._keys.add(key)
+            self.entries.append(entry)
+            numbers.append(len(self.entries))
+        return numbers
+
+
+class MemorySubscriptions:
+    """The latest status of each plan."""
+
+    def __init__(self) -> None:
+        self.statuses: dict[int, SubscriptionStatus] = {}
+
+    async def save(self, statuses: Sequence[SubscriptionStatus], at: datetime) -> None:
+        self.statuses.update({status.plan_id: status for status in statuses})
+
+
+def memory_store() -> Any:
+    """As much of a `Store` as order events need."""
+    return SimpleNamespace(journal=MemoryJournal(), subscriptions=MemorySubscriptions())

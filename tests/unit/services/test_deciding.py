@@ -1,0 +1,233 @@
+"""One turn at a time; nothing that wakes an agent is lost, also not across a crash."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from typing import Any
+
+import pytest
+from tests.builders import START, plan, update
+from tests.fakes.clock import ManualClock, settle
+
+from kokex.domain.decision import Action, Decision, Trigger, Turn, TurnStatus
+from kokex.domain.errors import AgentError, StoreUnavailableError
+from kokex.domain.events import EventSource, OrderEvent, OrderEventKind, classify
+from kokex.domain.order import OrderStatus
+from kokex.domain.plan import AgentSettings, TriggerKind
+from kokex.ports.store import TurnRecord
+from kokex.services.deciding import DecidingService, PlanRunner
+
+
+class MemoryTurns:
+    """Turns, the journal behind them, and the latest forecast, as far as deciding needs them."""
+
+    def __init__(self) -> None:
+        self.rows: dict[int, TurnRecord] = {}
+        self.finished: list[tuple[int, Decision]] = []
+        self.failed: list[tuple[int, str]] = []
+        self.journal: list[OrderEvent] = []
+        self.cut_short: TurnRecord | None = None
+        self.at = 0
+        self.failures = 0
+        self.has_failed = asyncio.Event()
+
+    async def start(self, plan_id: int, triggers: list[Trigger], cursor: int, at: Any) -> int:
+        if self.failures:
+            self.failures -= 1
+            raise StoreUnavailableError("away")
+        self.at = cursor
+        return len(self.finished) + len(self.failed) + 1
+
+    async def finish(self, turn_id: int, decision: Decision, at: Any) -> None:
+        self.finished.append((turn_id, decision))
+
+    async def fail(self, turn_id: int, error: str, at: Any) -> None:
+        self.failed.append((turn_id, error))
+        self.has_failed.set()
+
+    async def running(self, plan_id: int) -> TurnRecord | None:
+        return self.cut_short
+
+    async def cursor(self, plan_id: int) -> int:
+        return self.at
+
+    async def handled(self, plan_id: int, key: str) -> bool:
+        return False
+
+    async def events_after(self, plan_id: int, after: int, *, limit: int = 1000) -> list[OrderEvent]:
+        return [event for event in self.journal if event.id > after][:limit]
+
+    async def latest(self, plan_id: int) -> None:
+        return None
+
+
+class Store:
+    def __init__(self) -> None:
+        self.turns = MemoryTurns()
+        self.journal = self.turns
+        self.forecasts = self.turns
+
+
+class WatchedAgent:
+    """Notes its turns; `gate` cleared keeps it thinking."""
+
+    def __init__(self) -> None:
+        self.turns: list[Turn] = []
+        self.gate = asyncio.Event()
+        self.gate.set()
+        self.error: Exception | None = None
+
+    async def run_turn(self, turn: Turn, toolbox: Any) -> Decision:
+        self.turns.append(turn)
+        await self.gate.wait()
+        if self.error is not None:
+            error, self.error = self.error, None
+            raise error
+        return Decision(Action.HOLD, "nothing to do")
+
+    def told(self) -> list[list[int]]:
+        return [[event.id for trigger in turn.triggers for event in trigger.events] for turn in self.turns]
+
+
+class Bench:
+    def __init__(self, **settings: Any) -> None:
+        self.store = Store()
+        self.agent = WatchedAgent()
+        self.clock = ManualClock()
+        self.runner = PlanRunner(
+            plan(agent=AgentSettings(**settings)), lambda plan, turn_id: None, awake=True
+        )  # type: ignore[arg-type,return-value]
+        self.service = DecidingService(self.store, self.clock, self.agent)  # type: ignore[arg-type]
+
+    def hear(self, *numbers: int, kind: OrderEventKind = OrderEventKind.DONE) -> None:
+        events = [event(number, kind) for number in numbers]
+        self.store.turns.journal.extend(events)
+        self.runner.hear_events(events)
+
+
+def event(number: int, kind: OrderEventKind = OrderEventKind.DONE) -> OrderEvent:
+    said = classify(update(order_id=str(number), status=OrderStatus.FILLED))
+    return OrderEvent(
+        number, 1, 1, said.event_type, kind, said.event_key, said.update, EventSource.STREAM, False, START
+    )
+
+
+@asynccontextmanager
+async def running(bench: Bench) -> AsyncIterator[Bench]:
+    task = asyncio.create_task(bench.service.run(bench.runner))
+    await settle()
+    try:
+        yield bench
+    finally:
+        task.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await task
+
+
+async def test_what_arrives_during_a_turn_is_one_turn_after_it() -> None:
+    """Coalesced, complete, in order; never two turns at once."""
+    async with running(Bench()) as bench:
+        bench.agent.gate.clear()
+        bench.hear(1)
+        await settle()
+        bench.hear(2)
+        bench.hear(3, 4)
+        await settle()
+        assert bench.agent.told() == [[1]]
+        bench.agent.gate.set()
+        await settle()
+        assert bench.agent.told() == [[1], [2, 3, 4]]
+
+
+async def test_events_that_need_not_wake_come_along_with_the_next_that_does() -> None:
+    """`live` wakes nobody by default, but is told."""
+    async with running(Bench()) as bench:
+        bench.hear(1, kind=OrderEventKind.LIVE)
+        await settle()
+        assert bench.agent.turns == []
+        bench.hear(2)
+        await settle()
+        assert bench.agent.told() == [[1, 2]]
+
+
+async def test_a_plan_that_is_not_reconciled_waits() -> None:
+    """Its triggers are kept until it may act."""
+    async with running(Bench()) as bench:
+        bench.runner.awake = False
+        bench.hear(1)
+        await settle()
+        assert bench.agent.turns == []
+        bench.runner.awake = True
+        bench.runner.wake.set()
+        await settle()
+        assert bench.agent.told() == [[1]]
+
+
+async def test_events_journalled_while_the_engine_was_down_are_told_after_the_start() -> None:
+    """From the cursor of the last turn on."""
+    bench = Bench()
+    bench.store.turns.at = 2
+    bench.store.turns.journal = [event(number) for number in (1, 2, 3, 4)]
+    async with running(bench):
+        assert bench.agent.told() == [[3, 4]]
+
+
+async def test_a_turn_cut_short_is_run_again_under_its_own_number() -> None:
+    """With the events that it had been told of, before anything new."""
+    bench = Bench()
+    bench.store.turns.journal = [event(number) for number in (5, 6, 7)]
+    bench.store.turns.at = 6
+    bench.store.turns.cut_short = TurnRecord(
+        41, 1, TurnStatus.RUNNING, ("events:5-6",), "", 6, START, None, None, None
+    )
+    async with running(bench):
+        assert (bench.agent.turns[0].id, bench.agent.turns[0].resumed) == (41, True)
+        assert bench.agent.told() == [[5, 6], [7]]
+        assert bench.store.turns.finished[0][0] == 41
+
+
+async def test_an_agent_that_fails_ends_its_turn_alone() -> None:
+    """The turn is kept as failed; the next trigger starts a new one."""
+    async with running(Bench()) as bench:
+        for error in (AgentError("the model refused"), ValueError("a bug")):
+            bench.agent.error = error
+            bench.hear(len(bench.store.turns.journal) + 1)
+            await settle()
+        bench.hear(3)
+        await settle()
+        assert [reason for _, reason in bench.store.turns.failed] == [
+            "the model refused",
+            "ValueError: a bug",
+        ]
+        assert len(bench.store.turns.finished) == 1
+
+
+async def test_a_turn_has_a_time_limit() -> None:
+    """An agent that hangs is cut off."""
+    async with running(Bench(turn_seconds=0.01)) as bench:
+        bench.agent.gate.clear()
+        bench.hear(1)
+        async with asyncio.timeout(5):
+            await bench.store.turns.has_failed.wait()
+        assert "longer than 0.01 s" in bench.store.turns.failed[0][1]
+
+
+async def test_a_database_that_is_away_delays_the_turn() -> None:
+    """It starts when the turn can be recorded, with everything that waits."""
+    async with running(Bench()) as bench:
+        bench.store.turns.failures = 2
+        bench.hear(1)
+        await settle()
+        assert bench.agent.turns == []
+        await bench.clock.advance(2)
+        assert bench.agent.told() == [[1]]
+
+
+async def test_a_plan_that_wants_no_order_events_is_not_woken_by_them() -> None:
+    """Triggers are the user's choice."""
+    async with running(Bench(triggers=frozenset({TriggerKind.FORECAST}))) as bench:
+        bench.hear(1)
+        await settle()
+        assert bench.agent.turns == []

@@ -1,0 +1,268 @@
+"""Order events reach the journal once, in order, before anybody acts on them; and only whom they concern."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
+from dataclasses import replace
+from decimal import Decimal
+from typing import Any
+
+import pytest
+from tests.builders import ETH, START, fill, order, plan, update
+from tests.fakes.clock import ManualClock, settle
+from tests.fakes.exchange import CREDENTIALS, FakeAdapter, account
+from tests.fakes.journal import memory_store
+
+from kokex.domain.errors import ExchangeStoppedError
+from kokex.domain.events import ClassifiedUpdate, EventSource, OrderEvent, classify
+from kokex.domain.ids import OrderOrigin, client_order_id
+from kokex.domain.order import OrderStatus
+from kokex.services import order_events
+from kokex.services.ledger import Ledgers
+from kokex.services.order_events import OrderEventService
+
+
+class Hearing:
+    """Writes down what the service tells."""
+
+    def __init__(self) -> None:
+        self.events: list[tuple[int, list[OrderEvent]]] = []
+        self.accounts: list[tuple[str, str]] = []
+
+    def on_order_events(self, plan_id: int, events: Sequence[OrderEvent]) -> None:
+        self.events.append((plan_id, list(events)))
+
+    def on_account_subscribed(self, connection_key: str) -> None:
+        self.accounts.append(("subscribed", connection_key))
+
+    def on_account_lost(self, connection_key: str) -> None:
+        self.accounts.append(("lost", connection_key))
+
+    def on_account_stopped(self, connection_key: str, reason: str) -> None:
+        self.accounts.append(("stopped", reason))
+
+    def told(self, plan_id: int) -> list[str]:
+        return [event.event_key for owner, events in self.events for event in events if owner == plan_id]
+
+
+class Bench:
+    """The service with everything around it faked."""
+
+    def __init__(self) -> None:
+        self.store = memory_store()
+        self.clock = ManualClock()
+        self.adapter = FakeAdapter()
+        self.ledgers = Ledgers()
+        self.hearing = Hearing()
+        self.service = OrderEventService(self.store, self.clock, self.adapter, self.ledgers, "test")
+
+    async def subscribe(self, *plans: Any, account_number: int = 1) -> Any:
+        for one in plans:
+            await self.service.subscribe(one, account(account_number), CREDENTIALS)
+        return self.adapter.streams[account(account_number).connection_key]
+
+    def push(self, stream: Any, *updates: Any) -> bool:
+        return stream.listener.on_order_updates([classify(one) for one in updates], START)
+
+
+@asynccontextmanager
+async def running() -> AsyncIterator[Bench]:
+    bench = Bench()
+    task = asyncio.create_task(bench.service.run(bench.hearing))
+    await settle()
+    try:
+        yield bench
+    finally:
+        task.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await task
+
+
+def own(plan_id: int, order_id: str = "9001", **changes: Any) -> Any:
+    name = client_order_id(OrderOrigin("test", plan_id, 1, 0))
+    return update(order_id=order_id, client_order_id=name, **changes)
+
+
+async def test_events_are_told_after_the_commit_and_not_before() -> None:
+    """While the transaction is under way nobody hears of its events."""
+    async with running() as bench:
+        stream = await bench.subscribe(plan())
+        bench.service.release(account())
+        bench.store.journal.gate.clear()
+        bench.push(stream, own(1))
+        await settle()
+        assert bench.hearing.events == []
+        bench.store.journal.gate.set()
+        await settle()
+        assert bench.hearing.told(1) == ["live"]
+
+
+async def test_what_arrives_during_a_commit_goes_into_the_next_one() -> None:
+    """Group commit: three frames behind the first make one transaction."""
+    async with running() as bench:
+        stream = await bench.subscribe(plan())
+        bench.service.release(account())
+        bench.store.journal.gate.clear()
+        for number in range(4):
+            bench.push(stream, own(1, order_id=str(number)))
+            await settle()
+        bench.store.journal.gate.set()
+        await settle()
+        assert bench.store.journal.batches == [1, 3]
+
+
+async def test_a_repeated_frame_is_told_once() -> None:
+    """Duplicates vanish on the journal's key."""
+    async with running() as bench:
+        stream = await bench.subscribe(plan())
+        bench.service.release(account())
+        for _ in range(3):
+            bench.push(stream, own(1))
+        await settle()
+        assert bench.hearing.told(1) == ["live"]
+
+
+async def test_the_stream_is_held_until_the_account_is_reconciled() -> None:
+    """What is pushed meanwhile follows what the reconciliation found."""
+    async with running() as bench:
+        stream = await bench.subscribe(plan())
+        stream.listener.on_subscribed()
+        done = own(1, status=OrderStatus.FILLED, filled_quantity=Decimal("0.1"), fill=fill(2))
+        bench.push(stream, done)
+        await settle()
+        assert bench.hearing.events == []
+        await bench.service.ingest(account(), [classify(own(1))], EventSource.RECONCILE)
+        bench.service.release(account())
+        await settle()
+        assert bench.hearing.told(1) == ["live", "fill:2"]
+        assert bench.hearing.accounts == [("subscribed", "okx:paper:1")]
+
+
+async def test_a_lost_stream_is_held_again() -> None:
+    """After a reconnect nothing passes before the next reconciliation."""
+    async with running() as bench:
+        stream = await bench.subscribe(plan())
+        bench.service.release(account())
+        stream.listener.on_disconnected("cut")
+        bench.push(stream, own(1))
+        await settle()
+        assert bench.hearing.events == []
+        assert bench.hearing.accounts == [("lost", "okx:paper:1")]
+
+
+async def test_an_order_goes_to_the_plan_that_made_it() -> None:
+    """Two plans on one account and instrument: each hears of its own."""
+    async with running() as bench:
+        stream = await bench.subscribe(plan(id=1), plan(id=2))
+        bench.service.release(account())
+        bench.push(stream, own(2))
+        await settle()
+        assert bench.hearing.told(1) == []
+        assert bench.hearing.told(2) == ["live"]
+
+
+async def test_an_outsiders_order_goes_to_every_plan_of_account_and_instrument() -> None:
+    """Made by hand, or by another installation: external, and to nobody on another account or instrument."""
+    async with running() as bench:
+        stream = await bench.subscribe(plan(id=1), plan(id=2), plan(id=3, inst_id="BTC-USDT"))
+        other = await bench.subscribe(plan(id=4, account_id=2), account_number=2)
+        for number in (1, 2):
+            bench.service.release(account(number))
+        elsewhere = client_order_id(OrderOrigin("abcd", 3, 1, 0))
+        bench.push(stream, update(client_order_id=None), update(order_id="7", client_order_id=elsewhere))
+        await settle()
+        assert [bench.hearing.told(number) for number in (1, 2, 3, 4)] == [["live"] * 2, ["live"] * 2, [], []]
+        assert all(event.external for _, events in bench.hearing.events for event in events)
+        assert other.wanted == {"ETH-USDT"}
+
+
+async def test_plans_share_one_connection_which_ends_with_the_last() -> None:
+    """One stream an account; an instrument is wanted while any plan trades it."""
+    async with running() as bench:
+        one, two = plan(id=1), plan(id=2)
+        stream = await bench.subscribe(one, two)
+        assert list(bench.service.connections) == ["okx:paper:1"]
+        await bench.service.unsubscribe(one, account())
+        assert stream.wanted == {"ETH-USDT"}
+        await bench.service.unsubscribe(two, account())
+        assert stream.wanted == set()
+        assert bench.service.connections == {}
+        assert not bench.store.subscriptions.statuses[2].active
+
+
+async def test_a_database_that_is_away_loses_nothing() -> None:
+    """The batch waits and is written when the database is back."""
+    async with running() as bench:
+        stream = await bench.subscribe(plan())
+        bench.service.release(account())
+        bench.store.journal.failures = 3
+        bench.push(stream, own(1))
+        await bench.clock.advance(10)
+        assert bench.hearing.told(1) == ["live"]
+
+
+async def test_a_full_queue_asks_the_socket_to_wait(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Back-pressure instead of memory without bound; room comes back as the journal catches up."""
+    monkeypatch.setattr(order_events, "QUEUE", 10)
+    async with running() as bench:
+        stream = await bench.subscribe(plan())
+        bench.service.release(account())
+        bench.store.journal.gate.clear()
+        took = [bench.push(stream, own(1, order_id=str(number))) for number in range(12)]
+        assert took[0] is True
+        assert took[-1] is False
+        waiting = asyncio.create_task(stream.listener.room())
+        await settle()
+        assert not waiting.done()
+        bench.store.journal.gate.set()
+        await settle()
+        assert waiting.done()
+        assert len(bench.store.journal.entries) == 12
+
+
+async def test_wrong_keys_stop_the_account_and_say_so() -> None:
+    """A person must act; the other accounts go on."""
+    async with running() as bench:
+        bench.adapter.error = ExchangeStoppedError("the API key is unknown here", code="60005")
+        await bench.subscribe(plan())
+        await settle()
+        assert bench.hearing.accounts == [("stopped", "the API key is unknown here")]
+
+
+async def test_ledgers_move_with_the_journal() -> None:
+    """After the commit the plan's holding and pending orders are those of the event."""
+    async with running() as bench:
+        ledger = bench.ledgers.open(1, ETH, [], [])
+        name = client_order_id(OrderOrigin("test", 1, 1, 0))
+        ledger.add(order(client_order_id=name))
+        stream = await bench.subscribe(plan())
+        bench.service.release(account())
+        part = own(1, status=OrderStatus.PARTIALLY_FILLED, filled_quantity=Decimal("0.04"), fill=fill(1))
+        bench.push(stream, part, replace(part))
+        await settle()
+        assert ledger.book.quantity == Decimal("0.04") - Decimal("0.00004")
+        assert ledger.pending[name].remaining == Decimal("0.06")
+
+
+async def test_status_of_the_subscription_is_kept() -> None:
+    """Connected since, events, reconnects."""
+    async with running() as bench:
+        stream = await bench.subscribe(plan())
+        stream.listener.on_subscribed()
+        bench.service.release(account())
+        bench.push(stream, own(1))
+        await settle()
+        stream.listener.on_disconnected("cut")
+        stream.listener.on_subscribed()
+        await bench.clock.advance(2)
+        status = bench.store.subscriptions.statuses[1]
+        assert (status.events, status.reconnects, status.active) == (1, 1, True)
+        assert status.connected_since is not None
+
+
+def test_classified_updates_carry_their_journal_name() -> None:
+    """The name the user knows."""
+    assert isinstance(classify(own(1)), ClassifiedUpdate)
+    assert classify(own(1)).event_type == "buy_order_live"
