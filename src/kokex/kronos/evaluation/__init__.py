@@ -1,0 +1,1 @@
+"""Walk-forward evaluation of forecasts against baselines, and their recalibration."""
