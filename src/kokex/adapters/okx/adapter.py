@@ -1,0 +1,84 @@
+"""`OKXAdapter`: makes connections to OKX: live, demo, or our own paper exchange."""
+
+from __future__ import annotations
+
+import ssl
+from random import Random
+
+from kokex.adapters.okx.account_ws import OKXAccountWebSocket
+from kokex.adapters.okx.backoff import Backoff
+from kokex.adapters.okx.configuration import (
+    USER_AGENT,
+    check_endpoints,
+    sends_demo_header,
+    ssl_context,
+)
+from kokex.adapters.okx.connection import ConnectionPolicy, ConnectionSetting
+from kokex.adapters.okx.exchange import OKXExchange
+from kokex.adapters.okx.http import AiohttpTransport
+from kokex.adapters.okx.market_ws import OKXMarketWebSocket
+from kokex.adapters.okx.rate_limit import RateLimiter
+from kokex.adapters.okx.rest import OKXRestClient
+from kokex.domain.account import Credentials, Endpoints, Environment, ExchangeAccount
+from kokex.ports.clock import Clock
+from kokex.ports.exchange import AccountStreamListener, MarketStreamListener
+
+_REMOTE = ConnectionPolicy()
+_LOCAL = ConnectionPolicy(backoff=Backoff(base=0.05, cap=1.0))
+"""A server on this computer may be knocked at more often."""
+
+
+class OKXAdapter:
+    """See `kokex.ports.exchange.ExchangeAdapter`. One for the process: its connections share the rate limits."""
+
+    def __init__(self, clock: Clock, random: Random | None = None) -> None:
+        self._clock = clock
+        self._random = random or Random()
+        self._limiter = RateLimiter(clock)
+        self._trust: dict[Endpoints, ssl.SSLContext | None] = {}
+
+    def exchange(self, account: ExchangeAccount, credentials: Credentials) -> OKXExchange:
+        """Commands and queries on `account`."""
+        return OKXExchange(self._rest(account, credentials), self._clock)
+
+    def account_stream(
+        self, account: ExchangeAccount, credentials: Credentials, listener: AccountStreamListener
+    ) -> OKXAccountWebSocket:
+        """The account's private stream."""
+        setting = self._setting(account, account.endpoints.private_url)
+        return OKXAccountWebSocket(setting, credentials, listener, self._rest(account, credentials))
+
+    def market_stream(self, account: ExchangeAccount, listener: MarketStreamListener) -> OKXMarketWebSocket:
+        """The public stream of the account's environment."""
+        return OKXMarketWebSocket(
+            self._setting(account, account.endpoints.public_url),
+            self._setting(account, account.endpoints.business_url),
+            listener,
+        )
+
+    def _rest(self, account: ExchangeAccount, credentials: Credentials) -> OKXRestClient:
+        check_endpoints(account.environment, account.endpoints)
+        transport = AiohttpTransport(
+            account.endpoints.rest_url,
+            user_agent=USER_AGENT,
+            ssl_context=self._trusted(account.endpoints),
+        )
+        return OKXRestClient(
+            transport,
+            credentials,
+            clock=self._clock,
+            limiter=self._limiter,
+            owner=account.connection_key,
+            demo=sends_demo_header(account.environment),
+            random=self._random,
+        )
+
+    def _setting(self, account: ExchangeAccount, url: str) -> ConnectionSetting:
+        check_endpoints(account.environment, account.endpoints)
+        policy = _LOCAL if account.environment is Environment.PAPER else _REMOTE
+        return ConnectionSetting(url, self._trusted(account.endpoints), self._clock, self._random, policy)
+
+    def _trusted(self, endpoints: Endpoints) -> ssl.SSLContext | None:
+        if endpoints not in self._trust:
+            self._trust[endpoints] = ssl_context(endpoints)
+        return self._trust[endpoints]

@@ -1,0 +1,103 @@
+"""Submit and cancel: an order of the domain out, one of three outcomes back."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+from datetime import timedelta
+
+from kokex.adapters.okx import routes
+from kokex.adapters.okx.errors import DUPLICATE_ORDER
+from kokex.adapters.okx.parse.scalars import kind_of
+from kokex.adapters.okx.rest import ORDER_LIFETIME, OKXRestClient
+from kokex.domain.errors import (
+    DataError,
+    ExchangeError,
+    ExchangeRejectedError,
+    ExchangeStoppedError,
+    ExchangeUnavailableError,
+    ExchangeUnknownError,
+)
+from kokex.domain.instrument import InstrumentKind
+from kokex.domain.order import OrderRequest, OrderType, OrderUpdate
+from kokex.domain.risk import Approved
+from kokex.ports.clock import Clock
+from kokex.ports.exchange import Accepted, Outcome, Rejected, Unknown
+
+SETTLING_MARGIN = timedelta(seconds=5)
+"""How long after its expiry an order may still come to light: the exchange's queues and caches."""
+
+FindOrder = Callable[[str, str], Awaitable[OrderUpdate | None]]
+"""Asks the exchange for an order by instrument and client order id."""
+
+
+class OrderCommands:
+    """Sends commands of one account. Never sends one again whose outcome is unknown."""
+
+    def __init__(self, rest: OKXRestClient, clock: Clock, find_order: FindOrder) -> None:
+        self._rest = rest
+        self._clock = clock
+        self._find_order = find_order
+
+    async def submit(self, order: Approved) -> Outcome:
+        """Send `order`. A client order id that exists already is that order, accepted before."""
+        request = order.request
+        try:
+            item = await self._rest.write(
+                routes.SUBMIT, submit_body(request), scope=request.inst_id, expires=True
+            )
+        except ExchangeRejectedError as error:
+            if error.code in DUPLICATE_ORDER:
+                return await self._accepted_before(request, error)
+            return Rejected(error.code or "", str(error))
+        except ExchangeUnavailableError as error:
+            return Unknown(str(error), self._clock.now())
+        except ExchangeUnknownError as error:
+            return self._unknown(str(error))
+        return Accepted(item.ordId) if item.ordId else self._unknown("OKX accepted the order without an id")
+
+    async def cancel(self, inst_id: str, client_order_id: str) -> Outcome:
+        """Ask for the cancellation of the order."""
+        body = {"instId": inst_id, "clOrdId": client_order_id}
+        try:
+            item = await self._rest.write(routes.CANCEL, body, scope=inst_id)
+        except ExchangeRejectedError as error:
+            return Rejected(error.code or "", str(error))
+        except ExchangeUnavailableError as error:
+            return Unknown(str(error), self._clock.now())
+        except ExchangeUnknownError as error:
+            return self._unknown(str(error))
+        return Accepted(item.ordId or "")
+
+    async def _accepted_before(self, request: OrderRequest, error: ExchangeError) -> Outcome:
+        try:
+            known = await self._find_order(request.inst_id, request.client_order_id)
+        except ExchangeStoppedError:
+            raise
+        except (ExchangeError, DataError) as trouble:
+            return self._unknown(f"{error}; and the order could not be asked for: {trouble}")
+        if known is None:
+            return self._unknown(f"{error}; but OKX does not show the order")
+        return Accepted(known.order_id)
+
+    def _unknown(self, reason: str) -> Unknown:
+        return Unknown(reason, self._clock.now() + ORDER_LIFETIME + SETTLING_MARGIN)
+
+
+def submit_body(request: OrderRequest) -> dict[str, object]:
+    """`request` as OKX v5 takes it: spot with cash and sized in base, swaps cross and sized in contracts."""
+    spot = kind_of(request.inst_id) is InstrumentKind.SPOT
+    body: dict[str, object] = {
+        "instId": request.inst_id,
+        "tdMode": "cash" if spot else "cross",
+        "clOrdId": request.client_order_id,
+        "side": request.side.value,
+        "ordType": request.order_type.value,
+        "sz": f"{request.quantity:f}",
+    }
+    if request.price is not None:
+        body["px"] = f"{request.price:f}"
+    if spot and request.order_type is OrderType.MARKET:
+        body["tgtCcy"] = "base_ccy"
+    if not spot and request.reduce_only:
+        body["reduceOnly"] = True
+    return body

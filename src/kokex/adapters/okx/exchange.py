@@ -1,0 +1,201 @@
+"""`OKXExchange`: the exchange port, spoken in OKX v5."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import datetime, timedelta
+
+import msgspec
+
+from kokex.adapters.okx import routes
+from kokex.adapters.okx.commands import OrderCommands
+from kokex.adapters.okx.errors import ORDER_NOT_FOUND
+from kokex.adapters.okx.paging import CANDLES_A_PAGE, ROWS_A_PAGE, all_candles, pages_since
+from kokex.adapters.okx.parse.account import account_snapshot, parse_balances, parse_position
+from kokex.adapters.okx.parse.market import parse_candle, parse_instrument, parse_ticker
+from kokex.adapters.okx.parse.orders import parse_fill, parse_order_row
+from kokex.adapters.okx.parse.scalars import bar_name, kind_of, milliseconds
+from kokex.adapters.okx.rest import OKXRestClient
+from kokex.adapters.okx.routes import Route
+from kokex.domain.account import AccountSnapshot, Ticker
+from kokex.domain.candle import Candle, Interval
+from kokex.domain.errors import DataError, ExchangeRejectedError
+from kokex.domain.instrument import Instrument, InstrumentKind
+from kokex.domain.order import Fill, OrderUpdate
+from kokex.domain.risk import Approved
+from kokex.ports.clock import Clock
+from kokex.ports.exchange import Outcome
+
+_TYPES = {InstrumentKind.SPOT: "SPOT", InstrumentKind.SWAP: "SWAP"}
+
+_RECENT_FILLS = timedelta(days=3)
+_RECENT_ORDERS = timedelta(days=7)
+_OVERLAP = timedelta(
+    hours=1
+)  # the short lists may end a little early; the long ones are read that much sooner
+
+
+class OKXExchange:
+    """Commands and queries on one OKX account; see `kokex.ports.exchange.Exchange`."""
+
+    def __init__(self, rest: OKXRestClient, clock: Clock) -> None:
+        self._rest = rest
+        self._commands = OrderCommands(rest, clock, self._order_by_client_id)
+
+    async def server_time(self) -> datetime:
+        """The exchange's clock (UTC)."""
+        return await self._rest.server_time()
+
+    async def instruments(self, kind: InstrumentKind) -> list[Instrument]:
+        """All instruments of `kind`; of swaps the linear ones."""
+        rows = await self._rest.read(routes.INSTRUMENTS, {"instType": _TYPES[kind]}, scope=_TYPES[kind])
+        return [found for found in map(parse_instrument, rows) if found is not None]
+
+    async def instrument(self, inst_id: str) -> Instrument:
+        """One instrument. Raises `ExchangeRejectedError` where OKX does not know it or KOKEX cannot trade it."""
+        kind = _TYPES[kind_of(inst_id)]
+        rows = await self._rest.read(routes.INSTRUMENTS, {"instType": kind, "instId": inst_id}, scope=kind)
+        found = [known for known in map(parse_instrument, rows) if known and known.inst_id == inst_id]
+        if not found:
+            raise ExchangeRejectedError(
+                f"OKX lists no spot or linear swap {inst_id}; check its name and the account's region",
+                code="51001",
+            )
+        return found[0]
+
+    async def ticker(self, inst_id: str) -> Ticker:
+        """Last price and top of the book."""
+        rows = await self._rest.read(routes.TICKER, {"instId": inst_id})
+        if not rows:
+            raise ExchangeRejectedError(f"OKX has no ticker of {inst_id}", code="51001")
+        return parse_ticker(rows[0])
+
+    async def candles(
+        self, inst_id: str, interval: Interval, *, start: datetime, end: datetime
+    ) -> list[Candle]:
+        """Closed candles whose open time is in [start, end), oldest first."""
+        kind = kind_of(inst_id)
+
+        async def page(from_history: bool, older_than: datetime) -> list[Candle]:
+            rows = await self._rest.read(
+                routes.HISTORY_CANDLES if from_history else routes.CANDLES,
+                {
+                    "instId": inst_id,
+                    "bar": bar_name(interval),
+                    "after": str(milliseconds(older_than)),
+                    "limit": str(CANDLES_A_PAGE),
+                },
+            )
+            return [parse_candle(row, kind) for row in rows]
+
+        return await all_candles(page, start, end)
+
+    async def account(self) -> AccountSnapshot:
+        """Balances and positions."""
+        balances = await self._rest.read(routes.BALANCE, {})
+        positions = await self._rest.read(routes.POSITIONS, {"instType": "SWAP"})
+        return account_snapshot(
+            parse_balances(balances[0]) if balances else {},
+            map(parse_position, positions),
+            self._rest.server_clock.now(),
+        )
+
+    async def submit(self, order: Approved) -> Outcome:
+        """Send an order that the risk gate let through."""
+        return await self._commands.submit(order)
+
+    async def cancel(self, inst_id: str, client_order_id: str) -> Outcome:
+        """Ask for an order's cancellation."""
+        return await self._commands.cancel(inst_id, client_order_id)
+
+    async def order(
+        self, inst_id: str, *, client_order_id: str | None = None, order_id: str | None = None
+    ) -> OrderUpdate | None:
+        """The order as OKX knows it; None where it does not."""
+        parameters = {"instId": inst_id}
+        if order_id is not None:
+            parameters["ordId"] = order_id
+        elif client_order_id is not None:
+            parameters["clOrdId"] = client_order_id
+        else:
+            raise ValueError("an order is asked for by its client_order_id or its order_id")
+        try:
+            rows = await self._rest.read(routes.ORDER, parameters, scope=inst_id)
+        except ExchangeRejectedError as error:
+            if error.code in ORDER_NOT_FOUND:
+                return None
+            raise
+        return parse_order_row(rows[0]) if rows else None
+
+    async def open_orders(self, inst_id: str) -> list[OrderUpdate]:
+        """All open orders of the instrument, oldest first."""
+        rows = await self._orders(routes.OPEN_ORDERS, inst_id, None)
+        return sorted(rows, key=_order_age)
+
+    async def order_history(self, inst_id: str, since: datetime) -> list[OrderUpdate]:
+        """Closed orders created at or after `since`, oldest first: of 7 days, beyond them of three months.
+
+        OKX v5 forgets an order that was canceled without a fill after two hours.
+        """
+        rows = await self._orders(routes.ORDER_HISTORY, inst_id, since)
+        if self._reaches_beyond(since, _RECENT_ORDERS):
+            rows += await self._orders(routes.ORDER_ARCHIVE, inst_id, since)
+        found = {row.order_id: row for row in reversed(rows) if row.created_at >= since}
+        return sorted(found.values(), key=_order_age)
+
+    async def fills(self, inst_id: str, since: datetime) -> list[Fill]:
+        """Our executions at or after `since`, oldest first: of 3 days, beyond them of three months."""
+        rows = await self._fills(routes.FILLS, inst_id, since)
+        if self._reaches_beyond(since, _RECENT_FILLS):
+            rows += await self._fills(routes.FILLS_HISTORY, inst_id, since)
+        found = {row.bill_id or row: row for row in reversed(rows) if row.occurred_at >= since}
+        return sorted(found.values(), key=_fill_age)
+
+    async def close(self) -> None:
+        """Release connections."""
+        await self._rest.close()
+
+    async def _order_by_client_id(self, inst_id: str, client_order_id: str) -> OrderUpdate | None:
+        return await self.order(inst_id, client_order_id=client_order_id)
+
+    def _reaches_beyond(self, since: datetime, recent: timedelta) -> bool:
+        """Whether the short list may not reach back to `since`, or the exchange's days are not our clock's."""
+        age = self._rest.server_clock.now() - since
+        return not timedelta(0) <= age < recent - _OVERLAP
+
+    async def _orders(self, route: Route, inst_id: str, since: datetime | None) -> list[OrderUpdate]:
+        async def page(cursor: str | None) -> list[OrderUpdate]:
+            return [parse_order_row(row) for row in await self._page(route, inst_id, cursor)]
+
+        return await pages_since(page, lambda row: row.order_id, lambda row: row.created_at, since)
+
+    async def _fills(self, route: Route, inst_id: str, since: datetime) -> list[Fill]:
+        async def page(cursor: str | None) -> list[Fill]:
+            return [parse_fill(row) for row in await self._page(route, inst_id, cursor)]
+
+        return await pages_since(page, _bill_id, lambda row: row.occurred_at, since)
+
+    async def _page(self, route: Route, inst_id: str, cursor: str | None) -> list[msgspec.Raw]:
+        parameters: Mapping[str, str] = {
+            "instType": _TYPES[kind_of(inst_id)],
+            "instId": inst_id,
+            "limit": str(ROWS_A_PAGE),
+        }
+        return await self._rest.read(route, {**parameters, "after": cursor} if cursor else parameters)
+
+
+def _bill_id(fill: Fill) -> str:
+    if fill.bill_id is None:
+        raise DataError(
+            f"fill {fill.trade_id} of {fill.inst_id} has no billId, so the list cannot be read on"
+        )
+    return fill.bill_id
+
+
+def _order_age(order: OrderUpdate) -> tuple[datetime, int, str]:
+    return order.created_at, len(order.order_id), order.order_id
+
+
+def _fill_age(fill: Fill) -> tuple[datetime, int, str]:
+    bill_id = fill.bill_id or ""
+    return fill.occurred_at, len(bill_id), bill_id

@@ -1,0 +1,108 @@
+"""`OKXMarketWebSocket`: candles and prices, over the business and the public socket."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from datetime import datetime
+
+import msgspec
+
+from kokex.adapters.okx.connection import Connection, ConnectionSetting
+from kokex.adapters.okx.parse.market import parse_candle, parse_ticker
+from kokex.adapters.okx.parse.scalars import bar_name, interval_of, kind_of
+from kokex.adapters.okx.stream_status import StreamStatus
+from kokex.adapters.okx.subscriptions import Channel
+from kokex.adapters.okx.wire import Argument, Frame
+from kokex.domain.candle import Interval
+from kokex.domain.errors import DataError
+from kokex.ports.exchange import MarketStreamListener
+
+_CANDLE = "candle"
+_TICKERS = "tickers"
+
+
+class OKXMarketWebSocket:
+    """Public data of one environment; see `kokex.ports.exchange.MarketStream`. Each socket is open while it is of use."""
+
+    def __init__(
+        self, public: ConnectionSetting, business: ConnectionSetting, listener: MarketStreamListener
+    ) -> None:
+        self._listener = listener
+        self._public = _MarketConnection(public, listener, self._on_ticker)
+        self._business = _MarketConnection(business, listener, self._on_candle)
+
+    @property
+    def status(self) -> dict[str, StreamStatus]:
+        """Of each socket: `public` (tickers) and `business` (candles)."""
+        return {"public": self._public.connection.status, "business": self._business.connection.status}
+
+    def subscribe_candles(self, inst_id: str, interval: Interval) -> None:
+        """Want candles, now and after every reconnect."""
+        self._business.connection.want(_candle_channel(inst_id, interval))
+
+    def unsubscribe_candles(self, inst_id: str, interval: Interval) -> None:
+        """Want them no longer."""
+        self._business.connection.unwant(_candle_channel(inst_id, interval))
+
+    def subscribe_ticker(self, inst_id: str) -> None:
+        """Want last prices, now and after every reconnect."""
+        self._public.connection.want(Channel(_TICKERS, inst_id))
+
+    def unsubscribe_ticker(self, inst_id: str) -> None:
+        """Want them no longer."""
+        self._public.connection.unwant(Channel(_TICKERS, inst_id))
+
+    async def run(self) -> None:
+        """Connect, subscribe, receive, reconnect; until cancelled."""
+        async with asyncio.TaskGroup() as group:
+            group.create_task(self._public.connection.run())
+            group.create_task(self._business.connection.run())
+
+    def _on_ticker(self, arg: Argument, item: msgspec.Raw) -> None:
+        self._listener.on_ticker(parse_ticker(item))
+
+    def _on_candle(self, arg: Argument, item: msgspec.Raw) -> None:
+        inst_id = arg.inst_id or ""
+        interval = interval_of((arg.channel or "").removeprefix(_CANDLE))
+        self._listener.on_candle(inst_id, interval, parse_candle(item, kind_of(inst_id)))
+
+
+class _MarketConnection:
+    """One of the two sockets and what it does with its pushes."""
+
+    def __init__(
+        self,
+        setting: ConnectionSetting,
+        listener: MarketStreamListener,
+        handle: Callable[[Argument, msgspec.Raw], None],
+    ) -> None:
+        self._listener = listener
+        self._handle = handle
+        self.connection = Connection(setting, self)
+
+    def on_push(self, frame: Frame, received_at: datetime) -> bool:
+        """Prices are never held back: a newer one follows."""
+        assert frame.arg is not None
+        for item in frame.data or ():
+            try:
+                self._handle(frame.arg, item)
+            except DataError as error:
+                self.connection.status.keep_malformed(bytes(item), str(error), received_at)
+            else:
+                self.connection.status.count_events(1, received_at)
+        return True
+
+    async def room(self) -> None:
+        """There is always room."""
+
+    def on_ready(self) -> None:
+        """All channels are open."""
+        self._listener.on_market_subscribed()
+
+    def on_lost(self, reason: str) -> None:
+        """A new connection is on its way; the status tells."""
+
+
+def _candle_channel(inst_id: str, interval: Interval) -> Channel:
+    return Channel(f"{_CANDLE}{bar_name(interval)}", inst_id)

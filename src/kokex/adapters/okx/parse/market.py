@@ -1,0 +1,110 @@
+"""Public data: the exchange's clock, instruments, tickers and candles."""
+
+from __future__ import annotations
+
+from datetime import datetime
+
+import msgspec
+
+from kokex.adapters.okx import wire
+from kokex.adapters.okx.parse.scalars import Payload, guarded, known, moment, number, price
+from kokex.domain.account import Ticker
+from kokex.domain.candle import Candle
+from kokex.domain.instrument import Instrument, InstrumentKind
+
+_instrument_decoder = msgspec.json.Decoder(wire.InstrumentRow)
+_ticker_decoder = msgspec.json.Decoder(wire.TickerRow)
+_candle_decoder = msgspec.json.Decoder(wire.CandleRow)
+_time_decoder = msgspec.json.Decoder(wire.ServerTime)
+
+
+@guarded
+def parse_server_time(payload: Payload) -> datetime:
+    """`{"ts":"1597026383085"}`."""
+    return moment(_time_decoder.decode(payload).ts)
+
+
+@guarded
+def parse_instrument(payload: Payload) -> Instrument | None:
+    """One row of `public/instruments`; None for what KOKEX does not trade, or a listing without its steps yet."""
+    row = _instrument_decoder.decode(payload)
+    if not (row.tick_sz and row.lot_sz and row.min_sz):
+        return None
+    if row.inst_type == "SPOT":
+        return _spot(row)
+    return _swap(row) if row.inst_type == "SWAP" and row.ct_type == "linear" and row.ct_val else None
+
+
+def _spot(row: wire.InstrumentRow) -> Instrument:
+    # OKX v5: `maxMktSz` of spot is in USDT, which is no quantity of ours.
+    return Instrument(
+        inst_id=row.inst_id,
+        kind=InstrumentKind.SPOT,
+        base_currency=row.base_ccy or row.inst_id.split("-")[0],
+        quote_currency=row.quote_ccy or row.inst_id.split("-")[1],
+        settle_currency=row.quote_ccy or row.inst_id.split("-")[1],
+        tick_size=number(row.tick_sz),
+        lot_size=number(row.lot_sz),
+        min_quantity=number(row.min_sz),
+        max_limit_quantity=known(row.max_lmt_sz),
+        exchange_code=_code(row.inst_id_code),
+        tradable=row.state == "live",
+    )
+
+
+def _swap(row: wire.InstrumentRow) -> Instrument:
+    base, quote = (row.inst_family or row.uly or row.inst_id).split("-")[:2]
+    return Instrument(
+        inst_id=row.inst_id,
+        kind=InstrumentKind.SWAP,
+        base_currency=row.ct_val_ccy or base,
+        quote_currency=quote,
+        settle_currency=row.settle_ccy or quote,
+        tick_size=number(row.tick_sz),
+        lot_size=number(row.lot_sz),
+        min_quantity=number(row.min_sz),
+        contract_value=number(row.ct_val) * number(row.ct_mult or "1"),
+        max_limit_quantity=known(row.max_lmt_sz),
+        max_market_quantity=known(row.max_mkt_sz),
+        exchange_code=_code(row.inst_id_code),
+        tradable=row.state == "live",
+    )
+
+
+@guarded
+def parse_ticker(payload: Payload) -> Ticker:
+    """A row of `market/ticker` or a push of `tickers`."""
+    row = _ticker_decoder.decode(payload)
+    return Ticker(
+        inst_id=row.inst_id,
+        last=number(row.last),
+        bid=price(row.bid_px),
+        ask=price(row.ask_px),
+        occurred_at=moment(row.ts),
+    )
+
+
+@guarded
+def parse_candle(payload: Payload, kind: InstrumentKind) -> Candle:
+    """One candle row. Volume in base: `vol` of spot, `volCcy` of contracts; amount in quote: `volCcyQuote`."""
+    row = _candle_decoder.decode(payload)
+    if len(row) < 9:
+        raise ValueError(f"a candle has 9 values, not {len(row)}")
+    return Candle(
+        open_time=moment(row[0]),
+        open=float(row[1]),
+        high=float(row[2]),
+        low=float(row[3]),
+        close=float(row[4]),
+        volume=_float(row[5] if kind is InstrumentKind.SPOT else row[6]),
+        amount=_float(row[7]),
+        closed=row[8] == "1",
+    )
+
+
+def _float(text: wire.Text) -> float | None:
+    return float(text) if text else None
+
+
+def _code(value: int | str | None) -> int | None:
+    return int(value) if value not in (None, "") else None

@@ -1,0 +1,57 @@
+"""Keeps our own requests under the exchange's rate limits, so that it need not refuse them."""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Hashable
+from dataclasses import dataclass, field
+
+from kokex.ports.clock import Clock
+
+_HEADROOM = 0.9  # the exchange's windows start when it likes, so a full budget can overlap two of ours
+
+
+@dataclass(frozen=True, slots=True)
+class Budget:
+    """At most `calls` in any `seconds`."""
+
+    calls: int
+    seconds: float
+
+    @property
+    def planned(self) -> int:
+        """Calls that we allow ourselves."""
+        return max(1, int(self.calls * _HEADROOM))
+
+
+@dataclass(slots=True)
+class _Window:
+    slots: deque[float]
+    not_before: float = field(default=float("-inf"))
+
+
+class RateLimiter:
+    """Hands out moments to call, first come, first served, one window for each key."""
+
+    def __init__(self, clock: Clock) -> None:
+        self._clock = clock
+        self._windows: dict[Hashable, _Window] = {}
+
+    async def acquire(self, key: Hashable, budget: Budget) -> None:
+        """Return when a call of `key` fits into its budget; the call then counts."""
+        window = self._windows.get(key)
+        if window is None:
+            window = self._windows[key] = _Window(deque(maxlen=budget.planned))
+        now = self._clock.monotonic()
+        slot = max(now, window.not_before)
+        if len(window.slots) == window.slots.maxlen:
+            slot = max(slot, window.slots[0] + budget.seconds)
+        window.slots.append(slot)
+        if slot > now:
+            await self._clock.sleep(slot - now)
+
+    def hold(self, key: Hashable, seconds: float) -> None:
+        """Let nothing of `key` through for `seconds`: the exchange has said that it is too much."""
+        window = self._windows.get(key)
+        if window is not None:
+            window.not_before = max(window.not_before, self._clock.monotonic() + seconds)

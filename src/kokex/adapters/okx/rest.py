@@ -1,0 +1,267 @@
+"""Signed REST calls: limited, timed, and repeated only where a repetition cannot do harm.
+
+A read is repeated with back-off when the exchange is busy, limits us or cannot be reached. A write is repeated only after an
+answer that proves that nothing was done. Everything that comes out of here is a row, or an error of the domain.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import datetime, timedelta
+from random import Random
+from urllib.parse import urlencode
+
+import msgspec
+
+from kokex.adapters.okx import routes
+from kokex.adapters.okx.backoff import Backoff
+from kokex.adapters.okx.errors import (
+    EXPIRED_BEFORE_ARRIVAL,
+    ErrorKind,
+    Verdict,
+    error_kind,
+    exchange_error,
+    verdict_for_read,
+    verdict_for_write,
+)
+from kokex.adapters.okx.http import HttpAnswer, HttpTransport, NoAnswerError, NotSentError
+from kokex.adapters.okx.parse.market import parse_server_time
+from kokex.adapters.okx.parse.scalars import milliseconds
+from kokex.adapters.okx.rate_limit import RateLimiter
+from kokex.adapters.okx.routes import Route
+from kokex.adapters.okx.server_clock import ServerClock
+from kokex.adapters.okx.signing import rest_headers
+from kokex.adapters.okx.wire import CommandItem, Envelope
+from kokex.domain.account import Credentials
+from kokex.domain.errors import (
+    DataError,
+    ExchangeError,
+    ExchangeRejectedError,
+    ExchangeUnavailableError,
+    ExchangeUnknownError,
+)
+from kokex.ports.clock import Clock
+
+ORDER_LIFETIME = timedelta(seconds=5)
+"""How long a command may travel: the exchange refuses it afterwards (OKX v5: header `expTime`)."""
+
+_READ_SECONDS = 10.0
+_WRITE_SECONDS = 6.0
+_READ_ATTEMPTS = 6
+_WRITE_ATTEMPTS = 4
+_BACKOFF = Backoff(base=0.25, cap=5.0)
+
+_envelope = msgspec.json.Decoder(Envelope)
+_rows = msgspec.json.Decoder(list[msgspec.Raw])
+_items = msgspec.json.Decoder(list[CommandItem])
+
+
+class OKXRestClient:
+    """REST of one account, or of nobody (`credentials` None: public routes only).
+
+    Args:
+        owner: names the account in the rate limiter, which accounts share.
+        demo: send the header that OKX tells demo from live by.
+    """
+
+    def __init__(
+        self,
+        transport: HttpTransport,
+        credentials: Credentials | None,
+        *,
+        clock: Clock,
+        limiter: RateLimiter,
+        owner: str,
+        demo: bool,
+        random: Random,
+    ) -> None:
+        self._transport = transport
+        self._credentials = credentials
+        self._clock = clock
+        self._limiter = limiter
+        self._owner = owner
+        self._demo = demo
+        self._random = random
+        self.server_clock = ServerClock(clock, self.server_time)
+
+    async def server_time(self) -> datetime:
+        """The exchange's clock, asked for now."""
+        return parse_server_time((await self.read(routes.SERVER_TIME, {}))[0])
+
+    async def read(
+        self, route: Route, parameters: Mapping[str, str], *, scope: str = ""
+    ) -> list[msgspec.Raw]:
+        """The rows that `route` answers with. `scope` is what its limit counts for (an instrument), if not all.
+
+        Raises:
+            ExchangeUnavailableError: still busy or out of reach after several attempts.
+            ExchangeRejectedError: the exchange refuses this query.
+            ExchangeStoppedError: keys, permissions or account.
+            DataError: an answer that cannot be read.
+        """
+        query = urlencode(parameters)
+        path = f"{route.path}?{query}" if query else route.path
+        if route.signed:
+            await self.server_clock.ready()
+        clock_mended = False
+        for attempt in range(1, _READ_ATTEMPTS + 1):
+            try:
+                return await self._read_once(route, path, scope)
+            except ExchangeUnavailableError as error:
+                off = error_kind(error.code or "") is ErrorKind.CLOCK
+                if attempt == _READ_ATTEMPTS or (off and clock_mended):
+                    raise self._final(error, f"{route.method} {route.path}") from None
+                if off:
+                    clock_mended = True
+                    await self.server_clock.learn()
+                else:
+                    await self._back_off(error, route, scope, attempt)
+        raise AssertionError("the last attempt returns or raises")
+
+    async def write(
+        self, route: Route, body: Mapping[str, object], *, scope: str, expires: bool = False
+    ) -> CommandItem:
+        """Send one command and return the item that accepted it.
+
+        Args:
+            expires: let the exchange refuse it when it arrives later than `ORDER_LIFETIME`.
+
+        Raises:
+            ExchangeRejectedError: refused; nothing was done.
+            ExchangeUnavailableError: never taken (limited, unreachable), in several attempts; nothing was done.
+            ExchangeUnknownError: no word of what became of it.
+            ExchangeStoppedError: keys, permissions or account; nothing was done.
+        """
+        content = msgspec.json.encode(body)
+        await self.server_clock.ready()
+        clock_mended = False
+        for attempt in range(1, _WRITE_ATTEMPTS + 1):
+            try:
+                return await self._write_once(route, content, scope, expires)
+            except (ExchangeUnavailableError, ExchangeRejectedError) as error:
+                off = error.code == EXPIRED_BEFORE_ARRIVAL or error_kind(error.code or "") is ErrorKind.CLOCK
+                if off and not clock_mended:
+                    clock_mended = True
+                    await self.server_clock.learn()
+                elif off or isinstance(error, ExchangeRejectedError) or attempt == _WRITE_ATTEMPTS:
+                    raise self._final(error, f"{route.method} {route.path}") from None
+                else:
+                    await self._back_off(error, route, scope, attempt)
+        raise AssertionError("the last attempt returns or raises")
+
+    async def close(self) -> None:
+        """Release the connections."""
+        await self._transport.close()
+
+    async def _read_once(self, route: Route, path: str, scope: str) -> list[msgspec.Raw]:
+        try:
+            answer = await self._send(route, path, None, scope, expires=False)
+        except (NotSentError, NoAnswerError) as error:
+            raise ExchangeUnavailableError(f"GET {route.path}: {error}") from None
+        envelope = _read_envelope(answer)
+        what = f"GET {route.path}"
+        if envelope is None:
+            busy = answer.status >= 500 or answer.status in (200, 429)
+            raise exchange_error(
+                Verdict.RETRY if busy else Verdict.REJECTED, f"HTTP {answer.status}", "", what
+            )
+        code = str(envelope.code)
+        if code != "0":
+            raise exchange_error(
+                verdict_for_read(code, answer.status), code, self._masked(envelope.msg), what
+            )
+        try:
+            return _rows.decode(envelope.data or b"[]")
+        except msgspec.MsgspecError as error:
+            raise DataError(f"{what} answered with rows that cannot be read: {error}") from error
+
+    async def _write_once(self, route: Route, content: bytes, scope: str, expires: bool) -> CommandItem:
+        what = f"POST {route.path}"
+        try:
+            answer = await self._send(route, route.path, content, scope, expires=expires)
+        except NotSentError as error:
+            raise ExchangeUnavailableError(f"{what}: {error}") from None
+        except NoAnswerError as error:
+            raise ExchangeUnknownError(f"{what}: {error}") from None
+        envelope = _read_envelope(answer)
+        if envelope is None:
+            if answer.status == 429:
+                raise exchange_error(Verdict.RETRY, "HTTP 429", "", what)
+            raise exchange_error(Verdict.UNKNOWN, f"HTTP {answer.status}", "", what)
+        item = _read_item(envelope)
+        if item is not None and str(item.sCode) == "0":
+            return item
+        # Where the item speaks it decides; the envelope's own code stands for the request as a whole.
+        code = str(envelope.code) if item is None else str(item.sCode)
+        message = envelope.msg if item is None else item.sMsg
+        if item is not None and item.subCode:
+            message = f"{message} ({item.subCode})"
+        verdict = verdict_for_write(code, of_item=item is not None)
+        raise exchange_error(verdict, code, self._masked(message), what)
+
+    async def _send(
+        self, route: Route, path: str, content: bytes | None, scope: str, *, expires: bool
+    ) -> HttpAnswer:
+        await self._limiter.acquire(self._limit_key(route, scope), route.budget)
+        headers = {"Content-Type": "application/json"}
+        if self._demo:
+            headers["x-simulated-trading"] = "1"
+        if route.signed:
+            if self._credentials is None:
+                raise AssertionError(f"{route.path} needs an account's keys")
+            now = self.server_clock.now()
+            text = content.decode() if content else ""
+            headers |= rest_headers(self._credentials, now, route.method, path, text)
+            if expires:
+                headers["expTime"] = str(milliseconds(now + ORDER_LIFETIME))
+        seconds = _READ_SECONDS if content is None else _WRITE_SECONDS
+        return await self._transport.request(
+            route.method, path, headers=headers, body=content, seconds=seconds
+        )
+
+    async def _back_off(self, error: ExchangeError, route: Route, scope: str, attempt: int) -> None:
+        delay = _BACKOFF.delay(attempt, self._random)
+        if error_kind(error.code or "") is ErrorKind.RATE_LIMITED or error.code == "HTTP 429":
+            self._limiter.hold(self._limit_key(route, scope), delay)
+        await self._clock.sleep(delay)
+
+    def _limit_key(self, route: Route, scope: str) -> tuple[str, str, str]:
+        return (self._owner if route.signed else "", route.path, scope)
+
+    def _final(self, error: ExchangeError, what: str) -> ExchangeError:
+        """`error` when there will be no further attempt: a clock that learning did not mend stops."""
+        if error_kind(error.code or "") is ErrorKind.CLOCK:
+            return exchange_error(Verdict.STOP, error.code or "", "", what)
+        return error
+
+    def _masked(self, text: str | None) -> str:
+        """`text` of the exchange without keys that it may repeat."""
+        shown = text or ""
+        if self._credentials is not None:
+            for secret in (
+                self._credentials.api_key,
+                self._credentials.secret,
+                self._credentials.passphrase,
+            ):
+                if secret:
+                    shown = shown.replace(secret, "***")
+        return shown
+
+
+def _read_envelope(answer: HttpAnswer) -> Envelope | None:
+    """The envelope, or None for a body that is none (a gateway's page)."""
+    try:
+        return _envelope.decode(answer.body)
+    except (msgspec.MsgspecError, UnicodeDecodeError):
+        return None
+
+
+def _read_item(envelope: Envelope) -> CommandItem | None:
+    """What the answer says of the one command that was sent; None where it says nothing of it."""
+    if envelope.data is None:
+        return None
+    try:
+        items = _items.decode(envelope.data)
+    except msgspec.MsgspecError:
+        return None
+    return items[0] if len(items) == 1 and items[0].sCode != "" else None

@@ -1,0 +1,53 @@
+"""The REST routes that KOKEX uses, with their rate limits (OKX v5: public ones count per IP, private ones per user)."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from kokex.adapters.okx.rate_limit import Budget
+
+
+@dataclass(frozen=True, slots=True)
+class Route:
+    """One REST route.
+
+    Attributes:
+        signed: it needs the account's keys.
+        budget: calls allowed in a time, counted for each scope (an instrument, for orders) apart.
+    """
+
+    method: str
+    path: str
+    budget: Budget
+    signed: bool = True
+
+
+def _public(path: str, calls: int) -> Route:
+    return Route("GET", f"/api/v5/{path}", Budget(calls, 2.0), signed=False)
+
+
+def _query(path: str, calls: int) -> Route:
+    return Route("GET", f"/api/v5/{path}", Budget(calls, 2.0))
+
+
+def _command(path: str, calls: int) -> Route:
+    return Route("POST", f"/api/v5/{path}", Budget(calls, 2.0))
+
+
+SERVER_TIME = _public("public/time", 10)
+INSTRUMENTS = _public("public/instruments", 20)
+TICKER = _public("market/ticker", 20)
+CANDLES = _public("market/candles", 40)
+HISTORY_CANDLES = _public("market/history-candles", 20)
+
+BALANCE = _query("account/balance", 10)
+POSITIONS = _query("account/positions", 10)
+ORDER = _query("trade/order", 60)
+OPEN_ORDERS = _query("trade/orders-pending", 60)
+ORDER_HISTORY = _query("trade/orders-history", 40)
+ORDER_ARCHIVE = _query("trade/orders-history-archive", 20)
+FILLS = _query("trade/fills", 60)
+FILLS_HISTORY = _query("trade/fills-history", 10)
+
+SUBMIT = _command("trade/order", 60)
+CANCEL = _command("trade/cancel-order", 60)
