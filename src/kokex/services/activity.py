@@ -178,9 +178,8 @@ class PlanActivity:
         work.tasks.append(self._tasks.create_task(services.deciding.run(work.runner)))
         work.tasks.append(self._tasks.create_task(self._forecast(work)))
         if connected and session.reconciled:
-            session.reconciled = False
             services.order_events.hold(session.account)
-            services.reconciling.request(session.account.connection_key)
+            self.on_account_subscribed(session.account.connection_key)
 
     def _toolbox(self, plan: Plan, turn_id: int) -> Toolbox:
         work = self._works[plan.id]
@@ -232,29 +231,33 @@ class PlanActivity:
                 work.runner.hear_candle(self._clock.now())
 
     def on_account_subscribed(self, connection_key: str) -> None:
-        """A stream stands (again)."""
+        """A stream stands (again), or has a channel more."""
+        self._not_reconciled(connection_key)
         self._services.reconciling.request(connection_key)
 
     def on_account_lost(self, connection_key: str) -> None:
         """A stream is gone: nothing new goes out until the account is reconciled."""
-        session = self._services.sessions.by_key(connection_key)
         self._services.reconciling.abandon(connection_key)
-        if session is not None:
-            session.reconciled = False
-            for work in self._of(session):
-                self._wake_if_ready(work)
+        self._not_reconciled(connection_key)
 
     def on_account_stopped(self, connection_key: str, reason: str) -> None:
         """A stream cannot be had until a person acts."""
+        self._not_reconciled(connection_key)
         session = self._services.sessions.by_key(connection_key)
         if session is not None:
             session.stopped = reason
-            session.reconciled = False
 
     def on_account_reconciled(self, session: AccountSession) -> None:
         """Orders may go out."""
         for work in self._of(session):
             self._wake_if_ready(work)
+
+    def _not_reconciled(self, connection_key: str) -> None:
+        session = self._services.sessions.by_key(connection_key)
+        if session is not None:
+            session.reconciled = False
+            for work in self._of(session):
+                self._wake_if_ready(work)
 
     def _of(self, session: AccountSession) -> list[_Work]:
         return [work for work in self._works.values() if work.session is session]

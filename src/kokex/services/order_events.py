@@ -216,10 +216,12 @@ class OrderEventService:
         return True
 
     def subscribed(self, connection: Connection) -> None:
-        """The stream stands: hold what it says until the past is reconciled."""
-        connection.connected_since = self._clock.now()
-        connection.reconnects += 1
+        """Every wanted channel is open: hold what they say until the past is reconciled."""
+        if connection.connected_since is None:
+            connection.connected_since = self._clock.now()
+            connection.reconnects += 1
         connection.stopped = None
+        self.hold(connection.account)
         if self._sink is not None:
             self._sink.on_account_subscribed(connection.account.connection_key)
 
