@@ -109,7 +109,7 @@ def flaw(stamp: dict[str, Any]) -> str | None:
         return None if made_here() else "it is half made or was moved"
     made_for = (stamp.get("path"), stamp.get("python"))
     if made_for != (str(VENV), version):
-        return f"it was made for {made_for[0]} and Python {made_for[1]}"
+        return f"it was made as {made_for[0]} with Python {made_for[1]}"
     return f"installing {stamp['installing']} was interrupted" if "installing" in stamp else None
 
 
