@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from datetime import datetime
 
-from kokex.adapters.okx.connection import Connection, ConnectionSetting
+from kokex.adapters.okx.connection import Connection
+from kokex.adapters.okx.connection_setting import ConnectionSetting
 from kokex.adapters.okx.login import Login
 from kokex.adapters.okx.parse.orders import parse_order_push
 from kokex.adapters.okx.parse.scalars import kind_of

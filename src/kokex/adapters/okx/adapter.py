@@ -13,7 +13,7 @@ from kokex.adapters.okx.configuration import (
     sends_demo_header,
     ssl_context,
 )
-from kokex.adapters.okx.connection import ConnectionPolicy, ConnectionSetting
+from kokex.adapters.okx.connection_setting import ConnectionPolicy, ConnectionSetting
 from kokex.adapters.okx.exchange import OKXExchange
 from kokex.adapters.okx.http import AiohttpTransport
 from kokex.adapters.okx.market_ws import OKXMarketWebSocket

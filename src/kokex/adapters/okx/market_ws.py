@@ -8,7 +8,8 @@ from datetime import datetime
 
 import msgspec
 
-from kokex.adapters.okx.connection import Connection, ConnectionSetting
+from kokex.adapters.okx.connection import Connection
+from kokex.adapters.okx.connection_setting import ConnectionSetting
 from kokex.adapters.okx.parse.market import parse_candle, parse_ticker
 from kokex.adapters.okx.parse.scalars import bar_name, interval_of, kind_of
 from kokex.adapters.okx.stream_status import StreamStatus

@@ -64,9 +64,9 @@ class Subscriptions:
         return tuple(self._wanted)
 
     @property
-    def settled(self) -> bool:
-        """Whether every wanted channel is acknowledged or refused, and no other is open."""
-        return not self._pending and not self._missing() and not self._surplus()
+    def complete(self) -> bool:
+        """Whether every wanted channel is acknowledged or refused."""
+        return not self._pending and not self._missing()
 
     def want(self, channel: Channel) -> None:
         """Want `channel`, on this connection and all that follow."""

@@ -43,7 +43,7 @@ class WebSocket(WSListener):
         on_text: takes one whole text frame, a copy of its own.
     """
 
-    def __init__(self, clock: Clock, on_text: Callable[[bytes], None]) -> None:
+    def __init__(self, clock: Clock, on_text: Callable[[WebSocket, bytes], None]) -> None:
         self._clock = clock
         self._on_text = on_text
         self._transport: WSTransport | None = None
@@ -156,7 +156,7 @@ class WebSocket(WSListener):
 
     def _deliver(self, payload: bytes) -> None:
         try:
-            self._on_text(payload)
+            self._on_text(self, payload)
         except Exception as error:  # noqa: BLE001 - whatever the listener does wrong ends the stream, loudly
             self.end(f"a listener failed: {error!r}", fatal=error)
 
