@@ -68,7 +68,10 @@ class TokenizerConfig(_JsonConfig):
     """Changes nothing but a stored buffer; kept because checkpoints carry it."""
 
     def __post_init__(self) -> None:
-        _require_positive(self, "d_in", "d_model", "n_heads", "ff_dim", "n_enc_layers", "n_dec_layers")
+        _require_positive(self, "d_in", "d_model", "n_heads", "ff_dim")
+        for name in ("n_enc_layers", "n_dec_layers"):
+            if getattr(self, name) < 2:
+                raise ConfigError(f"{name} must be 2 or more (it counts one block that is never built)")
         _require_bits(self.s1_bits, self.s2_bits)
         _require_head_dim(self.d_model, self.n_heads)
         _require_probabilities(self, "ffn_dropout_p", "attn_dropout_p", "resid_dropout_p")

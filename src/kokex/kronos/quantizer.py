@@ -42,7 +42,8 @@ class BinarySphericalQuantizer(nn.Module):
         """
         signs = torch.where(z > 0, 1.0, -1.0).to(z.dtype)  # (..., bits)
         straight_through: Tensor = signs + (z - z.detach())  # (..., bits), exactly the signs
-        return straight_through * self.config.bits**-0.5  # (..., bits)
+        codes: Tensor = straight_through * self.config.bits**-0.5  # (..., bits)
+        return codes
 
     def loss(self, z: Tensor, codes: Tensor) -> QuantizerLoss:
         """z and codes (..., bits) -> how far the codes are and how evenly they are used."""
