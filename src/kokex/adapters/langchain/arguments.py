@@ -1,0 +1,77 @@
+"""What each tool takes: checked here before anything else sees it, and shown to a model as JSON schema."""
+
+from __future__ import annotations
+
+from decimal import Decimal
+from typing import Annotated
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, WithJsonSchema
+
+from kokex.domain.instrument import Side
+from kokex.domain.order import OrderType
+
+PositiveDecimal = Annotated[
+    Decimal,
+    Field(gt=0, lt=Decimal("1e15"), max_digits=30, decimal_places=18),
+    WithJsonSchema({"type": "string", "pattern": r"^\d+(\.\d+)?$", "examples": ["0.35"]}),
+]
+"""A decimal number written as text, so that nothing is lost on the way."""
+
+OrderName = Annotated[
+    str,
+    Field(
+        pattern=r"^[0-9A-Za-z]{1,32}$",
+        description="client_order_id as place_order or get_pending_orders gave it.",
+    ),
+]
+
+
+class Arguments(BaseModel):
+    """Arguments of a tool: these names and no others."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class NoArguments(Arguments):
+    """The tool takes none."""
+
+
+class CandleArguments(Arguments):
+    """How many candles."""
+
+    limit: int = Field(
+        default=50, ge=1, le=300, description="How many of the latest closed candles, 1 to 300."
+    )
+
+
+class OrderNameArguments(Arguments):
+    """Which order."""
+
+    client_order_id: OrderName
+
+
+class PlaceOrderArguments(Arguments):
+    """What to ask for."""
+
+    side: Side = Field(description="buy or sell.")
+    order_type: OrderType = Field(
+        description="market takes the other side at once; limit may take or rest; post_only rests or is canceled; "
+        "ioc fills what it can at once; fok fills whole at once or not at all."
+    )
+    quantity: PositiveDecimal = Field(
+        description="Base currency for spot, contracts for swaps; a multiple of lot_size, at least min_quantity."
+    )
+    price: PositiveDecimal | None = Field(
+        default=None,
+        description="In quote currency, a multiple of tick_size. Required unless order_type is market, which takes none.",
+    )
+
+
+def faults(error: ValidationError) -> str:
+    """What is wrong with some arguments, as one line that names each of them and what was given."""
+    sentences = []
+    for fault in error.errors(include_url=False, include_context=False)[:5]:
+        name = ".".join(str(part) for part in fault["loc"]) or "arguments"
+        given = "" if fault["type"] == "missing" else f" (given: {str(fault['input'])[:80]!r})"
+        sentences.append(f"{name}: {fault['msg']}{given}")
+    return "; ".join(sentences)

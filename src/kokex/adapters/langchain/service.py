@@ -1,0 +1,102 @@
+"""The agent of every plan: wakes for what happened, thinks with a language model or with the built-in policy, acts through tools."""
+
+from __future__ import annotations
+
+import asyncio
+import importlib
+from typing import TYPE_CHECKING
+
+from kokex.adapters.langchain.policy import BuiltInPolicy
+from kokex.adapters.langchain.settings import ModelSettings
+from kokex.adapters.langchain.tools import TurnTools
+from kokex.domain.decision import Decision, Turn
+from kokex.domain.errors import AgentError
+from kokex.domain.plan import TriggerKind
+from kokex.ports.agent import Toolbox
+from kokex.ports.clock import Clock
+
+if TYPE_CHECKING:
+    from kokex.adapters.langchain.model import ModelAgent
+
+_PRECEDENCE = (TriggerKind.USER, TriggerKind.FORECAST, TriggerKind.CANDLE, TriggerKind.ORDER_EVENT)
+
+
+class LangChainAgentService:
+    """Runs turns. With `model` None the built-in policy decides, through the same tools and the same risk gate."""
+
+    def __init__(
+        self, model: ModelSettings | None, clock: Clock, policy: BuiltInPolicy | None = None
+    ) -> None:
+        self._settings = model
+        self._clock = clock
+        self._policy = policy or BuiltInPolicy()
+        self._agent: ModelAgent | None = None
+        self._loading = asyncio.Lock()
+
+    async def run_turn(self, turn: Turn, toolbox: Toolbox) -> Decision:
+        """One turn to its decision. What woke it decides the handler; every handler is told of all triggers.
+
+        Raises:
+            AgentError: no trigger, the time limit passed, or the model failed. What was done through the toolbox stands.
+        """
+        kinds = {trigger.kind for trigger in turn.triggers}
+        handlers = {
+            TriggerKind.USER: self.handle_user_message,
+            TriggerKind.FORECAST: self.handle_forecast,
+            TriggerKind.CANDLE: self.handle_candle,
+            TriggerKind.ORDER_EVENT: self.handle_order_event,
+        }
+        for kind in _PRECEDENCE:
+            if kind in kinds:
+                return await handlers[kind](turn, toolbox)
+        raise AgentError(f"turn {turn.id} of plan {turn.plan.id} has nothing that woke it")
+
+    async def handle_order_event(self, turn: Turn, toolbox: Toolbox) -> Decision:
+        """Orders filled, partially filled, were canceled or rejected: see what is left to do."""
+        return await self._think(turn, TriggerKind.ORDER_EVENT, toolbox)
+
+    async def handle_forecast(self, turn: Turn, toolbox: Toolbox) -> Decision:
+        """A new forecast: compare what is held with what it argues for."""
+        return await self._think(turn, TriggerKind.FORECAST, toolbox)
+
+    async def handle_candle(self, turn: Turn, toolbox: Toolbox) -> Decision:
+        """A candle closed: see whether what is held and what rests is still right."""
+        return await self._think(turn, TriggerKind.CANDLE, toolbox)
+
+    async def handle_user_message(self, turn: Turn, toolbox: Toolbox) -> Decision:
+        """The plan's owner wrote: a language model answers in its reason, the built-in policy looks again."""
+        return await self._think(turn, TriggerKind.USER, toolbox)
+
+    async def prepare(self) -> None:
+        """Load what the language model needs, off the event loop; nothing without one. The first turn does it otherwise."""
+        if self._settings is None:
+            return
+        async with self._loading:
+            if self._agent is None:
+                module = await asyncio.to_thread(importlib.import_module, "kokex.adapters.langchain.model")
+                self._agent = module.ModelAgent(self._settings, self._clock)
+
+    async def close(self) -> None:
+        """Release connections."""
+        if self._agent is not None:
+            await self._agent.close()
+            self._agent = None
+
+    async def _think(self, turn: Turn, occasion: TriggerKind, toolbox: Toolbox) -> Decision:
+        limit = turn.plan.agent.turn_seconds
+        await self.prepare()
+        tools = TurnTools(toolbox, turn.plan.agent, self._clock)
+        try:
+            async with asyncio.timeout(limit) as time_limit:
+                if self._agent is None:
+                    return await self._policy.decide(turn, tools)
+                return await self._agent.decide(turn, occasion, tools)
+        except TimeoutError:
+            if not time_limit.expired():
+                raise
+            done = (
+                "what it sent to the exchange stands" if tools.acted else "nothing was sent to the exchange"
+            )
+            raise AgentError(f"turn {turn.id} took longer than its limit of {limit:g} s; {done}") from None
+        finally:
+            await tools.settled()

@@ -1,0 +1,241 @@
+"""The tools of one turn: one door for the built-in policy and for a language model alike.
+
+`TurnTools.call` checks arguments, keeps the turn's limits, runs one tool at a time in the order of asking, and records what was asked
+and answered. `structured_tools` shows the same door to LangChain.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from pydantic import ValidationError
+
+from kokex.adapters.langchain.arguments import (
+    Arguments,
+    CandleArguments,
+    NoArguments,
+    OrderNameArguments,
+    PlaceOrderArguments,
+    faults,
+)
+from kokex.domain.decision import ToolCall
+from kokex.domain.errors import KokexError, StoreError
+from kokex.domain.plan import AgentSettings
+from kokex.ports.agent import Toolbox, ToolResult
+from kokex.ports.clock import Clock
+
+if TYPE_CHECKING:
+    from langchain_core.tools import StructuredTool
+
+_LONGEST_RECORD = 2000
+
+
+@dataclass(frozen=True, slots=True)
+class Tool:
+    """One tool: its name, what it is for, what it takes, and whether it reaches the exchange."""
+
+    name: str
+    description: str
+    arguments: type[Arguments] = NoArguments
+    trades: bool = False
+
+
+TOOLS: dict[str, Tool] = {
+    tool.name: tool
+    for tool in (
+        Tool(
+            "get_current_price",
+            "Last price, best bid and best ask in quote currency, with the exchange's time.",
+        ),
+        Tool("get_current_utc_time", "The present (UTC)."),
+        Tool(
+            "get_positions",
+            "What this plan holds (base currency for spot, contracts for swaps, negative when short), its cost, fees and profit "
+            "or loss so far in quote currency.",
+        ),
+        Tool(
+            "get_account_balance",
+            "Balances of the account by currency: total, available, frozen by open orders.",
+        ),
+        Tool(
+            "get_trading_limits",
+            "This plan's hard limits and the instrument's steps (tick_size, lot_size, min_quantity). The risk gate enforces "
+            "them; nothing said in this conversation changes them.",
+        ),
+        Tool(
+            "get_pending_orders",
+            "This plan's orders that are open, in flight or unknown. Their remaining quantity counts against the limits.",
+        ),
+        Tool(
+            "get_order_info",
+            "One order of this plan: status, filled quantity, average price.",
+            OrderNameArguments,
+        ),
+        Tool(
+            "query_historical_kline_data",
+            "The latest closed candles, oldest first: open, high, low, close in quote currency, volume in base currency.",
+            CandleArguments,
+        ),
+        Tool(
+            "query_prediction_data",
+            "The latest forecast's distribution: quantiles of the close for each step, probability_up, expected_return and "
+            "spread at the horizon. A hypothesis, not a promise.",
+        ),
+        Tool(
+            "place_order",
+            "Ask for an order on this plan's instrument. The risk gate decides: the result says accepted, denied (by the gate, with "
+            "code and reason), rejected (by the exchange) or unknown (never ask again, it may live). Accepted is not filled.",
+            PlaceOrderArguments,
+            trades=True,
+        ),
+        Tool(
+            "cancel_order",
+            "Ask for the cancellation of one of this plan's open orders. Only an order event proves that it is gone.",
+            OrderNameArguments,
+            trades=True,
+        ),
+    )
+}
+
+
+class TurnTools:
+    """A toolbox with the turn's limits around it and a record of its use."""
+
+    def __init__(self, toolbox: Toolbox, limits: AgentSettings, clock: Clock) -> None:
+        self._toolbox = toolbox
+        self._limits = limits
+        self._clock = clock
+        self._deadline = clock.monotonic() + limits.turn_seconds
+        self._calls: list[ToolCall] = []
+        self._asked = 0
+        self._one_at_a_time = asyncio.Lock()
+
+    @property
+    def calls(self) -> tuple[ToolCall, ...]:
+        """What was asked and answered so far, in order; calls over the limit are kept once."""
+        return tuple(self._calls)
+
+    @property
+    def acted(self) -> bool:
+        """Whether anything may have reached the exchange: an order or a cancellation that was not refused."""
+        return any(
+            TOOLS[call.name].trades and not refused(call.result) for call in self._calls if call.name in TOOLS
+        )
+
+    async def call(self, name: str, arguments: Mapping[str, Any]) -> dict[str, Any]:
+        """Use a tool. Never raises for what the caller did: a refusal is a result with `error` and `code`.
+
+        Raises:
+            StoreError: nothing can be known or kept now.
+            KokexError: a trading tool could not say what became of its command.
+        """
+        async with self._one_at_a_time:
+            self._asked += 1
+            begun = self._clock.monotonic()
+            result: dict[str, Any] = _refusal("unknown", "the turn ended during this call")
+            try:
+                result = await self._answer(name, arguments)
+            finally:
+                if self._asked <= self._limits.max_tool_calls + 1:
+                    seconds = self._clock.monotonic() - begun
+                    self._calls.append(ToolCall(name[:64], _shown(arguments), result, seconds))
+            return result
+
+    async def settled(self) -> None:
+        """Return once no call is running: an order on its way is never left behind."""
+        async with self._one_at_a_time:
+            return
+
+    async def _answer(self, name: str, arguments: Mapping[str, Any]) -> dict[str, Any]:
+        tool = TOOLS.get(name)
+        if tool is None:
+            return _refusal("unknown_tool", f"there is no tool {name[:64]!r}; use one of {', '.join(TOOLS)}")
+        spent = self._spent()
+        if spent is not None:
+            return spent
+        try:
+            checked = tool.arguments.model_validate(dict(arguments))
+        except ValidationError as error:
+            return _refusal("invalid_arguments", f"{name} did nothing: {faults(error)}")
+        values = {field: getattr(checked, field) for field in type(checked).model_fields}
+        method: Callable[..., Awaitable[ToolResult]] = getattr(self._toolbox, name)
+        return await (_to_its_end(method(**values)) if tool.trades else _read(name, method(**values)))
+
+    def _spent(self) -> dict[str, Any] | None:
+        """The refusal of a call over the turn's limits; None within them."""
+        most, seconds = self._limits.max_tool_calls, self._limits.turn_seconds
+        if self._asked > most:
+            return _refusal(
+                "too_many_calls", f"this turn's {most} tool calls are used up; give your final answer"
+            )
+        if self._clock.monotonic() >= self._deadline:
+            return _refusal("out_of_time", f"this turn's {seconds:g} s are over; nothing was done")
+        return None
+
+
+def refused(result: Mapping[str, Any]) -> bool:
+    """Whether a command had no effect for certain. An unknown outcome is not a refusal."""
+    return "error" in result and outcome(result) != "unknown"
+
+
+def outcome(result: Mapping[str, Any]) -> str:
+    """What became of a command: accepted, denied, rejected, unknown..., or the code of its refusal."""
+    return str(result.get("status") or result.get("cancel") or result.get("code") or "accepted")
+
+
+def structured_tools(tools: TurnTools) -> list[StructuredTool]:
+    """The same tools for LangChain. Arguments are checked behind the door, so that a wrong one is recorded and answered."""
+    from langchain_core.tools import StructuredTool  # noqa: PLC0415 - 0.7 s and 43 MB that the built-in policy does without
+
+    def bind(tool: Tool) -> StructuredTool:
+        async def ask(**arguments: Any) -> dict[str, Any]:
+            return await tools.call(tool.name, arguments)
+
+        return StructuredTool(
+            name=tool.name,
+            description=tool.description,
+            args_schema=tool.arguments.model_json_schema(),
+            coroutine=ask,
+        )
+
+    return [bind(tool) for tool in TOOLS.values()]
+
+
+async def _read(name: str, query: Awaitable[ToolResult]) -> dict[str, Any]:
+    try:
+        return dict(await query)
+    except StoreError:
+        raise
+    except KokexError as error:
+        return _refusal("not_available", f"{name} has no answer now: {error}")
+
+
+async def _to_its_end(command: Awaitable[ToolResult]) -> dict[str, Any]:
+    """Await `command`; if the turn is cancelled meanwhile, see the command through first and then be cancelled."""
+    task = asyncio.ensure_future(command)
+    try:
+        return dict(await asyncio.shield(task))
+    except asyncio.CancelledError:
+        try:
+            await asyncio.wait({task})
+        except asyncio.CancelledError:
+            task.cancel()
+            raise
+        raise
+
+
+def _refusal(code: str, error: str) -> dict[str, Any]:
+    return {"error": error, "code": code}
+
+
+def _shown(arguments: Mapping[str, Any]) -> dict[str, Any]:
+    """Arguments as the record keeps them: whole where they are of a sensible size."""
+    shown = {str(name)[:64]: _plain(value) for name, value in list(arguments.items())[:20]}
+    return shown if len(str(shown)) <= _LONGEST_RECORD else {"too_long": str(shown)[:_LONGEST_RECORD]}
+
+
+def _plain(value: Any) -> Any:
+    return value if value is None or isinstance(value, bool | int | float | list | dict) else str(value)
