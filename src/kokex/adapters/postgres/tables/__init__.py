@@ -1,0 +1,33 @@
+"""The schema as SQLAlchemy Core tables. Migrations make it; tests hold both to be the same."""
+
+from kokex.adapters.postgres.tables.accounts import accounts, installation, plans
+from kokex.adapters.postgres.tables.base import metadata
+from kokex.adapters.postgres.tables.deciding import forecasts, tool_calls, turn_triggers, turns
+from kokex.adapters.postgres.tables.market import candles, instruments
+from kokex.adapters.postgres.tables.trading import (
+    PENDING,
+    fills,
+    journal_heads,
+    order_event_logs,
+    orders,
+    ws_subscriptions,
+)
+
+__all__ = [
+    "PENDING",
+    "accounts",
+    "candles",
+    "fills",
+    "forecasts",
+    "installation",
+    "instruments",
+    "journal_heads",
+    "metadata",
+    "order_event_logs",
+    "orders",
+    "plans",
+    "tool_calls",
+    "turn_triggers",
+    "turns",
+    "ws_subscriptions",
+]
