@@ -1,0 +1,66 @@
+"""Forecasts, all their paths kept as float32."""
+
+from __future__ import annotations
+
+import numpy as np
+from sqlalchemy import select
+from sqlalchemy.dialects.postgresql import insert
+
+from kokex.adapters.postgres.database import Database
+from kokex.adapters.postgres.tables import forecasts
+from kokex.domain.candle import Interval
+from kokex.domain.forecast import Forecast
+
+_FLOAT32 = np.dtype("<f4")
+
+
+class PostgresForecasts:
+    """`ForecastStore` on `forecasts`."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    async def add(self, plan_id: int, forecast: Forecast) -> int:
+        """See `ForecastStore`."""
+        statement = (
+            insert(forecasts)
+            .values(
+                plan_id=plan_id,
+                inst_id=forecast.inst_id,
+                interval=forecast.interval.name,
+                forecaster=forecast.forecaster,
+                origin_time=forecast.origin_time,
+                origin_price=forecast.origin_price,
+                shape=list(forecast.paths.shape),
+                paths=np.ascontiguousarray(forecast.paths, dtype=_FLOAT32).tobytes(),
+            )
+            .on_conflict_do_nothing(index_elements=[forecasts.c.plan_id, forecasts.c.origin_time])
+            .returning(forecasts.c.id)
+        )
+        there = select(forecasts.c.id).where(
+            forecasts.c.plan_id == plan_id, forecasts.c.origin_time == forecast.origin_time
+        )
+        async with self._database.begin() as connection:
+            number = (await connection.execute(statement)).scalar_one_or_none()
+            return number if number is not None else (await connection.execute(there)).scalar_one()
+
+    async def latest(self, plan_id: int) -> tuple[int, Forecast] | None:
+        """See `ForecastStore`."""
+        query = (
+            select(forecasts)
+            .where(forecasts.c.plan_id == plan_id)
+            .order_by(forecasts.c.origin_time.desc())
+            .limit(1)
+        )
+        async with self._database.begin() as connection:
+            row = (await connection.execute(query)).one_or_none()
+        if row is None:
+            return None
+        return row.id, Forecast(
+            inst_id=row.inst_id,
+            interval=Interval(row.interval),
+            forecaster=row.forecaster,
+            origin_time=row.origin_time,
+            origin_price=row.origin_price,
+            paths=np.frombuffer(row.paths, dtype=_FLOAT32).reshape(row.shape).astype(np.float32),
+        )

@@ -1,0 +1,151 @@
+"""Orders of plans. Orders made elsewhere are in the same table, without a plan, and are not shown here."""
+
+from __future__ import annotations
+
+from datetime import datetime
+
+from sqlalchemy import Row, Select, func, select, update
+from sqlalchemy.dialects.postgresql import insert
+
+from kokex.adapters.postgres.database import Database
+from kokex.adapters.postgres.tables import PENDING, orders
+from kokex.adapters.postgres.text import storable_text
+from kokex.domain.instrument import Side
+from kokex.domain.order import Order, OrderStatus
+
+_IN_FLIGHT = (OrderStatus.SUBMITTED.value, OrderStatus.UNKNOWN.value)
+
+
+class PostgresOrders:
+    """`OrderStore` on `orders`."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    async def add(self, order: Order) -> bool:
+        """See `OrderStore`."""
+        if order.client_order_id is None:
+            raise ValueError(f"an order of plan {order.plan_id} has no client order id")
+        statement = (
+            insert(orders)
+            .values(**_columns(order))
+            .on_conflict_do_nothing(index_elements=[orders.c.account_id, orders.c.order_key])
+            .returning(orders.c.id)
+        )
+        async with self._database.begin() as connection:
+            return (await connection.execute(statement)).first() is not None
+
+    async def settle(
+        self,
+        account_id: int,
+        client_order_id: str,
+        status: OrderStatus,
+        *,
+        at: datetime,
+        order_id: str | None = None,
+        reason: str | None = None,
+    ) -> bool:
+        """See `OrderStore`."""
+        this = (orders.c.account_id == account_id, orders.c.order_key == client_order_id)
+        async with self._database.begin() as connection:
+            now = (
+                await connection.execute(select(orders.c.status).where(*this).with_for_update())
+            ).scalar_one_or_none()
+            in_flight = now in _IN_FLIGHT
+            changes: dict[str, object] = {}
+            if order_id is not None:
+                changes["order_id"] = func.coalesce(orders.c.order_id, order_id)
+            if in_flight:
+                changes |= {"status": status.value, "updated_at": at}
+                if reason is not None:
+                    changes["reason"] = storable_text(reason)
+            if now is not None and changes:
+                await connection.execute(update(orders).where(*this).values(**changes))
+        return in_flight
+
+    async def get(self, account_id: int, client_order_id: str) -> Order | None:
+        """See `OrderStore`."""
+        found = await self._read(
+            _of_plans().where(orders.c.account_id == account_id, orders.c.order_key == client_order_id)
+        )
+        return found[0] if found else None
+
+    async def pending(self, *, account_id: int | None = None, plan_id: int | None = None) -> list[Order]:
+        """See `OrderStore`."""
+        query = _of_plans().where(orders.c.status.in_(PENDING)).order_by(orders.c.created_at, orders.c.id)
+        if account_id is not None:
+            query = query.where(orders.c.account_id == account_id)
+        if plan_id is not None:
+            query = query.where(orders.c.plan_id == plan_id)
+        return await self._read(query)
+
+    async def recent(self, plan_id: int, *, limit: int) -> list[Order]:
+        """See `OrderStore`."""
+        newest_first = (orders.c.created_at.desc(), orders.c.id.desc())
+        return await self._read(
+            _of_plans().where(orders.c.plan_id == plan_id).order_by(*newest_first).limit(limit)
+        )
+
+    async def count_since(self, plan_id: int, since: datetime) -> int:
+        """See `OrderStore`."""
+        let_through = orders.c.status != OrderStatus.DENIED.value
+        query = select(func.count()).where(
+            orders.c.plan_id == plan_id, orders.c.created_at >= since, let_through
+        )
+        async with self._database.begin() as connection:
+            return (await connection.execute(query)).scalar_one()
+
+    async def _read(self, query: Select[tuple[object, ...]]) -> list[Order]:
+        async with self._database.begin() as connection:
+            return [_order(row) for row in (await connection.execute(query)).all()]
+
+
+def _of_plans() -> Select[tuple[object, ...]]:
+    return select(orders).where(orders.c.plan_id.is_not(None))
+
+
+def _columns(order: Order) -> dict[str, object]:
+    return {
+        "account_id": order.account_id,
+        "order_key": order.client_order_id,
+        "client_order_id": order.client_order_id,
+        "order_id": order.order_id,
+        "plan_id": order.plan_id,
+        "inst_id": order.inst_id,
+        "side": order.side.value,
+        "order_type": str(order.order_type),
+        "quantity": order.quantity,
+        "price": order.price,
+        "status": order.status.value,
+        "filled_quantity": order.filled_quantity,
+        "average_price": order.average_price,
+        "decision_id": order.decision_id,
+        "step": order.step,
+        "reason": None if order.reason is None else storable_text(order.reason),
+        "reduce_only": order.reduce_only,
+        "created_at": order.created_at,
+        "updated_at": order.updated_at,
+    }
+
+
+def _order(row: Row[tuple[object, ...]]) -> Order:
+    return Order(
+        client_order_id=row.client_order_id,
+        order_id=row.order_id,
+        plan_id=row.plan_id,
+        account_id=row.account_id,
+        inst_id=row.inst_id,
+        side=Side(row.side),
+        order_type=row.order_type,
+        quantity=row.quantity,
+        price=row.price,
+        status=OrderStatus(row.status),
+        created_at=row.created_at,
+        updated_at=row.updated_at,
+        filled_quantity=row.filled_quantity,
+        average_price=row.average_price,
+        decision_id=row.decision_id,
+        step=row.step,
+        reason=row.reason,
+        reduce_only=row.reduce_only,
+    )

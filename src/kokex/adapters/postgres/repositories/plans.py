@@ -1,0 +1,144 @@
+"""Plans, and word of their changes to every process."""
+
+from __future__ import annotations
+
+import asyncio
+import builtins
+import random
+from collections.abc import AsyncIterator, Collection
+
+import msgspec
+import psycopg
+from sqlalchemy import Row, Select, func, insert, select, text, update
+from sqlalchemy.exc import IntegrityError
+
+from kokex.adapters.postgres.address import DatabaseAddress
+from kokex.adapters.postgres.database import Database, is_unavailable, translated
+from kokex.adapters.postgres.tables import plans
+from kokex.adapters.postgres.text import storable_json
+from kokex.domain.candle import Interval
+from kokex.domain.errors import NotFoundError, StateError
+from kokex.domain.plan import AgentSettings, ForecastSettings, NewPlan, Plan, PlanStatus, RiskLimits
+
+_CHANNEL = "kokex_plan_status"
+_SHORTEST_WAIT, _LONGEST_WAIT = 0.1, 15.0
+
+EVERYTHING = 0
+"""What `changes` yields for: any plan may have changed."""
+
+
+class PostgresPlans:
+    """`PlanStore` on `plans`."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    async def add(self, plan: NewPlan) -> Plan:
+        """See `PlanStore`. Raises `NotFoundError` where the account does not exist."""
+        statement = (
+            insert(plans)
+            .values(
+                name=plan.name,
+                account_id=plan.account_id,
+                inst_id=plan.inst_id,
+                interval=plan.interval.name,
+                status=PlanStatus.CREATED.value,
+                limits=storable_json(plan.limits),
+                agent=storable_json(plan.agent),
+                forecast=storable_json(plan.forecast),
+            )
+            .returning(plans)
+        )
+        try:
+            async with self._database.begin() as connection:
+                return _plan((await connection.execute(statement)).one())
+        except IntegrityError as error:
+            if isinstance(error.orig, psycopg.errors.ForeignKeyViolation):
+                raise NotFoundError(f"account {plan.account_id} does not exist") from error
+            raise StateError(f"a plan named {plan.name!r} exists already; choose another name") from error
+
+    async def get(self, plan_id: int) -> Plan:
+        """See `PlanStore`."""
+        found = await self._read(select(plans).where(plans.c.id == plan_id))
+        if not found:
+            raise NotFoundError(f"plan {plan_id} does not exist")
+        return found[0]
+
+    async def list(self, statuses: Collection[PlanStatus] | None = None) -> builtins.list[Plan]:
+        """See `PlanStore`."""
+        query = select(plans).order_by(plans.c.id)
+        if statuses is not None:
+            query = query.where(plans.c.status.in_([status.value for status in statuses]))
+        return await self._read(query)
+
+    async def set_status(self, plan_id: int, status: PlanStatus) -> None:
+        """See `PlanStore`. Raises `NotFoundError`."""
+        change = update(plans).where(plans.c.id == plan_id).values(status=status.value, updated_at=func.now())
+        tell = text("SELECT pg_notify(:channel, :plan_id)")
+        async with self._database.begin() as connection:
+            if not (await connection.execute(change)).rowcount:
+                raise NotFoundError(f"plan {plan_id} does not exist")
+            await connection.execute(tell, {"channel": _CHANNEL, "plan_id": str(plan_id)})
+
+    async def changes(self) -> AsyncIterator[int]:
+        """See `PlanStore`. The first item is 0, once it listens: what was set before must be read.
+
+        Raises:
+            StoreUnavailableError: the database cannot be reached at the start; later it is waited for.
+        """
+        address = self._database.address
+        with translated(address):
+            connection = await _listen(address)
+        while True:
+            try:
+                yield EVERYTHING
+                async for word in connection.notifies():
+                    yield int(word.payload)
+            except psycopg.Error as error:
+                if not is_unavailable(error):
+                    raise
+            finally:
+                await connection.close()
+            connection = await _listen_again(address)
+
+    async def _read(self, query: Select[tuple[object, ...]]) -> builtins.list[Plan]:
+        async with self._database.begin() as connection:
+            return [_plan(row) for row in (await connection.execute(query)).all()]
+
+
+async def _listen(address: DatabaseAddress) -> psycopg.AsyncConnection[tuple[object, ...]]:
+    connection = await psycopg.AsyncConnection.connect(**address.connect_arguments, autocommit=True)
+    try:
+        await connection.execute(f"LISTEN {_CHANNEL}")
+    except BaseException:
+        await connection.close()
+        raise
+    return connection
+
+
+async def _listen_again(address: DatabaseAddress) -> psycopg.AsyncConnection[tuple[object, ...]]:
+    """Reconnect, however long it takes."""
+    wait = _SHORTEST_WAIT
+    while True:
+        try:
+            return await _listen(address)
+        except psycopg.Error as error:
+            if not is_unavailable(error):
+                raise
+        await asyncio.sleep(wait * random.uniform(0.5, 1.0))
+        wait = min(2 * wait, _LONGEST_WAIT)
+
+
+def _plan(row: Row[tuple[object, ...]]) -> Plan:
+    return Plan(
+        id=row.id,
+        name=row.name,
+        account_id=row.account_id,
+        inst_id=row.inst_id,
+        interval=Interval(row.interval),
+        status=PlanStatus(row.status),
+        created_at=row.created_at,
+        limits=msgspec.convert(row.limits, RiskLimits),
+        agent=msgspec.convert(row.agent, AgentSettings),
+        forecast=msgspec.convert(row.forecast, ForecastSettings),
+    )

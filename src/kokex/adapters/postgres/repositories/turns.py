@@ -1,0 +1,197 @@
+"""Turns: opened once per trigger, at most one running per plan, closed with a decision or an error."""
+
+from __future__ import annotations
+
+from collections import Counter, defaultdict
+from collections.abc import Sequence
+from datetime import datetime
+
+from sqlalchemy import Row, Select, exists, func, insert, select, update
+from sqlalchemy.exc import IntegrityError
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from kokex.adapters.postgres.database import Database
+from kokex.adapters.postgres.tables import order_event_logs, tool_calls, turn_triggers, turns
+from kokex.adapters.postgres.text import storable_json, storable_text
+from kokex.domain.decision import Action, Decision, ToolCall, Trigger, TurnStatus
+from kokex.domain.errors import NotFoundError, StateError
+from kokex.domain.plan import TriggerKind
+from kokex.ports.store import TurnRecord
+
+_LONGEST_QUOTE = 80
+
+
+class PostgresTurns:
+    """`TurnStore` on `turns`, `turn_triggers` and `tool_calls`."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    async def start(self, plan_id: int, triggers: Sequence[Trigger], cursor: int, at: datetime) -> int:
+        """See `TurnStore`.
+
+        Raises:
+            StateError: a turn of the plan is running, or one of the triggers has had its turn.
+        """
+        keys = list(dict.fromkeys(trigger.key for trigger in triggers))
+        opening = (
+            insert(turns)
+            .values(
+                plan_id=plan_id,
+                status=TurnStatus.RUNNING.value,
+                trigger_keys=keys,
+                trigger_summary=storable_text(summarise(triggers)),
+                event_ids=sorted({event.id for trigger in triggers for event in trigger.events}),
+                cursor=cursor,
+                started_at=at,
+            )
+            .returning(turns.c.id)
+        )
+        try:
+            async with self._database.begin() as connection:
+                number: int = (await connection.execute(opening)).scalar_one()
+                if keys:
+                    rows = [{"plan_id": plan_id, "trigger_key": key, "turn_id": number} for key in keys]
+                    await connection.execute(insert(turn_triggers), rows)
+        except IntegrityError as error:
+            raise StateError(
+                f"plan {plan_id} cannot open a turn for {', '.join(keys)}: another turn is running, or had one of these"
+            ) from error
+        return number
+
+    async def finish(self, turn_id: int, decision: Decision, at: datetime) -> None:
+        """See `TurnStore`. Raises `NotFoundError`, and `StateError` where the turn is closed already."""
+        outcome: dict[str, object] = {
+            "action": decision.action.value,
+            "reason": storable_text(decision.reason),
+            "confidence": decision.confidence,
+            "model": storable_text(decision.model),
+        }
+        async with self._database.begin() as connection:
+            event_ids = await _close(connection, turn_id, TurnStatus.DONE, at, outcome)
+            if decision.tool_calls:
+                await connection.execute(insert(tool_calls), _call_rows(turn_id, decision.tool_calls))
+            if event_ids:
+                told = order_event_logs.c.id == func.any(event_ids)
+                await connection.execute(
+                    update(order_event_logs).where(told).values(agent_conversation_id=turn_id)
+                )
+
+    async def fail(self, turn_id: int, error: str, at: datetime) -> None:
+        """See `TurnStore`. Raises `NotFoundError`, and `StateError` where the turn is closed already."""
+        async with self._database.begin() as connection:
+            await _close(connection, turn_id, TurnStatus.FAILED, at, {"error": storable_text(error)})
+
+    async def running(self, plan_id: int) -> TurnRecord | None:
+        """See `TurnStore`."""
+        query = select(turns).where(turns.c.plan_id == plan_id, turns.c.status == TurnStatus.RUNNING.value)
+        found = await self._read(query)
+        return found[0] if found else None
+
+    async def cursor(self, plan_id: int) -> int:
+        """See `TurnStore`."""
+        query = select(func.coalesce(func.max(turns.c.cursor), 0)).where(turns.c.plan_id == plan_id)
+        async with self._database.begin() as connection:
+            return (await connection.execute(query)).scalar_one()
+
+    async def handled(self, plan_id: int, trigger_key: str) -> bool:
+        """See `TurnStore`."""
+        key = (turn_triggers.c.plan_id == plan_id, turn_triggers.c.trigger_key == trigger_key)
+        async with self._database.begin() as connection:
+            return (await connection.execute(select(exists().where(*key)))).scalar_one()
+
+    async def recent(self, plan_id: int, *, limit: int) -> list[TurnRecord]:
+        """See `TurnStore`."""
+        return await self._read(
+            select(turns).where(turns.c.plan_id == plan_id).order_by(turns.c.id.desc()).limit(limit)
+        )
+
+    async def count(self, plan_id: int) -> int:
+        """See `TurnStore`."""
+        query = select(func.count()).where(
+            turns.c.plan_id == plan_id, turns.c.status == TurnStatus.DONE.value
+        )
+        async with self._database.begin() as connection:
+            return (await connection.execute(query)).scalar_one()
+
+    async def _read(self, query: Select[tuple[object, ...]]) -> list[TurnRecord]:
+        async with self._database.begin() as connection:
+            rows = (await connection.execute(query)).all()
+            done = [row.id for row in rows if row.status == TurnStatus.DONE.value]
+            calls = await _calls(connection, done) if done else {}
+        return [_record(row, calls.get(row.id, ())) for row in rows]
+
+
+def summarise(triggers: Sequence[Trigger]) -> str:
+    """What woke a turn, for a person: `forecast; 2 buy_order_partial, 1 buy_order_done`."""
+    parts = []
+    for trigger in triggers:
+        if trigger.kind is TriggerKind.ORDER_EVENT and trigger.events:
+            counts = Counter(event.event_type for event in trigger.events)
+            parts.append(", ".join(f"{count} {name}" for name, count in counts.items()))
+        elif trigger.kind is TriggerKind.USER and trigger.text:
+            parts.append(f"user: {trigger.text[:_LONGEST_QUOTE]}")
+        else:
+            parts.append(trigger.kind.value)
+    return "; ".join(parts)
+
+
+async def _close(
+    connection: AsyncConnection, turn_id: int, status: TurnStatus, at: datetime, outcome: dict[str, object]
+) -> list[int]:
+    """Close a running turn; the journal numbers it was told of."""
+    running = (turns.c.id == turn_id, turns.c.status == TurnStatus.RUNNING.value)
+    change = update(turns).where(*running).values(status=status.value, finished_at=at, **outcome)
+    row = (await connection.execute(change.returning(turns.c.event_ids))).one_or_none()
+    if row is not None:
+        return list(row.event_ids)
+    found = (
+        await connection.execute(select(turns.c.status).where(turns.c.id == turn_id))
+    ).scalar_one_or_none()
+    if found is None:
+        raise NotFoundError(f"turn {turn_id} does not exist")
+    raise StateError(f"turn {turn_id} is {found}, not running")
+
+
+def _call_rows(turn_id: int, calls: Sequence[ToolCall]) -> list[dict[str, object]]:
+    return [
+        {
+            "turn_id": turn_id,
+            "step": step,
+            "name": storable_text(call.name),
+            "arguments": storable_json(call.arguments),
+            "result": storable_json(call.result),
+            "seconds": call.seconds,
+        }
+        for step, call in enumerate(calls)
+    ]
+
+
+async def _calls(connection: AsyncConnection, turn_ids: Sequence[int]) -> dict[int, tuple[ToolCall, ...]]:
+    query = (
+        select(tool_calls)
+        .where(tool_calls.c.turn_id.in_(turn_ids))
+        .order_by(tool_calls.c.turn_id, tool_calls.c.step)
+    )
+    found: defaultdict[int, list[ToolCall]] = defaultdict(list)
+    for row in (await connection.execute(query)).all():
+        found[row.turn_id].append(ToolCall(row.name, row.arguments, row.result, row.seconds))
+    return {turn_id: tuple(calls) for turn_id, calls in found.items()}
+
+
+def _record(row: Row[tuple[object, ...]], calls: tuple[ToolCall, ...]) -> TurnRecord:
+    decision = None
+    if row.action is not None:
+        decision = Decision(Action(row.action), row.reason, row.confidence, row.model, calls)
+    return TurnRecord(
+        id=row.id,
+        plan_id=row.plan_id,
+        status=TurnStatus(row.status),
+        trigger_keys=tuple(row.trigger_keys),
+        trigger_summary=row.trigger_summary,
+        cursor=row.cursor,
+        started_at=row.started_at,
+        finished_at=row.finished_at,
+        decision=decision,
+        error=row.error,
+    )
