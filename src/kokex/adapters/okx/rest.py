@@ -52,8 +52,8 @@ _WRITE_ATTEMPTS = 4
 _BACKOFF = Backoff(base=0.25, cap=5.0)
 
 _envelope = msgspec.json.Decoder(Envelope)
-_rows = msgspec.json.Decoder(list[msgspec.Raw])
-_items = msgspec.json.Decoder(list[CommandItem])
+_rows = msgspec.json.Decoder(list[msgspec.Raw] | None)
+_items = msgspec.json.Decoder(list[CommandItem] | None)
 
 
 class OKXRestClient:
@@ -171,7 +171,7 @@ class OKXRestClient:
                 verdict_for_read(code, answer.status), code, self._masked(envelope.msg), what
             )
         try:
-            return _rows.decode(envelope.data or b"[]")
+            return _rows.decode(envelope.data) or []
         except msgspec.MsgspecError as error:
             raise DataError(f"{what} answered with rows that cannot be read: {error}") from error
 
@@ -258,10 +258,8 @@ def _read_envelope(answer: HttpAnswer) -> Envelope | None:
 
 def _read_item(envelope: Envelope) -> CommandItem | None:
     """What the answer says of the one command that was sent; None where it says nothing of it."""
-    if envelope.data is None:
-        return None
     try:
-        items = _items.decode(envelope.data)
+        items = _items.decode(envelope.data) or []
     except msgspec.MsgspecError:
         return None
     return items[0] if len(items) == 1 and items[0].sCode != "" else None

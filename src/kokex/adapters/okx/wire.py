@@ -18,11 +18,11 @@ Code: TypeAlias = str | int
 
 
 class Envelope(msgspec.Struct):
-    """The frame of every REST answer. `data` is missing from the gateway's own errors."""
+    """The frame of every REST answer. `data`, JSON still, is missing from the gateway's own errors."""
 
     code: Code
     msg: Text = ""
-    data: msgspec.Raw | None = None
+    data: msgspec.Raw = msgspec.Raw(b"null")
 
 
 class CommandItem(msgspec.Struct):
