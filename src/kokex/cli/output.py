@@ -1,0 +1,106 @@
+"""What commands write: results to standard output, everything else to standard error."""
+
+# ruff: noqa: PLC0415 - what a command needs is imported when it runs: `kokex --help` and wrong usage answer at once
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Iterable, Sequence
+from datetime import UTC, datetime
+from decimal import Decimal
+from enum import Enum
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from rich.table import Table
+
+
+def say(text: str) -> None:
+    """One line for a person, on standard output."""
+    sys.stdout.write(f"{text}\n")
+    sys.stdout.flush()
+
+
+def note(text: str) -> None:
+    """One line for a person, beside the result: on standard error."""
+    sys.stderr.write(f"{text}\n")
+    sys.stderr.flush()
+
+
+def complain(sentence: str) -> None:
+    """What went wrong, on standard error, on one line whatever it came as."""
+    note(f"Error: {' '.join(sentence.split())}")
+
+
+def say_json(document: Any) -> None:
+    """One JSON document on one line of standard output. Money is text, times are ISO 8601 in UTC."""
+    say(json_line(document))
+
+
+def json_line(document: Any) -> str:
+    """`document` as JSON on one line."""
+    return json.dumps(document, default=_plain, ensure_ascii=False, allow_nan=False)
+
+
+def say_table(title: str, columns: Sequence[str], rows: Iterable[Sequence[str]]) -> None:
+    """A table for a person; as wide as it needs where nobody's terminal limits it."""
+    from rich.console import Console
+
+    table = make_table(title, columns, rows)
+    console = Console()
+    if not console.is_terminal:
+        console = Console(width=max(console.measure(table).maximum, 20))
+    console.print(table)
+
+
+def make_table(title: str, columns: Sequence[str], rows: Iterable[Sequence[str]]) -> Table:
+    """A table whose cells are text, never markup."""
+    from rich import box
+    from rich.table import Table
+    from rich.text import Text
+
+    table = Table(title=title or None, title_justify="left", box=box.SIMPLE_HEAD)
+    for column in columns:
+        table.add_column(column)
+    for row in rows:
+        table.add_row(*(Text(cell) for cell in row))
+    return table
+
+
+def utc(moment: datetime) -> str:
+    """`2026-01-31T12:00:00.000Z`."""
+    return moment.astimezone(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+
+
+def when(moment: datetime | None) -> str:
+    """A time in the reader's own zone, to the second; a dash where there is none."""
+    return "-" if moment is None else moment.astimezone().strftime("%Y-%m-%d %H:%M:%S")
+
+
+def market_time(moment: datetime | None) -> str:
+    """A market's time: UTC, to the minute; a dash where there is none."""
+    return "-" if moment is None else moment.astimezone(UTC).strftime("%Y-%m-%d %H:%M")
+
+
+def plain(number: Decimal | None) -> str:
+    """A decimal without exponent or trailing zeros; a dash where it is unknown."""
+    if number is None:
+        return "-"
+    text = f"{number:f}"
+    return (text.rstrip("0").rstrip(".") if "." in text else text) or "0"
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, Decimal):
+        return f"{value:f}"
+    if isinstance(value, datetime):
+        return utc(value)
+    if isinstance(value, Enum):
+        return value.value
+    if isinstance(value, frozenset | set):
+        return sorted(str(item) for item in value)
+    if isinstance(value, Path):
+        return str(value)
+    raise TypeError(f"{type(value).__name__} cannot be written as JSON")

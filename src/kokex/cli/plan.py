@@ -1,0 +1,214 @@
+"""`kokex plan`: what a user runs."""
+
+# ruff: noqa: PLC0415 - what a command needs is imported when it runs: `kokex --help` and wrong usage answer at once
+
+from __future__ import annotations
+
+from decimal import Decimal
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from kokex.cli.options import AsJson, count_option, money_option, seconds_option
+from kokex.cli.output import say, say_json, say_table
+from kokex.cli.running import load_settings, quiet_logs, run_async
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable
+
+    from kokex.bootstrap import Application
+    from kokex.domain.plan import NewPlan, Plan
+
+app = typer.Typer(no_args_is_help=True, help="Create, show, start, pause and stop plans.")
+
+PlanName = Annotated[str, typer.Argument(metavar="PLAN", help="The plan's name or number.")]
+
+
+@app.command()
+def create(  # noqa: PLR0917 - Typer makes options of them
+    name: Annotated[str, typer.Argument(help="What to call the plan.")],
+    account: Annotated[str, typer.Option(help="The account it trades on, by name.")],
+    inst_id: Annotated[
+        str, typer.Option("--inst-id", help="The instrument: ETH-USDT (spot), ETH-USDT-SWAP (perpetual).")
+    ],
+    interval: Annotated[str, typer.Option(help="Length of its candles: 1m to 30m, 1H to 12H, 1D.")] = "1H",
+    max_order: Annotated[
+        Decimal, money_option("--max-order", help="Largest single order, in quote currency.")
+    ] = Decimal(1000),
+    max_position: Annotated[
+        Decimal,
+        money_option(
+            "--max-position", help="Largest holding, in quote currency; orders that may fill are counted."
+        ),
+    ] = Decimal(5000),
+    max_open_orders: Annotated[
+        int, count_option("--max-open-orders", help="Orders open or in flight at once.")
+    ] = 5,
+    max_orders_per_minute: Annotated[
+        int, count_option("--max-orders-per-minute", help="Orders let through in any 60 seconds.")
+    ] = 60,
+    price_collar: Annotated[
+        Decimal,
+        money_option(
+            "--price-collar", help="How far a limit price may be from the last one, as a share (0.05 is 5 %)."
+        ),
+    ] = Decimal("0.05"),
+    cash_reserve: Annotated[
+        Decimal, money_option("--cash-reserve", help="Quote currency of the account that no order may touch.")
+    ] = Decimal(0),
+    allow_short: Annotated[
+        bool, typer.Option("--allow-short", help="Let the holding go below zero (perpetuals only).")
+    ] = False,
+    prompt: Annotated[str, typer.Option(help="Your own instructions to the agent.")] = "",
+    trigger: Annotated[
+        list[str] | None,
+        typer.Option(help="What wakes the agent: forecast, candle, order_event, user; repeat the option."),
+    ] = None,
+    order_trigger: Annotated[
+        list[str] | None,
+        typer.Option(
+            help="Which order events wake it: live, partial, done, canceled, rejected; repeat the option."
+        ),
+    ] = None,
+    turn_seconds: Annotated[
+        float, seconds_option("--turn-seconds", help="Time limit of one turn of the agent.")
+    ] = 120.0,
+    max_tool_calls: Annotated[int, count_option("--max-tool-calls", help="Tool calls in one turn.")] = 25,
+    forecaster: Annotated[str, typer.Option(help="Who forecasts.")] = "block_bootstrap",
+    context: Annotated[int, count_option("--context", help="Past candles that a forecast sees.")] = 400,
+    horizon: Annotated[int, count_option("--horizon", help="Future candles of a forecast.")] = 24,
+    paths: Annotated[int, count_option("--paths", help="Sampled futures of a forecast.")] = 256,
+    seed: Annotated[int, count_option("--seed", help="Seed of the sampling.")] = 0,
+    as_json: Annotated[bool, AsJson] = False,
+) -> None:
+    """Create a plan: one instrument and interval on one account, a forecaster, an agent, hard limits.
+
+    The exchange is asked about the instrument first. The plan does nothing until `kokex plan start`.
+    """
+    from kokex.cli.plan_settings import agent_settings, positive
+    from kokex.domain.candle import Interval
+    from kokex.domain.plan import ForecastSettings, NewPlan, RiskLimits
+
+    limits = RiskLimits(
+        max_order_notional=max_order,
+        max_position_notional=max_position,
+        max_open_orders=max_open_orders,
+        max_orders_per_minute=positive("max orders per minute", max_orders_per_minute),
+        price_collar=price_collar,
+        cash_reserve=cash_reserve,
+        allow_short=allow_short,
+    )
+    agent = agent_settings(prompt, trigger, order_trigger, turn_seconds, max_tool_calls)
+    forecast = ForecastSettings(forecaster, context, horizon, paths, seed)
+
+    async def keep(opened: Application) -> Plan:
+        owner = await opened.store.accounts.by_name(account)
+        wish = NewPlan(name.strip(), owner.id, inst_id.upper(), Interval(interval), limits, agent, forecast)
+        return await _create(opened, wish)
+
+    plan = _with_application(keep)
+    if as_json:
+        say_json({"id": plan.id, "name": plan.name, "status": plan.status, "inst_id": plan.inst_id})
+    else:
+        say(f"Plan {plan.name} is created (number {plan.id}). Start it: kokex plan start {plan.name}")
+
+
+@app.command("list")
+def list_plans(as_json: Annotated[bool, AsJson] = False) -> None:
+    """Show the plans."""
+
+    async def read(opened: Application) -> list[dict[str, Any]]:
+        names = {account.id: account.name for account in await opened.store.accounts.list()}
+        return [
+            {
+                "id": plan.id,
+                "name": plan.name,
+                "status": plan.status.value,
+                "account": names.get(plan.account_id, str(plan.account_id)),
+                "inst_id": plan.inst_id,
+                "interval": str(plan.interval),
+            }
+            for plan in await opened.store.plans.list()
+        ]
+
+    plans = _with_application(read)
+    if as_json:
+        say_json(plans)
+    elif not plans:
+        say("No plans yet; create one: kokex plan create NAME --account ACCOUNT --inst-id ETH-USDT")
+    else:
+        say_table("", tuple(plans[0]), [tuple(str(value) for value in plan.values()) for plan in plans])
+
+
+@app.command()
+def show(plan: PlanName, as_json: Annotated[bool, AsJson] = False) -> None:
+    """Show a plan: settings, holding, profit or loss, open orders, forecast, latest decisions."""
+    from kokex.cli.plan_report import document, print_report, read_report
+
+    async def read(opened: Application) -> Any:
+        return await read_report(opened, await _find(opened, plan))
+
+    report = _with_application(read)
+    if as_json:
+        say_json(document(report))
+    else:
+        print_report(report)
+
+
+@app.command()
+def start(plan: PlanName, as_json: Annotated[bool, AsJson] = False) -> None:
+    """Have a plan run, or go on after a pause. The engine (`kokex up`) makes it so."""
+    _wish(plan, lambda opened, number: opened.plans.start(number), as_json=as_json)
+
+
+@app.command()
+def pause(plan: PlanName, as_json: Annotated[bool, AsJson] = False) -> None:
+    """Have a plan keep watching and journalling, but wake no agent and send nothing new."""
+    _wish(plan, lambda opened, number: opened.plans.pause(number), as_json=as_json)
+
+
+@app.command()
+def stop(plan: PlanName, as_json: Annotated[bool, AsJson] = False) -> None:
+    """Have a plan's open orders canceled and its subscriptions ended. What it holds stays."""
+    _wish(plan, lambda opened, number: opened.plans.stop(number), as_json=as_json)
+
+
+def _with_application(work: Callable[[Application], Awaitable[Any]]) -> Any:
+    """Open the application, do `work` with it, close it."""
+    from kokex.bootstrap import application
+
+    async def run() -> Any:
+        settings = load_settings()
+        quiet_logs(settings)
+        async with application(settings) as opened:
+            return await work(opened)
+
+    return run_async(run())
+
+
+def _wish(name: str, move: Callable[[Application, int], Awaitable[Plan]], *, as_json: bool) -> None:
+    from kokex.cli.engine_presence import engine_process
+
+    async def record(opened: Application) -> Plan:
+        return await move(opened, (await _find(opened, name)).id)
+
+    plan: Plan = _with_application(record)
+    if as_json:
+        say_json({"id": plan.id, "name": plan.name, "status": plan.status})
+        return
+    say(f"Plan {plan.name} is to be {plan.status.value}.")
+    if engine_process(load_settings().folder) is None:
+        say("No engine works on this data folder now; `kokex up` starts one, and it takes up the plan.")
+
+
+async def _create(opened: Application, wish: NewPlan) -> Plan:
+    from kokex.cli.plan_settings import check_forecaster
+
+    check_forecaster(wish.forecast)
+    return await opened.plans.create(wish)
+
+
+async def _find(opened: Application, name: str) -> Plan:
+    from kokex.cli.finding import find_plan
+
+    return await find_plan(opened.store, name)

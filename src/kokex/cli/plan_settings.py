@@ -1,0 +1,65 @@
+"""A new plan's settings, from words to the domain's values."""
+
+# ruff: noqa: PLC0415 - what a command needs is imported when it runs: `kokex --help` and wrong usage answer at once
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from enum import StrEnum
+from typing import TypeVar
+
+from kokex.domain.errors import ConfigurationError
+from kokex.domain.events import OrderEventKind
+from kokex.domain.plan import AgentSettings, ForecastSettings, TriggerKind
+
+_Word = TypeVar("_Word", bound=StrEnum)
+
+
+def agent_settings(
+    prompt: str,
+    triggers: Iterable[str] | None,
+    order_triggers: Iterable[str] | None,
+    turn_seconds: float,
+    max_tool_calls: int,
+) -> AgentSettings:
+    """How the agent thinks; what is not given stays the default.
+
+    Raises:
+        ConfigurationError: an unknown trigger, or no room for a tool call.
+    """
+    standard = AgentSettings()
+    return AgentSettings(
+        prompt=prompt,
+        triggers=_words("trigger", TriggerKind, triggers) or standard.triggers,
+        order_triggers=_words("order trigger", OrderEventKind, order_triggers) or standard.order_triggers,
+        turn_seconds=turn_seconds,
+        max_tool_calls=positive("max tool calls", max_tool_calls),
+    )
+
+
+def positive(what: str, number: int) -> int:
+    """`number`, which must be 1 or more. Raises `ConfigurationError`."""
+    if number < 1:
+        raise ConfigurationError(f"{what} {number} must be at least 1; the plan was not created")
+    return number
+
+
+def check_forecaster(forecast: ForecastSettings) -> None:
+    """Refuse a forecaster that the engine does not have. Raises `ConfigurationError`."""
+    from kokex.adapters.bootstrap_forecaster import BlockBootstrapForecaster
+
+    known = BlockBootstrapForecaster().name
+    if forecast.forecaster != known:
+        raise ConfigurationError(
+            f"forecaster {forecast.forecaster!r} is unknown; use {known}; the plan was not created"
+        )
+
+
+def _words(what: str, kind: type[_Word], given: Iterable[str] | None) -> frozenset[_Word]:
+    found = set()
+    for word in given or ():
+        try:
+            found.add(kind(word.strip().lower()))
+        except ValueError:
+            raise ConfigurationError(f"{what} {word!r} is unknown; use one of {', '.join(kind)}") from None
+    return frozenset(found)

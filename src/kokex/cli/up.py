@@ -1,0 +1,83 @@
+"""`kokex up`: database, migrations and engine, until told to stop."""
+
+# ruff: noqa: PLC0415 - what a command needs is imported when it runs: `kokex --help` and wrong usage answer at once
+
+from __future__ import annotations
+
+import asyncio
+import os
+import time
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from kokex.cli.options import AsJson
+from kokex.cli.output import note, say, say_json
+from kokex.cli.running import load_settings, run_async, stop_signals
+
+if TYPE_CHECKING:
+    from kokex.bootstrap import Engine
+    from kokex.settings import Settings
+
+app = typer.Typer()
+
+BEGAN = time.monotonic()
+PATIENCE_SECONDS = 10.0
+"""How long the plans may take to be ready before a person is told that they are waited for."""
+
+
+@app.command()
+def up(as_json: Annotated[bool, AsJson] = False) -> None:
+    """Run the platform until Ctrl-C: the database, its migrations and the engine that trades the plans.
+
+    One line says when it is ready, and after how many seconds. One engine works on a data folder at a time.
+    """
+    from kokex.adapters.logs import configure_logs
+    from kokex.bootstrap import sole_engine
+
+    settings = load_settings()
+    configure_logs(settings.log_level, as_json=settings.log_json)
+    with sole_engine(settings.folder):
+        run_async(_serve(settings, as_json=as_json))
+
+
+async def _serve(settings: Settings, *, as_json: bool) -> None:
+    from kokex.bootstrap import application, engine
+
+    stop = asyncio.Event()
+    with stop_signals(stop):
+        async with application(settings) as opened:
+            built = await engine(opened)
+            ready = asyncio.Event()
+            async with asyncio.TaskGroup() as tasks:
+                running = tasks.create_task(built.run(ready))
+                telling = tasks.create_task(_tell(built, ready, as_json=as_json))
+                await stop.wait()
+                telling.cancel()
+                running.cancel()
+    note("stopped; plans keep their status and go on with the next `kokex up`")
+
+
+async def _tell(built: Engine, ready: asyncio.Event, *, as_json: bool) -> None:
+    """The ready line, once the plans at work are reconciled."""
+    try:
+        async with asyncio.timeout(PATIENCE_SECONDS):
+            await ready.wait()
+    except TimeoutError:
+        note("still waiting for an exchange to answer; `kokex streams` and `kokex doctor` tell more")
+        await ready.wait()
+    seconds = round(time.monotonic() - BEGAN, 3)
+    working = [plan for plan in await built.application.store.plans.list() if built.activity.works(plan.id)]
+    if as_json:
+        say_json(
+            {
+                "ready": True,
+                "seconds": seconds,
+                "plans": [plan.name for plan in working],
+                "home": built.application.settings.folder,
+                "process": os.getpid(),
+            }
+        )
+    else:
+        names = ", ".join(plan.name for plan in working) or "none yet"
+        say(f"KOKEX is ready after {seconds:.1f} s; plans at work: {names}. Stop with Ctrl-C.")
