@@ -1,0 +1,1 @@
+"""The REST face: OKX v5 paths under /api/v5."""
