@@ -103,7 +103,8 @@ class BuiltInPolicy:
         if situation.rules.instrument.kind is InstrumentKind.SWAP:
             unit = "contracts"
         if wish is None:
-            waiting = f", {len(situation.resting)} orders still working" if situation.resting else ""
+            working = len(situation.resting)
+            waiting = f", orders still working: {working}" if working else ""
             return f"Hold {situation.held} {unit}{waiting}: {aim.because}."
         growing = wish.side.sign * situation.held >= 0
         if refusal is not None and (growing or refusal.update.order_type == OrderType.MARKET.value):
