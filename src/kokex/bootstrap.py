@@ -34,6 +34,10 @@ from kokex.services.trading import TradingService
 from kokex.settings import Settings
 
 
+READY_SECONDS = 10.0
+"""How long a start waits for accounts that cannot be reached before it goes on without them."""
+
+
 @dataclass(frozen=True, slots=True)
 class Application:
     """What a command works with: the store, the clock, the exchange, and plans as wishes."""
@@ -90,21 +94,27 @@ class Engine:
     services: Services
 
     async def run(self, ready: asyncio.Event | None = None) -> None:
-        """Resume every plan and serve until cancelled; `ready` is set once the plans at work are reconciled."""
-        plans = PlanService(
-            self.application.store, self.application.clock, self.application.adapter, self.activity
-        )
-        async with asyncio.TaskGroup() as tasks:
-            tasks.create_task(self.activity.run())
-            await self.activity.started.wait()
-            tasks.create_task(plans.run(self.activity))
-            if ready is not None:
-                tasks.create_task(self._tell_ready(ready))
+        """Resume every plan and serve until cancelled.
+
+        Args:
+            ready: set once every plan's account is reconciled, or after `READY_SECONDS`: see `activity.waiting`.
+        """
+        try:
+            async with asyncio.TaskGroup() as tasks:
+                tasks.create_task(self.activity.run())
+                await self.activity.started.wait()
+                tasks.create_task(self.application.plans.run(self.activity))
+                if ready is not None:
+                    tasks.create_task(self._tell_ready(ready))
+        finally:
+            await self.services.sessions.close()
 
     async def _tell_ready(self, ready: asyncio.Event) -> None:
+        clock = self.application.clock
         await self.activity.resumed.wait()
-        while not self.activity.ready:
-            await self.application.clock.sleep(0.02)
+        deadline = clock.monotonic() + READY_SECONDS
+        while self.activity.waiting and clock.monotonic() < deadline:
+            await clock.sleep(0.02)
         ready.set()
 
 

@@ -28,6 +28,7 @@ class AccountSession:
     Attributes:
         reconciled: orders may be sent. False from a lost connection to the end of the next reconciliation.
         stopped: why a person must act before anything works; None while all is well.
+        instruments: as the exchange described them when the account was last reconciled.
     """
 
     account: ExchangeAccount
@@ -38,6 +39,7 @@ class AccountSession:
     stopped: str | None = None
     submitting: asyncio.Lock = field(default_factory=asyncio.Lock)
     snapshot: AccountSnapshot | None = None
+    instruments: dict[str, Instrument] = field(default_factory=dict)
     _asked_at: float = 0.0
     _spent: deque[tuple[float, Decimal]] = field(default_factory=deque)
     _refreshing: asyncio.Lock = field(default_factory=asyncio.Lock)
@@ -73,9 +75,14 @@ class AccountSessions:
         self._clock = clock
         self._adapter = adapter
         self._sessions: dict[int, AccountSession] = {}
+        self._opening = asyncio.Lock()
 
     async def open(self, account_id: int) -> AccountSession:
         """The account's session. Raises `NotFoundError`, `ConfigurationError` (keys)."""
+        async with self._opening:
+            return await self._open(account_id)
+
+    async def _open(self, account_id: int) -> AccountSession:
         session = self._sessions.get(account_id)
         if session is None:
             account = await self._store.accounts.get(account_id)
@@ -97,8 +104,15 @@ class AccountSessions:
         return self._sessions.get(account_id)
 
     async def instrument(self, session: AccountSession, inst_id: str) -> Instrument:
-        """The instrument as the exchange describes it now, kept for when it cannot be asked."""
+        """The instrument as last read, or read now where it never was. `refresh_instrument` follows its changes."""
+        known = session.instruments.get(inst_id)
+        known = known or await self._store.instruments.get(market_of(session.account), inst_id)
+        return known or await self.refresh_instrument(session, inst_id)
+
+    async def refresh_instrument(self, session: AccountSession, inst_id: str) -> Instrument:
+        """The instrument as the exchange describes it now; kept."""
         instrument = await session.exchange.instrument(inst_id)
+        session.instruments[inst_id] = instrument
         await self._store.instruments.upsert(market_of(session.account), [instrument])
         return instrument
 

@@ -32,8 +32,6 @@ from kokex.services.trading import TradingService
 
 log = structlog.get_logger(__name__)
 
-RETRY_SECONDS = 5.0
-"""How soon a plan that could not start is tried again."""
 CANCEL_SECONDS = 5.0
 """How long a plan that is stopped waits for the last word on its orders."""
 
@@ -91,9 +89,10 @@ class PlanActivity:
         return plan_id in self._works
 
     @property
-    def ready(self) -> bool:
-        """Whether every plan at work has its account reconciled."""
-        return all(work.session.reconciled or work.session.stopped for work in self._works.values())
+    def waiting(self) -> list[str]:
+        """Names of accounts at work that may not trade yet: unreachable, not reconciled, or stopped."""
+        names = {work.session.account.name for work in self._works.values() if not work.session.reconciled}
+        return sorted(names)
 
     async def work(self, plan: Plan) -> None:
         """Open, subscribe and wake the plan; for one at work already, take over its new status.
@@ -139,23 +138,6 @@ class PlanActivity:
             await self._clock.sleep(0.02)
         if ledger.pending:
             log.warning("orders still open at stop", plan=plan.id, orders=sorted(ledger.pending))
-
-    def retry_later(self, plan: Plan, reason: str) -> None:
-        """Try a plan that could not start again in a while, unless its user changed his mind."""
-        if self._tasks is not None:
-            self._tasks.create_task(self._retry(plan.id))
-
-    async def _retry(self, plan_id: int) -> None:
-        while True:
-            await self._clock.sleep(RETRY_SECONDS)
-            try:
-                plan = await self._store.plans.get(plan_id)
-                if plan.status in (PlanStatus.RUNNING, PlanStatus.PAUSED) and not self.works(plan_id):
-                    await self.work(plan)
-            except KokexError as error:
-                log.warning("plan still cannot start", plan=plan_id, reason=str(error))
-            else:
-                return
 
     async def _open(self, plan: Plan) -> _Work:
         services = self._services
@@ -248,8 +230,9 @@ class PlanActivity:
             session.stopped = reason
 
     def on_account_reconciled(self, session: AccountSession) -> None:
-        """Orders may go out."""
+        """Orders may go out, in the steps that the exchange takes now."""
         for work in self._of(session):
+            self._services.ledgers.of(work.plan.id).use(session.instruments[work.plan.inst_id])
             self._wake_if_ready(work)
 
     def _not_reconciled(self, connection_key: str) -> None:

@@ -79,6 +79,10 @@ class PlanLedger:
         else:
             self.pending[client_order_id] = order
 
+    def use(self, instrument: Instrument) -> None:
+        """The exchange changed the instrument's steps."""
+        self.book = replace(self.book, instrument=instrument)
+
     def apply_fill(self, fill: Fill) -> None:
         """Count an execution, once."""
         key = (fill.order_id, fill.trade_id)

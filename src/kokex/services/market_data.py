@@ -87,6 +87,7 @@ class MarketDataService:
                 market.task = market.task or tasks.create_task(market.stream.run())
             for feed in self._feeds.values():
                 feed.task = feed.task or tasks.create_task(self._keep(feed))
+            await asyncio.Event().wait()
 
     def subscribe(
         self, plan_id: int, session: AccountSession, inst_id: str, interval: Interval, depth: int

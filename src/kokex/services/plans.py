@@ -6,6 +6,8 @@ opens its account, subscribes its orders and candles, and wakes its agent; a res
 
 from __future__ import annotations
 
+import asyncio
+
 import structlog
 
 from kokex.domain.errors import ConfigurationError, ExchangeError, StateError, StoreUnavailableError
@@ -18,6 +20,9 @@ from kokex.services.activity import PlanActivity
 
 log = structlog.get_logger(__name__)
 
+RETRY_SECONDS = 5.0
+"""How soon a plan that could not be started is tried again."""
+
 _MOVES = {
     PlanStatus.CREATED: {PlanStatus.RUNNING},
     PlanStatus.RUNNING: {PlanStatus.PAUSED, PlanStatus.STOPPED},
@@ -27,19 +32,13 @@ _MOVES = {
 
 
 class PlanService:
-    """Creates plans, records what users want of them and, in the engine, does it.
+    """Creates plans, records what users want of them and, in the engine, does it."""
 
-    Args:
-        activity: makes plans run; None in a process that only records wishes.
-    """
-
-    def __init__(
-        self, store: Store, clock: Clock, adapter: ExchangeAdapter, activity: PlanActivity | None = None
-    ) -> None:
+    def __init__(self, store: Store, clock: Clock, adapter: ExchangeAdapter) -> None:
         self._store = store
         self._clock = clock
         self._adapter = adapter
-        self._activity = activity
+        self._following: dict[int, asyncio.Lock] = {}
 
     async def create(self, new: NewPlan) -> Plan:
         """Keep a new plan, checked against the exchange.
@@ -74,33 +73,52 @@ class PlanService:
 
     async def run(self, activity: PlanActivity) -> None:
         """Resume every plan that should be working, then follow the users' wishes until cancelled."""
-        while True:
-            try:
-                await self.resume_all(activity)
-                activity.resumed.set()
-                async for plan_id in self._store.plans.changes():
-                    if plan_id:
-                        await self._follow(activity, await self._store.plans.get(plan_id))
-                    else:
-                        await self.resume_all(activity)
-            except StoreUnavailableError as error:
-                log.warning("plans wait for the database", reason=str(error))
-                await self._clock.sleep(1.0)
+        async with asyncio.TaskGroup() as tasks:
+            while True:
+                try:
+                    await self.resume_all(activity, tasks)
+                    activity.resumed.set()
+                    async for plan_id in self._store.plans.changes():
+                        if not plan_id:
+                            await self.resume_all(activity, tasks)
+                        else:
+                            tasks.create_task(self._follow_until_done(activity, plan_id))
+                except StoreUnavailableError as error:
+                    log.warning("plans wait for the database", reason=str(error))
+                    await self._clock.sleep(1.0)
 
-    async def resume_all(self, activity: PlanActivity) -> None:
-        """Make every plan what its user last wanted."""
-        for plan in await self._store.plans.list():
-            await self._follow(activity, plan)
+    async def resume_all(self, activity: PlanActivity, tasks: asyncio.TaskGroup) -> None:
+        """Make every plan what its user last wanted; one that cannot start keeps no other waiting."""
+        plans = await self._store.plans.list()
+        tried = [asyncio.Event() for _ in plans]
+        for plan, event in zip(plans, tried, strict=True):
+            tasks.create_task(self._follow_until_done(activity, plan.id, event))
+        for event in tried:
+            await event.wait()
+
+    async def _follow_until_done(
+        self, activity: PlanActivity, plan_id: int, tried: asyncio.Event | None = None
+    ) -> None:
+        """Do what the user last wanted of a plan, again and again until it is done."""
+        done = False
+        while not done:
+            try:
+                async with self._following.setdefault(plan_id, asyncio.Lock()):
+                    await self._follow(activity, await self._store.plans.get(plan_id))
+                done = True
+            except (ExchangeError, ConfigurationError, StoreUnavailableError) as error:
+                log.error("plan waits", plan=plan_id, reason=str(error))
+            finally:
+                if tried is not None:
+                    tried.set()
+            if not done:
+                await self._clock.sleep(RETRY_SECONDS)
 
     async def _follow(self, activity: PlanActivity, plan: Plan) -> None:
-        try:
-            if plan.status in (PlanStatus.RUNNING, PlanStatus.PAUSED):
-                await activity.work(plan)
-            elif activity.works(plan.id):
-                await activity.rest(plan)
-        except (ExchangeError, ConfigurationError) as error:
-            log.error("plan cannot start", plan=plan.id, name=plan.name, reason=str(error))
-            activity.retry_later(plan, str(error))
+        if plan.status in (PlanStatus.RUNNING, PlanStatus.PAUSED):
+            await activity.work(plan)
+        elif activity.works(plan.id):
+            await activity.rest(plan)
 
     async def _move(self, plan_id: int, status: PlanStatus) -> Plan:
         plan = await self._store.plans.get(plan_id)

@@ -121,6 +121,7 @@ class ReconcilingService:
         if connection is not None:
             instruments.update(connection.plans.values())
         for inst_id in sorted(instruments):
+            await self._sessions.refresh_instrument(session, inst_id)
             mine = [order for order in pending if order.inst_id == inst_id]
             await self._reconcile_instrument(session, inst_id, mine)
         await session.refresh()
