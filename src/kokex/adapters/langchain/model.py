@@ -70,6 +70,9 @@ class ModelAgent:
             http_async_client=self._http,
             use_responses_api=False,
         )
+        # The client takes these from OPENAI_* variables, which are meant for another endpoint than this one.
+        client = self._chat.root_async_client
+        client.organization = client.project = None
 
     async def close(self) -> None:
         """Release connections."""
