@@ -24,9 +24,10 @@ def instruments(call: Call) -> Data:
 
 
 def mark_price(call: Call) -> Data:
-    """Mark prices: the last price of the paper market."""
+    """Mark prices: the last price of the paper market. `instType` may be left out beside an `instId`."""
     exchange = call.exchange
-    return [mark_row(item, exchange.marks[item.inst_id], exchange.now_ms) for item in _of_type(call)]
+    items = [call.instrument()] if call.text("instId") and not call.text("instType") else _of_type(call)
+    return [mark_row(item, exchange.marks[item.inst_id], exchange.now_ms) for item in items]
 
 
 def price_limit(call: Call) -> Data:
