@@ -92,11 +92,11 @@ def check_folder(folder: Path) -> Finding:
     if existing != folder:
         return Finding(name, True, f"{folder} will be made when it is needed")
     mode = stat.S_IMODE(folder.stat().st_mode)
-    if mode & 0o077:
+    if mode & 0o066:  # passing through is allowed: the embedded database may run as a user of its own
         return Finding(
             name, False, f"{folder} is open to other users ({mode:o})", f"run: chmod 700 '{folder}'"
         )
-    return Finding(name, True, f"{folder}, yours alone")
+    return Finding(name, True, f"{folder}, which only you can read")
 
 
 def check_agent(settings: Settings) -> Finding:

@@ -51,7 +51,7 @@ def say_table(title: str, columns: Sequence[str], rows: Iterable[Sequence[str]])
     table = make_table(title, columns, rows)
     console = Console()
     if not console.is_terminal:
-        console = Console(width=max(console.measure(table).maximum, 20))
+        console = Console(width=Console(width=1000).measure(table).maximum)
     console.print(table)
 
 

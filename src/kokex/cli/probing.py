@@ -13,6 +13,7 @@ from kokex.cli.running import raise_first
 from kokex.domain.account import AccountSnapshot, Credentials, ExchangeAccount
 from kokex.domain.errors import ExchangeError, KokexError
 from kokex.domain.events import ClassifiedUpdate
+from kokex.domain.instrument import InstrumentKind
 from kokex.ports.exchange import Exchange
 
 CLOCK_SECONDS = 5.0
@@ -63,9 +64,12 @@ async def probe(application: Application, account: ExchangeAccount) -> AccountRe
         try:
             report.clock_offset = await _clock_offset(application, exchange)
             report.snapshot = await exchange.account()
+            listed = await exchange.instruments(InstrumentKind.SPOT)
         finally:
             await exchange.close()
-        await _try_stream(application, account, credentials)
+        if not listed:
+            raise ExchangeError(f"{account.endpoints.rest_url} lists no spot instrument; check the region")
+        await _try_stream(application, account, credentials, listed[0].inst_id)
         report.stream = True
     except KokexError as error:
         report.problem = str(error)
@@ -87,14 +91,17 @@ async def _clock_offset(application: Application, exchange: Exchange) -> float:
     return round((theirs - (before + (after - before) / 2)).total_seconds(), 3)
 
 
-async def _try_stream(application: Application, account: ExchangeAccount, credentials: Credentials) -> None:
-    """Log in to the account's stream once.
+async def _try_stream(
+    application: Application, account: ExchangeAccount, credentials: Credentials, inst_id: str
+) -> None:
+    """Log in to the account's stream once, and subscribe the orders of `inst_id`.
 
     Raises:
         ExchangeError: it refuses, or does not answer in time.
     """
     listener = _Listener()
     stream = application.adapter.account_stream(account, credentials, listener)
+    stream.subscribe_orders_channel(inst_id)
     try:
         async with asyncio.timeout(STREAM_SECONDS), asyncio.TaskGroup() as tasks:
             running = tasks.create_task(stream.run())
@@ -117,7 +124,7 @@ class _Listener:
         self.lost = ""
 
     def on_order_updates(self, updates: Sequence[ClassifiedUpdate], received_at: datetime) -> bool:
-        """Nothing is subscribed, so nothing comes."""
+        """Whatever happens meanwhile is the engine's business."""
         return True
 
     async def room(self) -> None:
