@@ -6,10 +6,13 @@ from dataclasses import dataclass
 from typing import Any
 
 from sqlalchemy import URL, make_url
-from sqlalchemy.dialects.postgresql.psycopg import PGDialect_psycopg
+from sqlalchemy.dialects import postgresql
+from sqlalchemy.engine import Dialect
 from sqlalchemy.exc import ArgumentError
 
 from kokex.domain.errors import ConfigurationError
+
+_DIALECT: Dialect = postgresql.psycopg.dialect()  # type: ignore[no-untyped-call]
 
 _KEEPALIVE = {
     "connect_timeout": 10,
@@ -35,10 +38,10 @@ class DatabaseAddress:
         """
         try:
             found = make_url(url)
-        except (ArgumentError, ValueError) as error:
+        except (ArgumentError, ValueError):
             raise ConfigurationError(
                 "the database URL cannot be read; write it as postgresql://user:password@host:5432/database"
-            ) from error
+            ) from None
         backend = found.drivername.partition("+")[0]
         if backend not in ("postgresql", "postgres"):
             raise ConfigurationError(
@@ -49,7 +52,7 @@ class DatabaseAddress:
     @property
     def connect_arguments(self) -> dict[str, Any]:
         """Keyword arguments of `psycopg.connect`. Moments come back in UTC, whatever the server's own zone."""
-        _, arguments = PGDialect_psycopg().create_connect_args(self.url)
+        _, arguments = _DIALECT.create_connect_args(self.url)
         arguments = {**_KEEPALIVE, **arguments}
         arguments["options"] = f"-c timezone=UTC {arguments.get('options', '')}".strip()
         return arguments
@@ -63,6 +66,6 @@ class DatabaseAddress:
 
     def mask(self, text: str) -> str:
         """`text` as one line without this address's password."""
-        password = self.url.password
+        password = self.connect_arguments.get("password")
         line = " ".join(text.split())
-        return line.replace(password, "***") if password else line
+        return line.replace(str(password), "***") if password else line

@@ -10,6 +10,7 @@ from dataclasses import fields
 from datetime import datetime
 from decimal import Decimal
 from operator import attrgetter
+from typing import Any
 
 import msgspec
 
@@ -19,8 +20,8 @@ from kokex.domain.order import Fill, OrderStatus, OrderUpdate
 from kokex.ports.store import JournalEntry
 
 
-class Update(msgspec.Struct, frozen=True):
-    """`OrderUpdate` without its raw JSON, in the same order of fields."""
+class Update(msgspec.Struct, frozen=True, omit_defaults=True):
+    """`OrderUpdate` without its last field, the raw JSON."""
 
     inst_id: str
     order_id: str
@@ -58,7 +59,8 @@ class EventData(msgspec.Struct, frozen=True):
         whole = (
             msgspec.json.decode(raw, type=str).encode() if is_text else msgspec.json.format(raw, indent=-1)
         )
-        return OrderUpdate(*_values(self.update), raw=whole)
+        values: tuple[Any, ...] = (*_values(self.update), whole)
+        return OrderUpdate(*values)
 
 
 _names = tuple(field.name for field in fields(OrderUpdate) if field.name != "raw")

@@ -37,14 +37,17 @@ _KEEP_FILLS = """
 INSERT INTO fills AS known (
     account_id, plan_id, inst_id, order_id, fill_key, trade_id, client_order_id, side, price, quantity, fee, fee_currency,
     maker, occurred_at, bill_id)
-SELECT told.account_id, coalesce(orders.plan_id, told.plan_id), told.inst_id, told.order_id, told.fill_key, told.trade_id,
+SELECT told.account_id,
+    coalesce(
+        (SELECT orders.plan_id FROM orders WHERE orders.account_id = told.account_id AND orders.order_key = told.order_key),
+        told.plan_id),
+    told.inst_id, told.order_id, told.fill_key, told.trade_id,
     told.client_order_id, told.side, told.price, told.quantity, told.fee, told.fee_currency, told.maker, told.occurred_at,
     told.bill_id
 FROM jsonb_to_recordset(%(fills)s) AS told (
     account_id bigint, order_key text, plan_id bigint, inst_id text, order_id text, fill_key text, trade_id text,
     client_order_id text, side text, price numeric, quantity numeric, fee numeric, fee_currency text, maker boolean,
     occurred_at timestamptz, bill_id text)
-LEFT JOIN orders ON orders.account_id = told.account_id AND orders.order_key = told.order_key
 ON CONFLICT (account_id, inst_id, order_id, fill_key) DO UPDATE SET
     fee = coalesce(known.fee, excluded.fee),
     fee_currency = coalesce(known.fee_currency, excluded.fee_currency),

@@ -70,11 +70,11 @@ class PostgresStore:
         drawn = "".join(secrets.choice(_CODE_LETTERS) for _ in range(4))
         keep = insert(installation).values(code=drawn).on_conflict_do_nothing()
         async with self._database.begin() as connection:
-            code = (await connection.execute(select(installation.c.code))).scalar_one_or_none()
+            code: str | None = (await connection.execute(select(installation.c.code))).scalar_one_or_none()
             if code is None:
                 await connection.execute(keep)
                 code = (await connection.execute(select(installation.c.code))).scalar_one()
-        return code
+        return str(code)
 
     async def close(self) -> None:
         """See `Store`."""

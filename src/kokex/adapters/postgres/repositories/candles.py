@@ -88,7 +88,8 @@ class PostgresCandles:
             table.market == market, table.inst_id == inst_id, table.interval == interval.name
         )
         async with self._database.begin() as connection:
-            return (await connection.execute(query)).scalar_one()
+            newest: datetime | None = (await connection.execute(query)).scalar_one()
+        return newest
 
     async def summary(self) -> list[CandleSummary]:
         """See `CandleStore`."""

@@ -41,8 +41,10 @@ class PostgresForecasts:
             forecasts.c.plan_id == plan_id, forecasts.c.origin_time == forecast.origin_time
         )
         async with self._database.begin() as connection:
-            number = (await connection.execute(statement)).scalar_one_or_none()
-            return number if number is not None else (await connection.execute(there)).scalar_one()
+            number: int | None = (await connection.execute(statement)).scalar_one_or_none()
+            if number is None:
+                number = (await connection.execute(there)).scalar_one()
+        return number
 
     async def latest(self, plan_id: int) -> tuple[int, Forecast] | None:
         """See `ForecastStore`."""

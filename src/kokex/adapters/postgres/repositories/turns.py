@@ -90,9 +90,10 @@ class PostgresTurns:
 
     async def cursor(self, plan_id: int) -> int:
         """See `TurnStore`."""
-        query = select(func.coalesce(func.max(turns.c.cursor), 0)).where(turns.c.plan_id == plan_id)
+        query = select(func.max(turns.c.cursor)).where(turns.c.plan_id == plan_id)
         async with self._database.begin() as connection:
-            return (await connection.execute(query)).scalar_one()
+            newest: int | None = (await connection.execute(query)).scalar_one()
+        return newest or 0
 
     async def handled(self, plan_id: int, trigger_key: str) -> bool:
         """See `TurnStore`."""

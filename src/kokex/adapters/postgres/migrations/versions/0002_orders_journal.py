@@ -104,6 +104,8 @@ def _create_journal() -> None:
             "event_key",
             name="uq_order_event_logs_plan_id_order_id_event_type_event_key",
         ),
+        # Kept as it is: compressing each event would take a third of the time of writing it.
+        postgresql_with={"toast_tuple_target": 8160},
     )
     table = "order_event_logs"
     op.create_index("idx_order_event_logs_plan_id", table, ["plan_id"])
