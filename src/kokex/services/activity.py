@@ -94,6 +94,11 @@ class PlanActivity:
         names = {work.session.account.name for work in self._works.values() if not work.session.reconciled}
         return sorted(names)
 
+    def status(self, plan_id: int) -> PlanStatus | None:
+        """What the plan is at here; None where it does not work here."""
+        work = self._works.get(plan_id)
+        return work.plan.status if work else None
+
     async def work(self, plan: Plan) -> None:
         """Open, subscribe and wake the plan; for one at work already, take over its new status.
 
