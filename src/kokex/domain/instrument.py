@@ -7,6 +7,10 @@ from decimal import ROUND_DOWN, ROUND_HALF_EVEN, Decimal
 from enum import StrEnum
 
 
+_LARGEST_EXPONENT = 15
+"""Numbers of more digits than this before the point are no order; exact arithmetic stays within its 28 digits."""
+
+
 class InstrumentKind(StrEnum):
     """What is traded: the coin itself, or a perpetual contract on it."""
 
@@ -76,6 +80,8 @@ class Instrument:
         """Why an order of `quantity` cannot be sent, as one sentence; None if it can."""
         if not quantity.is_finite() or quantity <= 0:
             return f"quantity {quantity} of {self.inst_id} must be more than zero"
+        if quantity.adjusted() > _LARGEST_EXPONENT:
+            return f"quantity {quantity:.3E} of {self.inst_id} is larger than any market"
         if quantity < self.min_quantity:
             return f"quantity {quantity} of {self.inst_id} is below the minimum of {self.min_quantity}"
         if quantity % self.lot_size:
@@ -86,6 +92,8 @@ class Instrument:
         """Why a limit price of `price` cannot be sent, as one sentence; None if it can."""
         if not price.is_finite() or price <= 0:
             return f"price {price} of {self.inst_id} must be more than zero"
+        if price.adjusted() > _LARGEST_EXPONENT:
+            return f"price {price:.3E} of {self.inst_id} is larger than any market's"
         if price % self.tick_size:
             return f"price {price} of {self.inst_id} is not a multiple of the tick size {self.tick_size}"
         return None

@@ -47,6 +47,8 @@ DENIALS: list[tuple[DenialCode, dict[str, Any], dict[str, Any], dict[str, Any]]]
     (DenialCode.INVALID_QUANTITY, {"quantity": Decimal("-0.1")}, {}, {}),
     (DenialCode.INVALID_QUANTITY, {"quantity": Decimal("0.0005")}, {}, {}),
     (DenialCode.INVALID_QUANTITY, {"quantity": Decimal("0.1000005")}, {}, {}),
+    (DenialCode.INVALID_QUANTITY, {"quantity": Decimal("1e999999")}, {}, {}),
+    (DenialCode.INVALID_PRICE, {"price": Decimal("1e999999")}, {}, {}),
     (DenialCode.INVALID_PRICE, {"price": None}, {}, {}),
     (DenialCode.INVALID_PRICE, {"price": Decimal("2000.001")}, {}, {}),
     (DenialCode.INVALID_PRICE, {"price": Decimal("Infinity")}, {}, {}),
