@@ -40,10 +40,11 @@ def item(name: str, index: int = 0) -> bytes:
 
 
 class SkippingClock:
-    """Sleeping takes no time but is remembered; time moves by as much."""
+    """Sleeping takes no time but is remembered; time moves by as much. Who sleeps longer than `longest` never wakes."""
 
-    def __init__(self, start: datetime = START) -> None:
+    def __init__(self, start: datetime = START, longest: float = float("inf")) -> None:
         self.start = start
+        self.longest = longest
         self.elapsed = 0.0
         self.slept: list[float] = []
 
@@ -54,6 +55,8 @@ class SkippingClock:
         return self.elapsed
 
     async def sleep(self, seconds: float) -> None:
+        if seconds > self.longest:
+            await asyncio.Event().wait()
         self.slept.append(seconds)
         self.elapsed += seconds
         await asyncio.sleep(0)
@@ -201,7 +204,7 @@ class SocketServer:
     """A WebSocket server on loopback that logs everybody in and acknowledges everything, unless told otherwise.
 
     Attributes:
-        login_replies: used up one a login; then everybody is let in.
+        login_replies: used up one a login, `{"close": code}` hangs up; then everybody is let in.
         on_request: may answer a subscribe request itself (True: it did).
     """
 
@@ -241,6 +244,9 @@ class SocketServer:
     async def _answer(self, socket: web.WebSocketResponse, frame: dict[str, Any]) -> None:
         if frame["op"] == "login":
             reply = self.login_replies.pop(0) if self.login_replies else {"event": "login", "code": "0"}
+            if "close" in reply:
+                await socket.close(code=reply["close"], message=b"login failed")
+                return
             await socket.send_json({"msg": "", "connId": "a4d3ae55", **reply})
             return
         if self.on_request is not None and await self.on_request(socket, frame):
