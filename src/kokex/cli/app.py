@@ -6,6 +6,7 @@ driver or a language model's client.
 
 from __future__ import annotations
 
+import os
 import sys
 from collections.abc import Mapping, Sequence
 from importlib import import_module
@@ -94,6 +95,13 @@ def run(arguments: Sequence[str] | None = None) -> int:
     except (KeyboardInterrupt, typer.Abort):
         complain("stopped")
         return INTERRUPTED
+    except Exception as error:
+        if os.environ.get("KOKEX_LOG_LEVEL", "").lower() == "debug":
+            raise
+        complain(
+            f"{type(error).__name__}: {error}. This is a fault in KOKEX; KOKEX_LOG_LEVEL=debug shows where it lies"
+        )
+        return 1
     return result if isinstance(result, int) else 0
 
 

@@ -57,14 +57,11 @@ def run_async(main: Coroutine[Any, Any, _Result]) -> _Result:
 
 
 def raise_first(group: BaseExceptionGroup[BaseException]) -> NoReturn:
-    """Raise the one error of ours that explains `group`, or the group itself."""
-    ours = group.subgroup(KokexError)
-    if ours is None:
-        raise group
-    found: BaseException = ours
+    """Raise the one error that explains `group`: the first of ours, else the first there is."""
+    found: BaseException = group.subgroup(KokexError) or group
     while isinstance(found, BaseExceptionGroup):
         found = found.exceptions[0]
-    raise found
+    raise found from group
 
 
 @contextmanager

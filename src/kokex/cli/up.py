@@ -14,6 +14,7 @@ import typer
 from kokex.cli.options import AsJson
 from kokex.cli.output import note, say, say_json
 from kokex.cli.running import load_settings, run_async, stop_signals
+from kokex.domain.plan import PlanStatus
 
 if TYPE_CHECKING:
     from kokex.bootstrap import Engine
@@ -22,8 +23,7 @@ if TYPE_CHECKING:
 app = typer.Typer()
 
 BEGAN = time.monotonic()
-PATIENCE_SECONDS = 10.0
-"""How long the plans may take to be ready before a person is told that they are waited for."""
+_AT_WORK = frozenset({PlanStatus.RUNNING, PlanStatus.PAUSED})
 
 
 @app.command()
@@ -59,25 +59,30 @@ async def _serve(settings: Settings, *, as_json: bool) -> None:
 
 
 async def _tell(built: Engine, ready: asyncio.Event, *, as_json: bool) -> None:
-    """The ready line, once the plans at work are reconciled."""
-    try:
-        async with asyncio.timeout(PATIENCE_SECONDS):
-            await ready.wait()
-    except TimeoutError:
-        note("still waiting for an exchange to answer; `kokex streams` and `kokex doctor` tell more")
-        await ready.wait()
+    """The ready line: every plan at work is reconciled, or named as waiting for its exchange."""
+    await ready.wait()
     seconds = round(time.monotonic() - BEGAN, 3)
-    working = [plan for plan in await built.application.store.plans.list() if built.activity.works(plan.id)]
+    working, waiting = [], [f"account {name}" for name in built.activity.waiting]
+    for plan in await built.application.store.plans.list(_AT_WORK):
+        if built.activity.works(plan.id):
+            working.append(plan.name)
+        else:
+            waiting.append(f"plan {plan.name}")
     if as_json:
         say_json(
             {
                 "ready": True,
                 "seconds": seconds,
-                "plans": [plan.name for plan in working],
+                "plans": working,
+                "waiting": waiting,
                 "home": built.application.settings.folder,
                 "process": os.getpid(),
             }
         )
-    else:
-        names = ", ".join(plan.name for plan in working) or "none yet"
-        say(f"KOKEX is ready after {seconds:.1f} s; plans at work: {names}. Stop with Ctrl-C.")
+        return
+    names = ", ".join(working) or "none yet"
+    say(f"KOKEX is ready after {seconds:.1f} s; plans at work: {names}. Stop with Ctrl-C.")
+    if waiting:
+        note(
+            f"Waiting for the exchange: {', '.join(waiting)}; they are tried on. `kokex doctor` tells what is wrong."
+        )

@@ -1,0 +1,139 @@
+"""`kokex demo`."""
+
+# ruff: noqa: PLC0415 - what a command needs is imported when it runs: `kokex --help` and wrong usage answer at once
+
+from __future__ import annotations
+
+import os
+import sys
+from contextlib import redirect_stderr
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from kokex.cli.options import count_option, seconds_option
+from kokex.cli.output import note, say, say_json
+from kokex.cli.running import load_settings, run_async
+from kokex.domain.errors import ConfigurationError
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+    from kokex.demo.options import DemoOptions, MarketChoice
+    from kokex.demo.run import Stage
+    from kokex.settings import Settings
+
+app = typer.Typer()
+
+SEED = 7
+SPEED = 3600.0
+
+
+@app.command()
+def demo(
+    *,
+    candles: Annotated[
+        Path | None, typer.Option(help="Candles of 1H that the market follows: CSV, plain or gzip.")
+    ] = None,
+    duration: Annotated[
+        float | None, seconds_option("--duration", help="How long to run; until Ctrl-C where not given.")
+    ] = None,
+    seed: Annotated[int | None, count_option("--seed", help=f"Seed of the market ({SEED}).")] = None,
+    speed: Annotated[
+        float | None,
+        seconds_option(
+            "--speed", help=f"Seconds of market time in a second ({SPEED:g}: a candle of 1H a second)."
+        ),
+    ] = None,
+    resume: Annotated[
+        bool, typer.Option("--resume", help="Go on with the former demo's market, database and plan.")
+    ] = False,
+    headless: Annotated[
+        bool, typer.Option("--headless", help="A line a happening instead of the live view.")
+    ] = False,
+    as_json: Annotated[
+        bool, typer.Option("--json", help="End with the summary as one JSON object on a line.")
+    ] = False,
+) -> None:
+    """Watch a plan trade on a market of this machine, and see both books compared at the end.
+
+    A paper exchange that speaks OKX's protocol runs in a process of its own; one plan forecasts, decides, passes the risk gate and
+    trades on it. Everything lies in the folder `demo` of KOKEX_HOME (./.kokex where it is not set). Exits 1 if the books
+    disagree.
+    """
+    from kokex.bootstrap import sole_engine
+    from kokex.demo.options import DemoOptions
+
+    if resume and (candles, seed, speed) != (None, None, None):
+        raise ConfigurationError(
+            "--resume goes on with the former demo's market: leave --candles, --seed and --speed away"
+        )
+    home = Path(os.environ.get("KOKEX_HOME") or ".kokex").expanduser().absolute()
+    settings = load_settings(home=home / "demo", database_url=None)
+    choice = None if resume else market_choice(candles, SEED if seed is None else seed, speed or SPEED)
+    options = DemoOptions(settings.folder, choice, duration, headless, as_json)
+    with sole_engine(settings.folder):
+        play(options, settings)
+
+
+def market_choice(candles: Path | None, seed: int, speed: float) -> MarketChoice:
+    """The market that a person asks for.
+
+    Raises:
+        ConfigurationError: there is no such file.
+    """
+    from kokex.adapters.candle_files import guess_inst_id
+    from kokex.demo.options import INSTRUMENT, MarketChoice
+    from kokex.paper.instruments import DEFAULT_INSTRUMENTS
+
+    if candles is None:
+        return MarketChoice(seed, speed, None)
+    path = candles.expanduser().absolute()
+    if not path.is_file():
+        raise ConfigurationError(f"--candles {candles}: there is no such file")
+    told = guess_inst_id(path)
+    return MarketChoice(seed, speed, path, told if told in DEFAULT_INSTRUMENTS else INSTRUMENT)
+
+
+def play(options: DemoOptions, settings: Settings) -> None:
+    """Run the demo on the terminal; its end as words and, if asked for, as JSON."""
+    from rich.console import Console
+
+    from kokex.demo.run import run_demo
+    from kokex.demo.story import closing
+
+    # Where a program reads the result, everything meant for a person goes to standard error.
+    console = Console(stderr=options.as_json)
+    _log_to_file(settings, options)
+    stage = _stage(options, console)
+    try:
+        summary, choice = run_async(run_demo(options, settings, stage))
+    finally:
+        stage.curtain()
+    console.print(closing(summary, choice))
+    if options.as_json:
+        sys.stderr.flush()
+        say_json(summary.document())
+    if not summary.agrees:
+        raise typer.Exit(1)
+
+
+def _stage(options: DemoOptions, console: Console) -> Stage:
+    from kokex.demo.lines import Lines
+    from kokex.demo.view import Screen
+
+    if options.headless or not console.is_terminal:
+        return Lines(note if options.as_json else say)
+    return Screen(console, options.choice)
+
+
+def _log_to_file(settings: Settings, options: DemoOptions) -> None:
+    """The terminal is the view's: logs go to a file beside the data, for as long as the process lives."""
+    from kokex.adapters.logs import configure_logs
+    from kokex.demo.folder import log_file
+
+    mode = "a" if options.choice is None else "w"
+    file = log_file(options.folder).open(mode, encoding="utf-8", buffering=1)
+    with redirect_stderr(file):
+        configure_logs(settings.log_level, as_json=settings.log_json)

@@ -1,0 +1,70 @@
+"""What a demo is told."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from decimal import Decimal
+from pathlib import Path
+from typing import Final
+
+from kokex.domain.account import Credentials
+from kokex.domain.candle import Interval
+from kokex.domain.plan import ForecastSettings, RiskLimits
+
+INTERVAL: Final = Interval("1H")
+INSTRUMENT: Final = "ETH-USDT"
+CAPITAL: Final = Decimal(10_000)
+"""USDT that the account starts with."""
+NAME: Final = "demo"
+"""Of the account and of the plan."""
+KEYS: Final = Credentials("demo-key", "demo-secret", "demo-passphrase")
+"""They open an account of a market that exists on this machine alone."""
+LIMITS: Final = RiskLimits(
+    max_order_notional=Decimal(1500),
+    max_position_notional=Decimal(5000),
+    max_open_orders=1,
+    max_orders_per_minute=60,
+    price_collar=Decimal("0.02"),
+    cash_reserve=Decimal(1000),
+)
+"""Tight enough that the gate has something to say now and then."""
+FORECAST: Final = ForecastSettings(context=400, horizon=24, paths=128)
+
+
+@dataclass(frozen=True, slots=True)
+class MarketChoice:
+    """Which market: the same choice is the same market.
+
+    Attributes:
+        speed: seconds of market time in a second.
+        candles: a candle file that the market follows, absolute; None: all of it is made up from the seed.
+    """
+
+    seed: int
+    speed: float
+    candles: Path | None
+    inst_id: str = INSTRUMENT
+
+    @property
+    def words(self) -> str:
+        """What kind of market this is, honestly."""
+        if self.candles is None:
+            return f"a made-up market (seed {self.seed})"
+        return f"candles of {self.candles.name}, with a made-up order book around them (seed {self.seed})"
+
+
+@dataclass(frozen=True, slots=True)
+class DemoOptions:
+    """One run of the demo.
+
+    Attributes:
+        folder: where all of it lies; nothing else is touched.
+        choice: the market; None where a former demo's is taken up.
+        duration: seconds to run; None: until Ctrl-C.
+    """
+
+    folder: Path
+    choice: MarketChoice | None
+    duration: float | None
+    headless: bool
+    as_json: bool

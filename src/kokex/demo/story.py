@@ -1,0 +1,57 @@
+"""The demo as words: a line a happening, and the closing summary."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from rich import box
+from rich.console import Console, Group, RenderableType
+from rich.table import Table
+from rich.text import Text
+
+from kokex.demo.options import MarketChoice
+from kokex.demo.summary import Summary
+
+
+def closing(summary: Summary, choice: MarketChoice) -> RenderableType:
+    """The summary for a person."""
+    record = summary.record
+    quote = record.instrument.quote_currency
+    table = Table(
+        box=box.SIMPLE_HEAD, title=f"{record.plan.inst_id}, {record.plan.interval}", title_justify="left"
+    )
+    table.add_column("")
+    table.add_column("KOKEX's database", justify="right")
+    table.add_column("the exchange's own books", justify="right")
+    for row in summary.rows:
+        style = "" if row.agrees else "bold red"
+        table.add_row(Text(row.name), Text(row.journal, style), Text(row.exchange, style))
+    return Group(
+        Text(),
+        table,
+        Text(
+            f"{record.decisions} decisions, {record.denied} orders denied by the risk gate, "
+            f"fees paid: {summary.fees}; money in {quote}."
+        ),
+        Text(
+            f"Forecaster: {record.forecaster}, a baseline whose skill is not measured here. The market: {choice.words}."
+        ),
+        Text(
+            "This shows that the parts work together; it says nothing about what a real market would have paid."
+        ),
+        *_verdict(summary),
+    )
+
+
+def _verdict(summary: Summary) -> Iterable[Text]:
+    if summary.agrees:
+        yield Text("The two agree to the last digit.", "bold green")
+        return
+    yield Text("The two DISAGREE:", "bold red")
+    for difference in summary.differences:
+        yield Text(f"  {difference}", "red")
+
+
+def write(console: Console, text: str) -> None:
+    """One plain line, as long as it is."""
+    console.print(Text(text), soft_wrap=True, highlight=False)
