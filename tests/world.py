@@ -139,10 +139,12 @@ class Platform:
         return self.server.exchange.books(owner)
 
 
-async def eventually(condition: Callable[[], Any], what: str = "condition") -> Any:
+async def eventually(
+    condition: Callable[[], Any], what: str = "condition", *, seconds: float = PATIENCE
+) -> Any:
     """The first true result of `condition` (plain or awaitable), asked whenever the loop has moved on."""
     try:
-        async with asyncio.timeout(PATIENCE):
+        async with asyncio.timeout(seconds):
             while True:
                 result = condition()
                 if asyncio.iscoroutine(result):
@@ -151,7 +153,7 @@ async def eventually(condition: Callable[[], Any], what: str = "condition") -> A
                     return result
                 await asyncio.sleep(0.005)
     except TimeoutError:
-        raise AssertionError(f"{what} did not come true within {PATIENCE:g} s") from None
+        raise AssertionError(f"{what} did not come true within {seconds:g} s") from None
 
 
 @asynccontextmanager

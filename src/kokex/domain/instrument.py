@@ -6,7 +6,6 @@ from dataclasses import dataclass
 from decimal import ROUND_DOWN, ROUND_HALF_EVEN, Decimal
 from enum import StrEnum
 
-
 _LARGEST_EXPONENT = 15
 """Numbers of more digits than this before the point are no order; exact arithmetic stays within its 28 digits."""
 

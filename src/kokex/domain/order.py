@@ -110,6 +110,7 @@ class OrderUpdate:
         filled_quantity: cumulative.
         fee: cumulative, negative when charged; None if not told.
         fill: the execution that this push reports; None in REST rows and pushes without one.
+        never_live: the book refused it as it arrived (a post-only order that would have taken): it was never accepted.
         request_id, amend_result: of the amendment this push answers; None otherwise.
         raw: the exchange's own JSON of it.
     """
@@ -132,6 +133,7 @@ class OrderUpdate:
     request_id: str | None = None
     amend_result: str | None = None
     cancel_reason: str | None = None
+    never_live: bool = False
     raw: bytes = b"{}"
 
 

@@ -21,7 +21,7 @@ def reconstruct(order: OrderUpdate, fills: Sequence[Fill]) -> list[ClassifiedUpd
         order: its present state.
         fills: its newest fills, up to and including the last that `order` counts, oldest first; earlier ones may be absent.
     """
-    updates = [] if _never_live(order) else [_live(order)]
+    updates = [] if order.never_live else [_live(order)]
     filled = order.filled_quantity - sum((fill.quantity for fill in fills), Decimal(0))
     value = (order.average_price or Decimal(0)) * order.filled_quantity - sum(
         (fill.quantity * fill.price for fill in fills), Decimal(0)
@@ -63,12 +63,3 @@ def _live(order: OrderUpdate) -> OrderUpdate:
         occurred_at=order.created_at,
     )
 
-
-def _never_live(order: OrderUpdate) -> bool:
-    """Refused by the book at the moment it arrived (a post-only order that would have taken): OKX pushes `canceled` alone."""
-    return (
-        order.order_type == "post_only"
-        and order.status is OrderStatus.CANCELED
-        and not order.filled_quantity
-        and order.occurred_at == order.created_at
-    )

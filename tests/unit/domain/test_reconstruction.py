@@ -48,15 +48,7 @@ def test_events_equal_the_streams(sizes: list[int], end: str, lost: int) -> None
             assert one.update.average_price == 2000
 
 
-def test_a_post_only_order_refused_on_arrival_was_never_live() -> None:
-    """OKX pushes `canceled` alone for it."""
-    row = update(order_type="post_only", status=OrderStatus.CANCELED)
+def test_an_order_refused_on_arrival_was_never_live() -> None:
+    """OKX pushes `canceled` alone for a post-only order that would have taken."""
+    row = update(order_type="post_only", status=OrderStatus.CANCELED, never_live=True)
     assert [one.event_key for one in reconstruct(row, [])] == ["canceled"]
-
-
-def test_a_post_only_order_cancelled_later_was_live() -> None:
-    """It rested before it was cancelled."""
-    row = update(
-        order_type="post_only", status=OrderStatus.CANCELED, occurred_at=START + timedelta(milliseconds=1)
-    )
-    assert [one.event_key for one in reconstruct(row, [])] == ["live", "canceled"]

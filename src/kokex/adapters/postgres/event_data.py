@@ -41,6 +41,7 @@ class Update(msgspec.Struct, frozen=True, omit_defaults=True):
     request_id: str | None = None
     amend_result: str | None = None
     cancel_reason: str | None = None
+    never_live: bool = False
 
 
 class EventData(msgspec.Struct, frozen=True):

@@ -22,6 +22,8 @@ _STATUSES = {
 }
 _MAKER = {"M": True, "T": False}
 
+_POST_ONLY_WOULD_TAKE = "31"
+
 _CANCEL_SOURCES = {
     "0": "the exchange",
     "1": "the user",
@@ -89,6 +91,7 @@ def _order_update(row: wire.OrderRow, raw: bytes, fill: Fill | None) -> OrderUpd
         request_id=row.req_id or None if amended else None,
         amend_result=amended,
         cancel_reason=_cancel_reason(row) if status is OrderStatus.CANCELED else None,
+        never_live=row.cancel_source == _POST_ONLY_WOULD_TAKE,
         raw=raw,
     )
 
