@@ -144,7 +144,8 @@ def _overconfident(windows: int, seed: int) -> tuple[np.ndarray, np.ndarray]:
 @pytest.mark.parametrize("kind", [ConformalRecalibrator, QuantileMappingRecalibrator])
 def test_recalibration_brings_overconfident_bands_towards_their_share(kind: type) -> None:
     """Conformal reaches 90 % from about 57 %; mapping only as far as the outermost paths allow."""
-    fitted = kind.fit(*_overconfident(400, 7))
+    options = {"symmetric": False} if kind is ConformalRecalibrator else {}
+    fitted = kind.fit(*_overconfident(400, 7), **options)
     samples, actual = _overconfident(2000, 8)
     raw = metrics.bands(samples, actual)[2].coverage.mean()
     corrected = metrics.bands(fitted.apply(samples), actual)[2].coverage.mean()
@@ -163,6 +164,16 @@ def test_recalibration_keeps_the_order_of_paths_and_survives_json(kind: type) ->
     order = samples.argsort(axis=1)
     assert (np.diff(np.take_along_axis(corrected, order, axis=1), axis=1) >= -1e-12).all()
     np.testing.assert_array_equal(recalibrator_from_json(fitted.as_json()).apply(samples), corrected)
+
+
+def test_symmetric_recalibration_learns_no_drift() -> None:
+    """Medians stay where the model put them, whichever way the validation part went; bands still widen."""
+    samples, actual = _overconfident(400, 12)
+    fitted = ConformalRecalibrator.fit(samples, actual + 5.0)
+    later, _ = _overconfident(50, 13)
+    corrected = fitted.apply(later)
+    np.testing.assert_allclose(np.median(corrected, axis=1), np.median(later, axis=1), atol=0.2)
+    assert np.ptp(corrected, axis=1).mean() > np.ptp(later, axis=1).mean()
 
 
 def test_recalibration_refuses_too_few_windows_and_other_steps() -> None:

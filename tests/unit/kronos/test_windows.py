@@ -137,20 +137,20 @@ def _put(at: int, value: float):  # type: ignore[no-untyped-def]
 @pytest.mark.parametrize(
     ("columns", "error", "words"),
     [
-        (_with(close=_put(7, np.nan)), errors.NotFiniteError, "close of candle 7"),
-        (_with(high=_put(7, np.inf)), errors.NotFiniteError, "high of candle 7"),
-        (_with(ts=_put(9, 8 * HOUR)), errors.DuplicatedTimesError, "twice"),
-        (_with(ts=_put(9, 3 * HOUR)), errors.TimesNotIncreasingError, "after a later one"),
-        (_with(ts=_put(9, 9 * HOUR + 7)), errors.IntervalMismatchError, "no multiple"),
+        (_with(close=_put(7, np.nan)), errors.NotFiniteError, "candle 7: close"),
+        (_with(high=_put(7, np.inf)), errors.NotFiniteError, "candle 7: high"),
+        (_with(ts=_put(9, 8 * HOUR)), errors.DuplicatedTimesError, "same time"),
+        (_with(ts=_put(9, 3 * HOUR)), errors.TimesNotIncreasingError, "earlier than the one before"),
+        (_with(ts=_put(9, 9 * HOUR + 7)), errors.IntervalMismatchError, "the interval is"),
         (_with(low=_put(3, 0.0)), errors.CandlesError, "low of candle 3"),
         (_with(volume=_put(3, -1.0)), errors.CandlesError, "negative volume"),
         (_with(volume=lambda column: column.fill(0.0)), errors.ZeroVolumeError, "volume is zero"),
-        ({k: v for k, v in _with().items() if k != "low"}, errors.MissingColumnError, "no column low"),
-        ({k: v for k, v in _with().items() if k != "ts"}, errors.MissingColumnError, "no time column"),
+        ({k: v for k, v in _with().items() if k != "low"}, errors.MissingColumnError, "lack low"),
+        ({k: v for k, v in _with().items() if k != "ts"}, errors.MissingColumnError, "lack a time column"),
         (
             _with(**{c: lambda column: column.fill(5.0) for c in ("open", "high", "low", "close")}),
             errors.ConstantPricesError,
-            "one price",
+            "all 50 candles stand at",
         ),
     ],
 )

@@ -78,7 +78,7 @@ class Evaluation:
     Attributes:
         protocol: how.
         scores: the models', raw and recalibrated, then the baselines'.
-        comparisons: each model against each baseline.
+        comparisons: each model, raw and conformal, against each baseline.
         walks: the forecasts themselves, by name.
         recalibrators: fitted on the validation part, by the name of the forecaster that they correct.
     """
@@ -164,7 +164,7 @@ def evaluate(
             name = f"{model.name}, {kind}"
             recalibrators[name] = recalibrator
             walks[name] = unseen.with_samples(name, recalibrator.apply(unseen.samples))
-    ours = list(walks)
+    ours = [name for name in walks if not name.endswith(MAPPED)]
     for baseline in baselines:
         walks[baseline.name] = walk(baseline, test, "test")
     scores = tuple(score(walk) for walk in walks.values())

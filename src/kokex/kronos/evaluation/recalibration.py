@@ -43,13 +43,17 @@ class ConformalRecalibrator:
     residuals: Array
 
     @classmethod
-    def fit(cls, samples: Array, actual: Array, *, pool: int = 1) -> ConformalRecalibrator:
+    def fit(
+        cls, samples: Array, actual: Array, *, pool: int = 1, symmetric: bool = True
+    ) -> ConformalRecalibrator:
         """Learn from validation forecasts.
 
         Args:
             samples: (windows, paths, steps) raw forecasts.
             actual: (windows, steps) what happened.
             pool: residuals of this many steps on either side are shared, which steadies short validation parts.
+            symmetric: every residual counts with both signs, so that the direction in which the market of the
+                validation part happened to go is not taken for a property of the model. Medians then stay.
 
         Raises:
             ValueError: fewer than 20 windows, or shapes that do not match.
@@ -57,9 +61,11 @@ class ConformalRecalibrator:
         _check(samples, actual)
         centre, spread = _centre_and_spread(samples)
         standard = (actual - centre) / spread  # (windows, steps)
+        if symmetric:
+            standard = np.concatenate([standard, -standard])  # (2 windows, steps)
         steps = actual.shape[1]
         shared = [standard[:, max(s - pool, 0) : s + pool + 1].ravel() for s in range(steps)]
-        levels = np.arange(1, len(actual) + 1) / (len(actual) + 1)
+        levels = np.arange(1, len(standard) + 1) / (len(standard) + 1)
         return cls(np.stack([np.quantile(values, levels, method="weibull") for values in shared], axis=1))
 
     def apply(self, samples: Array) -> Array:
@@ -118,8 +124,12 @@ def recalibrator_from_json(record: Mapping[str, Any]) -> Recalibrator:
 
 
 def _centre_and_spread(samples: Array) -> tuple[Array, Array]:
-    """(windows, steps) median and standard deviation; the deviation never below a billionth of the typical one."""
-    spread = samples.std(axis=1)
+    """(windows, steps) median and half the distance of the levels 16 % and 84 %, which single wild paths do not move.
+
+    The spread is never below a billionth of the typical one.
+    """
+    low, high = np.quantile(samples, (0.16, 0.84), axis=1)
+    spread = (high - low) / 2
     floor = max(float(np.median(spread)) * 1e-9, 1e-12)
     return np.median(samples, axis=1), np.maximum(spread, floor)
 

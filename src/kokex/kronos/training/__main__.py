@@ -5,7 +5,8 @@ from __future__ import annotations
 import argparse
 import signal
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -25,19 +26,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
     given = _parser().parse_args(arguments)
     if given.threads:
         torch.set_num_threads(given.threads)
-    stop = _StopOnSignal()
-    options = RunOptions(
-        tokenizer_from=given.tokenizer_from,
-        predictor_from=given.predictor_from,
-        freeze_tokenizer=given.freeze_tokenizer,
-        accelerator=given.accelerator,
-        devices=given.devices,
-        sinks=(TerminalSink(),),
-        should_stop=stop,
-    )
     try:
         series = CandleSeries.from_csv(given.candles, given.interval)
-        result = train(series, _settings(given), Path(given.out), options)
+        with _stop_on_signal() as stop:
+            result = train(series, _settings(given), Path(given.out), _options(given, stop))
     except KronosError as error:
         sys.stderr.write(f"error: {error}\n")
         return 1
@@ -48,19 +40,20 @@ def main(arguments: Sequence[str] | None = None) -> int:
     return 0
 
 
-class _StopOnSignal:
-    """Turns SIGINT and SIGTERM into the end of the step."""
+@contextmanager
+def _stop_on_signal() -> Iterator[Callable[[], bool]]:
+    """Turn SIGINT and SIGTERM into the end of the step, inside the block."""
+    asked: list[int] = []
 
-    def __init__(self) -> None:
-        self._asked = False
-        for number in (signal.SIGINT, signal.SIGTERM):
-            signal.signal(number, self._ask)
+    def ask(number: int, frame: object) -> None:
+        asked.append(number)
 
-    def __call__(self) -> bool:
-        return self._asked
-
-    def _ask(self, number: int, frame: object) -> None:
-        self._asked = True
+    before = {number: signal.signal(number, ask) for number in (signal.SIGINT, signal.SIGTERM)}
+    try:
+        yield lambda: bool(asked)
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -82,6 +75,18 @@ def _parser() -> argparse.ArgumentParser:
     return parser
 
 
+def _options(given: argparse.Namespace, stop: Callable[[], bool]) -> RunOptions:
+    return RunOptions(
+        tokenizer_from=given.tokenizer_from,
+        predictor_from=given.predictor_from,
+        freeze_tokenizer=given.freeze_tokenizer,
+        accelerator=given.accelerator,
+        devices=given.devices,
+        sinks=(TerminalSink(),),
+        should_stop=stop,
+    )
+
+
 def _settings(given: argparse.Namespace) -> TrainingSettings:
     settings = preset(given.preset)
     if given.lora:
@@ -98,12 +103,11 @@ def changed_by_text(settings: TrainingSettings, changes: Sequence[str]) -> Train
     for change in changes:
         path, found, text = change.partition("=")
         owner, _, leaf = path.rpartition(".")
-        try:
-            holder = getattr(settings, owner) if owner else settings
-            known = holder[leaf] if isinstance(holder, dict) else getattr(holder, leaf)
-        except (AttributeError, KeyError) as error:
-            raise BadSettingsError(f"no setting {path!r}") from error
-        if not found or callable(known):
+        holder = getattr(settings, owner, None) if owner else settings
+        known = holder if isinstance(holder, dict) else getattr(holder, "__dataclass_fields__", {})
+        if leaf not in known:
+            raise BadSettingsError(f"no setting {path!r}")
+        if not found:
             raise BadSettingsError(f"{change!r} is not NAME=VALUE")
         if isinstance(holder, dict):
             together.setdefault(owner, dict(holder))[leaf] = _parsed(text)
