@@ -95,6 +95,17 @@ class PaperServer:
         found = self.exchange.find_account(account)
         return 0 if found is None else self.hub.push_private(found.uid, channel, payload)
 
+    async def wait_for_listeners(self, account: str, *channels: str) -> None:
+        """Return once a client listens to every one of an account's private `channels` (for tests and benchmarks).
+
+        Raises:
+            ConfigurationError: there is no such account.
+        """
+        found = self.exchange.find_account(account)
+        if found is None:
+            raise ConfigurationError(f"account {account!r} does not exist")
+        await self.hub.wait_for_listeners(found.uid, channels)
+
     async def __aenter__(self) -> Self:
         await self._runner.setup()
         try:

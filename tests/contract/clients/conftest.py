@@ -41,10 +41,7 @@ def credentials() -> dict[str, str]:
 
 async def listening(server: PaperServer, *channels: str) -> None:
     """Wait until the default account's private channels have a listener."""
-    [uid] = server.exchange.accounts
-    async with asyncio.timeout(10):
-        while not all(server.hub.channel_connections(uid, channel) for channel in channels):
-            await asyncio.sleep(0.005)
+    await asyncio.wait_for(server.wait_for_listeners("", *channels), 10)
 
 
 ClientMaker = Callable[[PaperServer], ccxt_rest.okx]

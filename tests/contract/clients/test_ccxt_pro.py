@@ -8,9 +8,9 @@ from typing import Any
 
 import ccxt.pro as ccxt_pro
 import pytest
+from tests.contract.clients.conftest import SPOT, SWAP, ClientMaker, listening
 
 from kokex.paper import PaperServer
-from tests.contract.clients.conftest import SPOT, SWAP, ClientMaker, listening
 
 PATIENCE_S = 10.0
 
@@ -78,7 +78,7 @@ async def test_watches_its_orders_fills_and_balances(server: PaperServer, client
     """An order placed over REST is seen live, filled, and in the balance, over WebSocket."""
     watching = asyncio.create_task(until(client.watch_orders, _closed))
     balances = asyncio.create_task(until(client.watch_balance, lambda balance: balance["ETH"]["total"] > 10))
-    fills = asyncio.create_task(until(client.watch_my_trades, lambda trades: bool(trades)))
+    fills = asyncio.create_task(until(client.watch_my_trades, bool))
     await listening(server, "orders", "account")
     placed = await client.create_order(SPOT, "market", "buy", 1)
     orders = await watching

@@ -44,17 +44,20 @@ def check_counts(floor: Floor, account: Account, instrument: Instrument) -> None
         )
 
 
-def check_price(floor: Floor, order: Order, ticks: int | None) -> None:
-    """Refuse a price too far on the wrong side of the market."""
+def within_band(floor: Floor, order: Order, ticks: int | None, *, reprice: bool) -> int | None:
+    """Refuse a price too far on the wrong side of the market, or move it to the limit (`pxAmendType` 1)."""
     if ticks is None:
-        return
+        return None
     highest, lowest = band(order.instrument, floor.marks[order.instrument.inst_id])
+    if reprice:
+        return min(ticks, highest) if order.is_buy else max(ticks, lowest)
     if order.is_buy and ticks > highest:
         limit = order.instrument.price(highest)
         raise RejectionError("51137", f"The highest price limit for buy orders is {limit}.")
     if not order.is_buy and ticks < lowest:
         limit = order.instrument.price(lowest)
         raise RejectionError("51138", f"The lowest price limit for sell orders is {limit}.")
+    return ticks
 
 
 def take_limit(floor: Floor, order: Order) -> int | None:

@@ -9,9 +9,9 @@ from kokex.paper.exchange.checks import (
     check_amended_funds,
     check_counts,
     check_funds,
-    check_price,
     check_reduces,
     take_limit,
+    within_band,
 )
 from kokex.paper.exchange.records import Records
 from kokex.paper.exchange.rejection import RejectionError, malformed, missing
@@ -70,7 +70,7 @@ class Desk:
         try:
             instrument = self.instrument_of(fields, by_code=by_code)
             order = parse_order(account, instrument, fields)
-            self._check_new(account, order)
+            self._check_new(account, order, reprice=field(fields, "pxAmendType") == "1")
         except RejectionError as refusal:
             return {**item, "sCode": refusal.code, "sMsg": refusal.message, "subCode": refusal.sub_code}
         order.order_id = self._records.next_order_id()
@@ -167,12 +167,12 @@ class Desk:
             if not tag or order.tag == tag:
                 cancel(self._floor, order, source)
 
-    def _check_new(self, account: Account, order: Order) -> None:
+    def _check_new(self, account: Account, order: Order, *, reprice: bool) -> None:
         name = order.client_order_id
         if name and self._records.pending_with_name(account.uid, name) is not None:
             raise RejectionError("51016", "Client order ID already exists.")
         check_counts(self._floor, account, order.instrument)
-        check_price(self._floor, order, order.ticks)
+        order.ticks = within_band(self._floor, order, order.ticks, reprice=reprice)
         if order.budget is not None and not order.is_buy:
             _size_sell_by_quote(self._floor, order)
         check_reduces(self._floor, account, order)
@@ -195,7 +195,7 @@ class Desk:
             raise missing("newSz or newPx")
         lots = parse_lots(order.instrument, "newSz", new_size) if new_size else None
         ticks = parse_ticks(order.instrument, "newPx", new_price) if new_price else None
-        check_price(self._floor, order, ticks)
+        ticks = within_band(self._floor, order, ticks, reprice=field(fields, "pxAmendType") == "1")
         if order.order_type == "post_only" and ticks is not None:
             book = self._floor.books[order.instrument.inst_id]
             if book.next_match(buy=order.is_buy, limit=ticks) is not None:

@@ -150,8 +150,8 @@ class PaperExchange:
     _saved_ms = -1
 
     def _moved(self) -> bool:
-        """Whether the market has gone on by a base candle since the last save; its path needs no saving."""
-        return self.now_ms - self._saved_ms >= self.feed.interval_ms
+        """Whether a base candle has closed since the last save; the path within it needs no saving."""
+        return self.now_ms // self.feed.interval_ms != self._saved_ms // self.feed.interval_ms
 
     def _advance(self, until_ms: int, most_ticks: int | None) -> bool:
         share = self.config.print_share

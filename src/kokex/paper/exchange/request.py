@@ -14,6 +14,8 @@ from kokex.paper.matching.order import Order
 _PRICED = ("limit", "post_only", "fok", "ioc")
 _UNPRICED = ("market", "optimal_limit_ioc")
 _STP_MODES = ("cancel_maker", "cancel_taker", "cancel_both")
+_UNSUPPORTED = ("attachAlgoOrds", "slippagePct", "pxUsd", "pxVol")
+"""Parameters that change what an order does and that the paper exchange would have to ignore."""
 PRICE_BAND = Decimal("0.05")
 """How far from the mark an order may be priced in its own disfavour."""
 
@@ -94,6 +96,9 @@ def parse_order(account: Account, instrument: Instrument, fields: Mapping[str, A
         stp_mode=field(fields, "stpMode") or "cancel_maker",
         reduce_only=instrument.is_swap and field(fields, "reduceOnly") == "true",
     )
+    for name in _UNSUPPORTED:
+        if fields.get(name):
+            raise RejectionError("51000", f"Parameter {name} error: the paper exchange does not have it")
     if order.stp_mode not in _STP_MODES:
         raise malformed("stpMode")
     if order.stp_mode == "cancel_both" and order_type == "fok":

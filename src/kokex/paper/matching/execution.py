@@ -4,11 +4,16 @@ from __future__ import annotations
 
 from decimal import Decimal
 
+from kokex.paper.decimals import ZERO
 from kokex.paper.ledger.account import Account, FillRecord
-from kokex.paper.ledger.settlement import Execution, Settled, settle_spot, settle_swap
+from kokex.paper.ledger.settlement import Execution, Settled, cover_shortfall, settle_spot, settle_swap
 from kokex.paper.matching.floor import Floor
 from kokex.paper.matching.order import LastFill, Order
 from kokex.paper.matching.reservation import reserve
+
+QUOTE = "USDT"
+"""Every product of the paper exchange is paid or settled in it."""
+RISK = "3"
 
 
 def cancel(floor: Floor, order: Order, source: str) -> None:
@@ -84,6 +89,22 @@ def finish_fill(floor: Floor, order: Order, *, complete: bool) -> None:
     emit(floor, order)
     if order.instrument.is_swap:
         drop_superseded(floor, order)
+        drop_unfunded(floor, floor.accounts[order.account_uid])
+
+
+def drop_unfunded(floor: Floor, account: Account) -> None:
+    """Cancel the newest spot buys until a loss on a perpetual leaves cash for the others; cover what is below zero.
+
+    A balance may stay below zero only while other positions back it.
+    """
+    for order in reversed(floor.registers.open_orders(account.uid)):
+        if account.free(QUOTE) >= 0:
+            break
+        if not order.instrument.is_swap and order.is_buy:
+            cancel(floor, order, RISK)
+    if account.cash.get(QUOTE, ZERO) < 0 and not account.open_positions():
+        cover_shortfall(account, floor.registers, QUOTE, floor.now_ms)
+        floor.publisher.account_changed(account, (QUOTE,), event="claw_back", trade=None)
 
 
 def drop_superseded(floor: Floor, cause: Order) -> None:

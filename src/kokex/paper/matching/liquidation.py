@@ -2,17 +2,11 @@
 
 from __future__ import annotations
 
-from decimal import Decimal
-
-from kokex.paper.decimals import ZERO
 from kokex.paper.ledger.account import Account, Position
 from kokex.paper.ledger.margin import maintenance_margin, margin_state
-from kokex.paper.ledger.settlement import cover_shortfall
-from kokex.paper.matching.execution import cancel, close_order, emit, fill
+from kokex.paper.matching.execution import RISK, cancel, close_order, drop_unfunded, emit, fill
 from kokex.paper.matching.floor import Floor
 from kokex.paper.matching.order import Order
-
-RISK = "3"
 
 
 def liquidate_where_due(floor: Floor, inst_id: str) -> None:
@@ -76,6 +70,4 @@ def _close(floor: Floor, account: Account, position: Position) -> None:
     order.state = "filled"
     close_order(floor, order)
     emit(floor, order)
-    covered: Decimal = cover_shortfall(account, floor.registers, instrument.quote, floor.now_ms)
-    if covered > ZERO:
-        floor.publisher.account_changed(account, (instrument.quote,), event="claw_back", trade=None)
+    drop_unfunded(floor, account)

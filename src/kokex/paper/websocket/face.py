@@ -113,10 +113,8 @@ class WebSocketFace:
             if message.data in ("ping", b"ping"):
                 connection.send(b"pong")
                 continue
-            self._receive(connection, message.data)
-            if connection.closing:
-                await connection.write()
-                break
+            if not connection.closing:
+                self._receive(connection, message.data)
 
     def _receive(self, connection: Connection, data: str | bytes) -> None:
         try:

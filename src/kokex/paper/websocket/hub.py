@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections import defaultdict
+from collections.abc import Collection
 from typing import Any
 
 import msgspec
@@ -26,6 +28,7 @@ class Hub:
         """By account uid and channel."""
         self.public: dict[tuple[str, str], dict[Connection, Subscription]] = defaultdict(dict)
         """By channel and instrument (or instrument type)."""
+        self._added = asyncio.Event()
 
     def add(self, connection: Connection, subscription: Subscription) -> None:
         """Start to serve a subscription."""
@@ -36,6 +39,13 @@ class Hub:
             self.private[(uid, subscription.channel)].append((connection, subscription, head))
         else:
             self.public[_place(subscription)][connection] = subscription
+        self._added.set()
+        self._added = asyncio.Event()
+
+    async def wait_for_listeners(self, uid: str, channels: Collection[str]) -> None:
+        """Return once somebody listens to every one of an account's `channels`."""
+        while not all(self.channel_connections(uid, channel) for channel in channels):
+            await self._added.wait()
 
     def remove(self, connection: Connection, subscription: Subscription) -> None:
         """Stop serving a subscription."""
