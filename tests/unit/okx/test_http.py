@@ -10,7 +10,8 @@ from contextlib import asynccontextmanager
 
 import pytest
 
-from kokex.adapters.okx.http import AiohttpTransport, NoAnswerError, NotSentError
+from kokex.adapters.okx.aiohttp_transport import AiohttpTransport
+from kokex.adapters.okx.http import NoAnswerError, NotSentError
 
 HEADERS = {"OK-ACCESS-PASSPHRASE": "the-passphrase"}
 

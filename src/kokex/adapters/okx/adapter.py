@@ -15,7 +15,6 @@ from kokex.adapters.okx.configuration import (
 )
 from kokex.adapters.okx.connection_setting import ConnectionPolicy, ConnectionSetting
 from kokex.adapters.okx.exchange import OKXExchange
-from kokex.adapters.okx.http import AiohttpTransport
 from kokex.adapters.okx.market_ws import OKXMarketWebSocket
 from kokex.adapters.okx.rate_limit import RateLimiter
 from kokex.adapters.okx.rest import OKXRestClient
@@ -57,6 +56,9 @@ class OKXAdapter:
         )
 
     def _rest(self, account: ExchangeAccount, credentials: Credentials) -> OKXRestClient:
+        # Imported where it is first needed: see the module.
+        from kokex.adapters.okx.aiohttp_transport import AiohttpTransport  # noqa: PLC0415
+
         check_endpoints(account.environment, account.endpoints)
         transport = AiohttpTransport(
             account.endpoints.rest_url,

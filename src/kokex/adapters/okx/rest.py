@@ -225,8 +225,8 @@ class OKXRestClient:
             self._limiter.hold(self._limit_key(route, scope), delay)
         await self._clock.sleep(delay)
 
-    def _limit_key(self, route: Route, scope: str) -> tuple[str, str, str]:
-        return (self._owner if route.signed else "", route.path, scope)
+    def _limit_key(self, route: Route, scope: str) -> tuple[str, str, str, str]:
+        return (self._owner if route.signed else "", route.method, route.path, scope)
 
     def _final(self, error: ExchangeError, what: str) -> ExchangeError:
         """`error` when there will be no further attempt: a clock that learning did not mend stops."""
