@@ -6,7 +6,7 @@ from __future__ import annotations
 
 import os
 import sys
-from contextlib import redirect_stderr
+from contextlib import redirect_stderr, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -62,14 +62,17 @@ def demo(
     trades on it. Everything lies in the folder `demo` of KOKEX_HOME (./.kokex where it is not set). Exits 1 if the books
     disagree.
     """
-    from kokex.bootstrap import sole_engine
-    from kokex.demo.options import DemoOptions
-
     if resume and (candles, seed, speed) != (None, None, None):
         raise ConfigurationError(
             "--resume goes on with the former demo's market: leave --candles, --seed and --speed away"
         )
+    note("KOKEX demo: a plan trades on a market of this machine. Ctrl-C ends it with a summary.")
+    from kokex.bootstrap import sole_engine
+    from kokex.demo.options import DemoOptions
+
     home = Path(os.environ.get("KOKEX_HOME") or ".kokex").expanduser().absolute()
+    with suppress(OSError):  # where it cannot be made, `sole_engine` says so
+        home.mkdir(mode=0o700, parents=True, exist_ok=True)
     settings = load_settings(home=home / "demo", database_url=None)
     choice = None if resume else market_choice(candles, SEED if seed is None else seed, speed or SPEED)
     options = DemoOptions(settings.folder, choice, duration, headless, as_json)
@@ -78,22 +81,25 @@ def demo(
 
 
 def market_choice(candles: Path | None, seed: int, speed: float) -> MarketChoice:
-    """The market that a person asks for.
+    """The market that a person asks for. The file is read to its end before anything of a former demo is touched.
 
     Raises:
-        ConfigurationError: there is no such file.
+        DataError: there is no such file, or a row of it is flawed.
+        ConfigurationError: its candles are not of 1H.
     """
-    from kokex.adapters.candle_files import guess_inst_id
-    from kokex.demo.options import INSTRUMENT, MarketChoice
+    from kokex.adapters.candle_files import read_candle_file
+    from kokex.demo.options import INSTRUMENT, INTERVAL, MarketChoice
     from kokex.paper.instruments import DEFAULT_INSTRUMENTS
 
     if candles is None:
         return MarketChoice(seed, speed, None)
-    path = candles.expanduser().absolute()
-    if not path.is_file():
-        raise ConfigurationError(f"--candles {candles}: there is no such file")
-    told = guess_inst_id(path)
-    return MarketChoice(seed, speed, path, told if told in DEFAULT_INSTRUMENTS else INSTRUMENT)
+    file = read_candle_file(candles.expanduser().absolute())
+    if file.interval != INTERVAL:
+        raise ConfigurationError(
+            f"--candles {candles}: its candles are of {file.interval}, and the demo needs {INTERVAL}"
+        )
+    told = file.inst_id if file.inst_id in DEFAULT_INSTRUMENTS else None
+    return MarketChoice(seed, speed, file.path, told or INSTRUMENT)
 
 
 def play(options: DemoOptions, settings: Settings) -> None:

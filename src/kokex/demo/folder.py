@@ -6,6 +6,7 @@ import json
 import shutil
 from pathlib import Path
 
+from kokex.adapters.candle_files import read_candle_file, write_candle_file
 from kokex.adapters.postgres import EmbeddedPostgres
 from kokex.demo.options import MarketChoice
 from kokex.domain.errors import ConfigurationError, StateError
@@ -15,10 +16,11 @@ _KEPT = frozenset({"engine.lock", "demo.log"})
 
 
 def make_anew(folder: Path, choice: MarketChoice) -> None:
-    """Remove what a former demo left and remember `choice`. The caller holds the folder (`sole_engine`).
+    """Remove what a former demo left, remember `choice`, and keep its candles. The caller holds the folder (`sole_engine`).
 
     Raises:
         StateError: something else lies there.
+        DataError: the candle file is flawed.
     """
     foreign = [path.name for path in folder.iterdir() if path.name not in _OURS]
     if foreign:
@@ -32,6 +34,9 @@ def make_anew(folder: Path, choice: MarketChoice) -> None:
             shutil.rmtree(path)
         elif path.name not in _KEPT:
             path.unlink()
+    if choice.candles is not None:
+        file = read_candle_file(choice.candles)
+        write_candle_file(candle_file(folder), file.open_times, file.values)
     words = {
         "seed": choice.seed,
         "speed": choice.speed,
@@ -65,6 +70,11 @@ def state_file(folder: Path) -> Path:
     return folder / "market.sqlite"
 
 
+def candle_file(folder: Path) -> Path:
+    """The candles that the market follows, as they were when the demo was made."""
+    return folder / "candles.csv.gz"
+
+
 def log_file(folder: Path) -> Path:
     """Where the demo's own log goes: the terminal is the view's."""
     return folder / "demo.log"
@@ -84,6 +94,7 @@ _OURS = frozenset(
         *_KEPT,
         "database",
         "secret.key",
+        "candles.csv.gz",
         "market.json",
         "market.sqlite",
         "market.sqlite-wal",

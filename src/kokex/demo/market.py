@@ -13,7 +13,7 @@ from typing import Any, Final
 
 import aiohttp
 
-from kokex.demo.folder import market_log_file, state_file
+from kokex.demo.folder import candle_file, market_log_file, state_file
 from kokex.demo.options import KEYS, MarketChoice
 from kokex.domain.errors import ConfigurationError, ExchangeUnavailableError
 
@@ -79,16 +79,29 @@ class Market:
         return answer
 
 
-@asynccontextmanager
-async def start_market(folder: Path, choice: MarketChoice) -> AsyncIterator[Market]:
-    """Start the market's process, stopped in time; end it with the block, its state kept.
+@dataclass(frozen=True, slots=True)
+class MarketProcess:
+    """A market that is on its way: it gets ready while other things are done."""
 
-    Raises:
-        ConfigurationError: it cannot be made so (a flawed candle file, a state of another market).
-        ExchangeUnavailableError: it did not stand in time.
-    """
-    log = market_log_file(folder)
-    with log.open("ab") as complaints:
+    process: asyncio.subprocess.Process
+    folder: Path
+    session: aiohttp.ClientSession
+
+    async def stands(self) -> Market:
+        """The market, once it serves.
+
+        Raises:
+            ConfigurationError: it cannot be made so (a flawed candle file, a state of another market).
+            ExchangeUnavailableError: it did not stand in time.
+        """
+        rest_url = await _ready(self.process, self.folder)
+        return Market(rest_url, self.process, market_log_file(self.folder), self.session)
+
+
+@asynccontextmanager
+async def start_market(folder: Path, choice: MarketChoice) -> AsyncIterator[MarketProcess]:
+    """Start the market's process, stopped in time; end it with the block, its state kept."""
+    with market_log_file(folder).open("ab") as complaints:
         process = await asyncio.create_subprocess_exec(
             sys.executable,
             "-m",
@@ -99,30 +112,31 @@ async def start_market(folder: Path, choice: MarketChoice) -> AsyncIterator[Mark
             start_new_session=True,
         )
     try:
-        rest_url = await _ready(process, folder, choice)
-        timeout = aiohttp.ClientTimeout(total=30)
-        async with aiohttp.ClientSession(timeout=timeout) as session:
-            yield Market(rest_url, process, log, session)
+        _ask_for(process, folder, choice)
+        async with aiohttp.ClientSession(timeout=aiohttp.ClientTimeout(total=30)) as session:
+            yield MarketProcess(process, folder, session)
     finally:
         await _end(process)
 
 
-async def _ready(process: asyncio.subprocess.Process, folder: Path, choice: MarketChoice) -> str:
+def _ask_for(process: asyncio.subprocess.Process, folder: Path, choice: MarketChoice) -> None:
     assert process.stdin is not None
-    assert process.stdout is not None
     words = {
         "seed": choice.seed,
         "speed": choice.speed,
         "inst_id": choice.inst_id,
-        "candles": None if choice.candles is None else str(choice.candles),
+        "candles": None if choice.candles is None else str(candle_file(folder)),
         "state": str(state_file(folder)),
     }
+    process.stdin.write(json.dumps(words).encode() + b"\n")
+
+
+async def _ready(process: asyncio.subprocess.Process, folder: Path) -> str:
+    assert process.stdout is not None
     try:
         async with asyncio.timeout(START_SECONDS):
-            process.stdin.write(json.dumps(words).encode() + b"\n")
-            await process.stdin.drain()
             line = await process.stdout.readline()
-    except (TimeoutError, ConnectionError) as error:
+    except TimeoutError as error:
         raise ExchangeUnavailableError(
             f"the demo's market did not start within {START_SECONDS:.0f} s; see {market_log_file(folder)}"
         ) from error

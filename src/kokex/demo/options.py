@@ -37,7 +37,7 @@ class MarketChoice:
 
     Attributes:
         speed: seconds of market time in a second.
-        candles: a candle file that the market follows, absolute; None: all of it is made up from the seed.
+        candles: the file that the market follows (a copy is kept with the demo); None: all of it is made up from the seed.
     """
 
     seed: int

@@ -79,7 +79,8 @@ async def run_demo(options: DemoOptions, settings: Settings, stage: Stage) -> tu
         stage.say(f"Starting anew in {options.folder}: {choice.words}.")
     stop = asyncio.Event()
     with stop_signals(stop):
-        async with start_market(options.folder, choice) as market, application(settings) as opened:
+        async with start_market(options.folder, choice) as process, application(settings) as opened:
+            market = await process.stands()
             stage.say(f"The market stands at {market.rest_url}; the database is ready.")
             account = await _account(opened, market)
             plan = await _plan(opened, account, choice)
