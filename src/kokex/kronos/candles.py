@@ -118,7 +118,8 @@ class Candles:
     def times_ahead(self, horizon: int) -> Times:
         """Open times of the next ``horizon`` candles."""
         if self.future_times is None:
-            return self.times[-1] + self.interval * np.arange(1, horizon + 1)
+            ahead: Times = self.times[-1] + self.interval * np.arange(1, horizon + 1)
+            return ahead
         if len(self.future_times) < horizon:
             raise TooFewCandlesError(
                 f"future_times has {len(self.future_times)} entries for a horizon of {horizon}"

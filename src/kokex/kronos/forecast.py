@@ -32,7 +32,7 @@ class Forecast:
     @property
     def horizon(self) -> int:
         """Number of future candles."""
-        return self.paths.shape[1]
+        return int(self.paths.shape[1])
 
     @property
     def last_close(self) -> float:
@@ -48,7 +48,8 @@ class Forecast:
     @property
     def mean(self) -> Array:
         """Mean over the paths, (horizon, 6). It is smoother than any path: do not trade on its shape."""
-        return self.paths.mean(axis=0)
+        mean: Array = self.paths.mean(axis=0)
+        return mean
 
     def quantiles(self, levels: Sequence[float], column: str = "close") -> Array:
         """Quantiles over the paths, (levels, horizon); levels between 0 and 1."""
@@ -86,12 +87,14 @@ class Forecast:
     @property
     def maxima(self) -> Array:
         """Highest high of each path, (paths,)."""
-        return self.column("high").max(axis=1)
+        highest: Array = self.column("high").max(axis=1)
+        return highest
 
     @property
     def minima(self) -> Array:
         """Lowest low of each path, (paths,)."""
-        return self.column("low").min(axis=1)
+        lowest: Array = self.column("low").min(axis=1)
+        return lowest
 
     @property
     def expected_range(self) -> float:
