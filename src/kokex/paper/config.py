@@ -134,7 +134,7 @@ class PaperConfig:
         if self.ticks_per_candle is not None:
             return self.ticks_per_candle
         wall_seconds = self.interval_ms / 1000 / self.speed
-        return max(8, min(20_000, round(wall_seconds * self.ticks_per_second)))
+        return max(8, min(7_200, round(wall_seconds * self.ticks_per_second)))
 
     def _check_listening(self) -> None:
         if self.host != "localhost":

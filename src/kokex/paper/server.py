@@ -53,8 +53,8 @@ class PaperServer:
         self.hub = Hub()
         self.publisher = Publisher(self.exchange, self.hub, self.faults)
         limiter = RateLimiter(enabled=config.rate_limits)
-        self._timers = CancelTimers()
-        self._rest = RestFace(self.exchange, self.publisher, limiter, self._timers, self.faults)
+        self.timers = CancelTimers()
+        self._rest = RestFace(self.exchange, self.publisher, limiter, self.timers, self.faults)
         operations = Operations(self.exchange, self.publisher, limiter, self.faults)
         self._sockets = WebSocketFace(self.exchange, self.publisher, operations)
         self._admin = AdminFace(self.exchange, self.clock, self.publisher, self._sockets, self.faults)
@@ -168,7 +168,7 @@ class PaperServer:
                 done = exchange.advance(self.clock.target_ms(), most_ticks=_SLICE_TICKS)
                 if not done:
                     self.clock.hold_at(exchange.now_ms)
-            self._timers.fire(exchange, int(time.time() * 1000))
+            self.timers.fire(exchange, int(time.time() * 1000))
             self.publisher.flush()
             await asyncio.sleep(self._wait_s())
 

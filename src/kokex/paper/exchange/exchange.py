@@ -68,7 +68,7 @@ class PaperExchange:
             if all(known.config.api_key != account.api_key for known in self.accounts.values()):
                 self.open_account(account)
         self._backfill_trades()
-        self.commit()
+        self.advance(self.now_ms)
 
     @property
     def now_ms(self) -> int:

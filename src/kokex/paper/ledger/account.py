@@ -33,6 +33,8 @@ class Position:
     created_ms: int = 0
     updated_ms: int = 0
     last_trade_id: str = ""
+    direction: str = ""
+    """long or short: how it was opened."""
     opened_cost: Decimal = ZERO
     opened_lots: int = 0
     closed_value: Decimal = ZERO

@@ -78,12 +78,12 @@ def settle_swap(account: Account, books: Books, done: Execution) -> Settled:
     fee = -(instrument.notional(done.ticks, done.lots) * done.fee_rate)
     closing = min(abs(position.lots), done.lots) if position.lots * signed < 0 else 0
     if not position.lots:
-        _reopen(position, books, done.at_ms, account)
+        _reopen(position, books, done, account)
     pnl = _close(position, closing, done) if closing else ZERO
     opening = done.lots - closing
     if opening:
         if closing:
-            _reopen(position, books, done.at_ms, account)
+            _reopen(position, books, done, account)
         side = opening if signed > 0 else -opening
         position.lots += side
         position.cost += instrument.price(done.ticks) * side
@@ -185,7 +185,7 @@ def _position(account: Account, books: Books, done: Execution) -> Position:
     return position
 
 
-def _reopen(position: Position, books: Books, at_ms: int, account: Account) -> None:
+def _reopen(position: Position, books: Books, done: Execution, account: Account) -> None:
     """Start the record of a position afresh: its pnl and fees count from its opening."""
     if position.opened_lots:
         position.position_id = books.next_position_id()
@@ -193,7 +193,8 @@ def _reopen(position: Position, books: Books, at_ms: int, account: Account) -> N
     position.pnl = position.fee = position.penalty = ZERO
     position.opened_cost = position.closed_value = ZERO
     position.opened_lots = position.closed_lots = 0
-    position.created_ms = at_ms
+    position.created_ms = done.at_ms
+    position.direction = "long" if done.order.is_buy else "short"
 
 
 def _close(position: Position, lots: int, done: Execution) -> Decimal:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from bisect import bisect_left
 from collections.abc import Callable
 from decimal import Decimal
 
@@ -11,6 +12,7 @@ from kokex.paper.market.candle import Candle, Tick
 from kokex.paper.market.interval import Bar
 
 Expand = Callable[[Candle], list[Tick]]
+_PATHS_KEPT = 4
 
 
 class CandleHistory:
@@ -22,6 +24,7 @@ class CandleHistory:
         self._expand = expand
         self._closed: list[Candle] = []
         self._forming: Candle | None = None
+        self._paths: dict[int, tuple[list[int], list[Tick]]] = {}
 
     @property
     def first_ms(self) -> int | None:
@@ -85,14 +88,25 @@ class CandleHistory:
         price: int | None = None
         inside: list[Tick] = []
         for candle in self.between(start_ms - self.interval_ms + 1, end_ms):
-            for tick in self._expand(candle):
-                if tick.at_ms < start_ms:
-                    price = tick.price
-                elif tick.at_ms < end_ms:
-                    inside.append(tick)
+            times, ticks = self._path_of(candle)
+            low, high = bisect_left(times, start_ms), bisect_left(times, end_ms)
+            if low:
+                price = ticks[low - 1].price
+            inside.extend(ticks[low:high])
         if inside:
             return candle_from_ticks(self.instrument, start_ms, inside)
         return None if price is None else Candle(start_ms, price, price, price, price, 0, ZERO)
+
+    def _path_of(self, candle: Candle) -> tuple[list[int], list[Tick]]:
+        """Times and ticks of a candle; the latest few are remembered, since pages ask again and again."""
+        known = self._paths.get(candle.start_ms)
+        if known is None:
+            ticks = self._expand(candle)
+            known = ([tick.at_ms for tick in ticks], ticks)
+            self._paths[candle.start_ms] = known
+            if len(self._paths) > _PATHS_KEPT:
+                del self._paths[next(iter(self._paths))]
+        return known
 
 
 def merge(start_ms: int, parts: list[Candle]) -> Candle | None:

@@ -13,7 +13,7 @@ from kokex.paper.gateway.limits import Limit
 from kokex.paper.gateway.timers import CancelTimers
 from kokex.paper.instruments import Instrument
 from kokex.paper.ledger.account import Account
-from kokex.paper.wire.account import View
+from kokex.paper.wire.positions import View
 
 Data = Sequence[Any]
 

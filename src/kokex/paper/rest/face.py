@@ -19,12 +19,19 @@ from kokex.paper.gateway.refusal import RefusalError
 from kokex.paper.gateway.signing import authenticate
 from kokex.paper.gateway.timers import CancelTimers
 from kokex.paper.ledger.account import Account
-from kokex.paper.rest import account, market, public, trade
+from kokex.paper.rest import account, market, public, records, sizes, trade
 from kokex.paper.rest.call import Answer, Call, Route
 from kokex.paper.websocket.publisher import Publisher
 
 PREFIX = "/api/v5/"
-_ROUTES: dict[tuple[str, str], Route] = {**public.ROUTES, **market.ROUTES, **account.ROUTES, **trade.ROUTES}
+_ROUTES: dict[tuple[str, str], Route] = {
+    **public.ROUTES,
+    **market.ROUTES,
+    **account.ROUTES,
+    **sizes.ROUTES,
+    **records.ROUTES,
+    **trade.ROUTES,
+}
 _encode = msgspec.json.Encoder().encode
 
 

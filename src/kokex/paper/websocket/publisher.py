@@ -15,8 +15,9 @@ from kokex.paper.websocket.channels import Subscription
 from kokex.paper.websocket.connection import Connection
 from kokex.paper.websocket.hub import Hub, frame_head
 from kokex.paper.websocket.market_push import MarketPush
-from kokex.paper.wire.account import View, balance, balance_and_position, position_row
+from kokex.paper.wire.account import balance, balance_and_position
 from kokex.paper.wire.market import trade_push
+from kokex.paper.wire.positions import View, position_row
 
 _encode = msgspec.json.Encoder().encode
 _BATCH_S = 0.05
