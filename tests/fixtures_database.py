@@ -6,8 +6,11 @@ Workers of pytest-xdist share the server: the first to need it starts it, the la
 from __future__ import annotations
 
 import os
+import shutil
+import tempfile
 from collections.abc import AsyncIterator, Iterator
 from contextlib import contextmanager
+from hashlib import sha256
 from pathlib import Path
 from uuid import uuid4
 
@@ -34,11 +37,17 @@ _SETTINGS = {
 @pytest.fixture(scope="session")
 def database_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[EmbeddedPostgres]:
     """The server that all workers share."""
-    folder = tmp_path_factory.getbasetemp()
+    run = tmp_path_factory.getbasetemp()
     if "PYTEST_XDIST_WORKER" in os.environ:
-        folder = folder.parent
-    with EmbeddedPostgres(folder / "database", settings=_SETTINGS) as server:
-        yield server
+        run = run.parent
+    # Not below pytest's own folder: another session closes that to all but its user, the server's among them.
+    folder = Path(tempfile.gettempdir()) / f"kokex-tests-{sha256(os.fsencode(run)).hexdigest()[:16]}"
+    try:
+        with EmbeddedPostgres(folder, settings=_SETTINGS) as server:
+            yield server
+    finally:
+        if not (folder / "cluster" / "postmaster.pid").exists():
+            shutil.rmtree(folder, ignore_errors=True)
 
 
 @pytest.fixture(scope="session")

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import structlog
 
@@ -119,15 +119,17 @@ class PlanActivity:
 
     async def rest(self, plan: Plan) -> None:
         """Cancel the plan's open orders, end its subscriptions and its agent."""
-        work = self._works.pop(plan.id, None)
+        work = self._works.get(plan.id)
         if work is None:
             return
+        work.plan = work.runner.plan = plan
         work.runner.awake = False
         for task in work.tasks:
             task.cancel()
         await self._cancel_open(work, plan)
         self._services.market_data.unsubscribe(plan.id)
         await self._services.order_events.unsubscribe(plan, work.session.account)
+        del self._works[plan.id]
         log.info("plan at rest", plan=plan.id, name=plan.name)
 
     async def _cancel_open(self, work: _Work, plan: Plan) -> None:
@@ -173,7 +175,7 @@ class PlanActivity:
 
         def current_plan() -> Plan:
             """As its user wants it now, so that a pause or stop takes hold in the middle of a turn."""
-            return work.plan if plan.id in self._works else replace(work.plan, status=PlanStatus.STOPPED)
+            return work.plan
 
         return PlanToolbox(
             current_plan,
