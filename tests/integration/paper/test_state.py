@@ -19,7 +19,7 @@ import pytest
 from tests.integration.paper.client import SPOT, SWAP, rest
 
 from kokex.domain.errors import ConfigurationError, DataError
-from kokex.paper import PaperConfig, PaperExchange, PaperServer
+from kokex.paper import AccountConfig, PaperConfig, PaperExchange, PaperServer
 from kokex.paper.config import DEFAULT_ACCOUNT
 from kokex.paper.gateway.signing import signature
 
@@ -79,6 +79,15 @@ async def test_a_restart_goes_on_where_it_stopped(tmp_path: Path) -> None:
         assert shown(server.exchange) == before
         server.exchange.advance(server.exchange.now_ms + 3_600_000 * 2)
         assert shown(server.exchange) == later
+
+
+async def test_an_account_opened_while_running_can_log_in_after_a_restart(tmp_path: Path) -> None:
+    """Its key, passphrase and balance are kept."""
+    opened = AccountConfig(api_key="k2", secret_key="s2", passphrase="p2", balances={"USDT": Decimal("7.5")})
+    async with PaperServer(config(tmp_path / "state.db")) as server:
+        server.exchange.run(lambda: server.exchange.open_account(opened), settings=True)
+    async with PaperServer(config(tmp_path / "state.db")) as server, rest(server, opened) as client:
+        assert (await client.get("account/balance"))[0]["totalEq"] == "7.5"
 
 
 async def test_a_state_of_another_market_is_refused(tmp_path: Path) -> None:

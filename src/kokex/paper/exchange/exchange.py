@@ -232,7 +232,7 @@ class PaperExchange:
         keys = {account.api_key: account for account in self.config.accounts}
         for known in saved.accounts:
             config = keys.get(known.api_key) or AccountConfig(
-                api_key=known.api_key, secret_key="", passphrase="", uid=known.uid
+                api_key=known.api_key, secret_key=known.secret_key, passphrase=known.passphrase, uid=known.uid
             )
             account = Account(config=config, uid=known.uid)
             restore_account(account, known)

@@ -41,9 +41,11 @@ class SavedBook:
 
 @dataclass(slots=True)
 class SavedAccount:
-    """An account without its key."""
+    """An account with its paper key, so that one opened while running can log in after a restart."""
 
     api_key: str
+    secret_key: str
+    passphrase: str
     uid: str
     cash: dict[str, Decimal]
     initial: dict[str, Decimal]
@@ -157,6 +159,8 @@ def save_account(account: Account) -> SavedAccount:
     """An account as it is written; holds are made again from its open orders."""
     return SavedAccount(
         api_key=account.config.api_key,
+        secret_key=account.config.secret_key,
+        passphrase=account.config.passphrase,
         uid=account.uid,
         cash=account.cash,
         initial=account.initial,

@@ -46,6 +46,8 @@ def set_leverage(call: Call) -> Data:
     mode = call.text("mgnMode")
     if mode not in ("cross", "isolated"):
         raise malformed("mgnMode")
+    if leverage < 1:
+        raise malformed("lever")
     if not item.is_swap:
         raise RejectionError("51000", "Parameter instId error: leverage applies to perpetuals only")
     if leverage > item.max_leverage:

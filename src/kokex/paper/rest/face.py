@@ -70,6 +70,7 @@ class RestFace:
     async def _deliver(
         self, request: web.Request, route: Route, payload: dict[str, Any]
     ) -> web.StreamResponse:
+        status = 200
         push_first = self._exchange.config.ack_order == "push_first"
         if route.command and self._faults.strikes("cut_before_ack"):
             self._publisher.flush()
@@ -77,11 +78,11 @@ class RestFace:
                 request.transport.abort()
             return web.Response()
         if route.command and self._faults.strikes("timeout_live"):
-            payload = {"msg": "API endpoint request timeout ", "code": "50004"}
+            payload, status = {"msg": "API endpoint request timeout ", "code": "50004"}, 400
         if push_first or (route.command and self._faults.strikes("push_first")):
             self._publisher.flush()
-            return _json(payload)
-        response = _json(payload)
+            return _json(payload, status=status)
+        response = _json(payload, status=status)
         await response.prepare(request)
         await response.write_eof()
         self._publisher.flush()
