@@ -11,6 +11,10 @@ import typer
 AsJson: Final = typer.Option("--json", help="Write one JSON document instead of text.")
 
 
+_MOST_DIGITS: Final = 30
+"""On either side of the point."""
+
+
 def decimal_number(text: str | Decimal) -> Decimal:
     """A finite number as written; money and quantities never pass through a float."""
     try:
@@ -19,6 +23,8 @@ def decimal_number(text: str | Decimal) -> Decimal:
         raise ValueError(f"{text!r} is not a number") from None
     if not number.is_finite():
         raise ValueError(f"{text!r} is not a finite number")
+    if number and abs(number.adjusted()) > _MOST_DIGITS:
+        raise ValueError(f"{text!r} is beyond every amount of money")
     return number
 
 

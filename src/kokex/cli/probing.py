@@ -67,18 +67,20 @@ async def probe(application: Application, account: ExchangeAccount) -> AccountRe
             listed = await exchange.instruments(InstrumentKind.SPOT)
         finally:
             await exchange.close()
+        report.problem = clock_problem(report.clock_offset)
+        if report.problem is not None:
+            return report
         if not listed:
             raise ExchangeError(f"{account.endpoints.rest_url} lists no spot instrument; check the region")
         await _try_stream(application, account, credentials, listed[0].inst_id)
         report.stream = True
     except KokexError as error:
         report.problem = str(error)
-    else:
-        report.problem = _clock_problem(report.clock_offset)
     return report
 
 
-def _clock_problem(offset: float | None) -> str | None:
+def clock_problem(offset: float | None) -> str | None:
+    """What is wrong with this computer's clock, told from the exchange's time minus ours in seconds; None where nothing is."""
     if offset is None or abs(offset) <= CLOCK_SECONDS:
         return None
     return f"this computer's clock is {-offset:+.1f} s from the exchange's; set it (for example with NTP)"

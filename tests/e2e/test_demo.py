@@ -1,0 +1,92 @@
+"""The demo, as a person runs it: real processes, both books equal to the last digit."""
+
+from __future__ import annotations
+
+import signal
+import subprocess
+from pathlib import Path
+
+import pytest
+from tests.e2e.terminal import Ended, Terminal, finish
+
+pytestmark = pytest.mark.slow
+
+FIGURES = [
+    "fills",
+    "decisions",
+    "denied",
+    "events_exchange",
+    "events_journal",
+    "pnl_exchange",
+    "pnl_journal",
+    "equity",
+    "forecaster",
+]
+
+
+def assert_books_agree(ended: Ended) -> None:
+    """The summary is there, whole, and both sides say the same."""
+    assert ended.code == 0, ended.err
+    figures = ended.last
+    assert list(figures) == FIGURES
+    assert figures["events_journal"] == figures["events_exchange"]
+    assert figures["pnl_journal"] == figures["pnl_exchange"]
+    assert isinstance(figures["pnl_journal"], str)
+    assert isinstance(figures["equity"], str)
+    assert "The two agree to the last digit." in ended.err
+
+
+def await_words(process: subprocess.Popen[str], words: str) -> None:
+    """Read standard error until `words` come."""
+    assert process.stderr is not None
+    told = ""
+    for line in process.stderr:
+        told += line
+        if words in line:
+            return
+    raise AssertionError(f"{words!r} never came; standard error was: {told}")
+
+
+def test_a_plan_trades_and_the_books_agree(tmp_path: Path) -> None:
+    """On a made-up market: fills, decisions, events, profit. Then the same demo goes on where it was."""
+    terminal = Terminal(tmp_path)
+    first = terminal.run("demo", "--headless", "--json", "--duration", "9", "--speed", "7200")
+    assert_books_agree(first)
+    assert len(first.out.splitlines()) == 1
+    assert first.last["fills"] > 0
+    assert first.last["decisions"] > 0
+    assert first.last["forecaster"] == "block_bootstrap"
+    again = terminal.run("demo", "--resume", "--headless", "--json", "--duration", "3")
+    assert_books_agree(again)
+    assert again.last["decisions"] > first.last["decisions"]
+    assert again.last["events_journal"] >= first.last["events_journal"]
+    assert "Going on in" in again.err
+
+
+def test_on_real_candles_too(tmp_path: Path, shared_folder: Path) -> None:
+    """ETH-USDT of 2023, an hour a candle."""
+    file = shared_folder / "data" / "okx_ETH-USDT_1H.csv.gz"
+    if not file.exists():
+        pytest.skip(f"{file.name} is not in the folder 'shared' beside this checkout")
+    ended = Terminal(tmp_path).run(
+        "demo", "--candles", str(file), "--headless", "--json", "--duration", "13", "--speed", "10800"
+    )
+    assert_books_agree(ended)
+    assert ended.last["fills"] > 0
+    assert ended.last["decisions"] > 0
+
+
+def test_ctrl_c_ends_it_with_the_summary(tmp_path: Path) -> None:
+    """And a second demo on the same folder is refused meanwhile."""
+    terminal = Terminal(tmp_path)
+    process = terminal.start("demo", "--headless", "--json", "--speed", "7200")
+    try:
+        await_words(process, "candle")
+        second = terminal.run("demo", "--headless", "--duration", "1")
+        assert second.code == 1
+        assert f"another engine (process {process.pid})" in second.err
+        ended = finish(process, signal.SIGINT)
+    finally:
+        process.kill()
+        process.communicate()
+    assert_books_agree(ended)
