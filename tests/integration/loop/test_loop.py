@@ -63,6 +63,10 @@ async def test_the_exchange_s_own_events_wake_the_agent_again(database_url: str,
         assert made.decision_id == agent.turns[0].id
 
 
+async def _ended(world: Any, plan: Any) -> bool:
+    return await world.application.store.turns.running(plan.id) is None
+
+
 async def _same(world: Any, plan: Any) -> bool:
     return len(world.pushed()) > 0 and await world.journalled(plan) == world.pushed()
 
@@ -195,7 +199,7 @@ async def test_what_happened_while_the_engine_was_down_is_told_once(
         async with running_engine(world.application, offer):
             await eventually(lambda: answers, "an offer")
             assert answers[0]["code"] == "short_not_allowed"
-            await eventually(lambda: world.application.store.turns.count(plan.id), "the turn's end")
+            await eventually(lambda: _ended(world, plan), "the turn's end")
         answers.clear()
 
         async def bid(turn: Turn, toolbox: Toolbox) -> None:
@@ -219,6 +223,7 @@ async def test_what_happened_while_the_engine_was_down_is_told_once(
                 ],
                 "a turn on what was missed",
             )
+            await eventually(lambda: _ended(world, plan), "the turn's end")
         assert await world.journalled(plan) == world.pushed()
         assert told[-1].event_type == "buy_order_done"
         assert {event.source for event in told[1:]} <= {EventSource.RECONCILE}
