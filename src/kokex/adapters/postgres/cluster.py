@@ -23,10 +23,10 @@ from pathlib import Path
 import psycopg
 from psycopg.rows import TupleRow
 
+from kokex.adapters.postgres.server_process import POLL_SECONDS, ServerProcess, is_alive
 from kokex.adapters.postgres.server_user import ServerUser, server_user
 from kokex.domain.errors import StoreUnavailableError
 
-_POLL_SECONDS = 0.01
 _LONGEST_SOCKET_FOLDER = 90  # the system's limit is 107 bytes with the socket's own name
 _LARGEST_LOG = 5_000_000
 
@@ -61,17 +61,24 @@ class Cluster:
         self._folder = folder
         self._files = folder / "cluster"
         self._log = folder / "server.log"
+        self._name = f"kokex-{hashlib.sha256(os.fsencode(folder)).hexdigest()[:16]}"
+        self._process = ServerProcess(self._files, self._name)
         self._settings = {**SETTINGS, **settings}
         self._programs = _programs()
 
     @property
     def socket_folder(self) -> Path:
-        """Where the server listens: beside its files, or a short plain path where theirs is too long or has odd characters."""
+        """Where the server listens: beside its files, or a short plain path where theirs is too long or has odd characters.
+
+        A running server says where: another process's temporary folder may be another than ours.
+        """
+        told = self._process.socket_folder
+        if told is not None:
+            return told
         own = self._folder / "run"
         if re.fullmatch(r"/[\w./+-]+", str(own), re.ASCII) and len(str(own)) <= _LONGEST_SOCKET_FOLDER:
             return own
-        digest = hashlib.sha256(os.fsencode(self._folder)).hexdigest()[:16]
-        return Path(tempfile.gettempdir()) / f"kokex-{digest}"
+        return Path(tempfile.gettempdir()) / self._name
 
     def ready(self) -> bool:
         """Whether the server takes connections."""
@@ -103,11 +110,11 @@ class Cluster:
         self._admit_to_programs(user)
         self._create(user)
         self._prepare_socket_folder(user)
-        self._forget_dead_server()
-        process = self._launch(user)
+        self._process.forget(self.socket_folder)
+        launched = self._launch(user)
         deadline = time.monotonic() + seconds
         while not self.ready():
-            if not _alive(process) and not self.ready():
+            if not is_alive(launched) and not self.ready():
                 raise StoreUnavailableError(
                     f"the embedded database in {self._folder} did not start: {self._why()}"
                 )
@@ -115,19 +122,19 @@ class Cluster:
                 raise StoreUnavailableError(
                     f"the embedded database in {self._folder} took no connection within {seconds:.0f} s: {self._why()}"
                 )
-            time.sleep(_POLL_SECONDS)
+            time.sleep(POLL_SECONDS)
 
     def stop(self, seconds: float) -> None:
         """Stop the server if it runs: connections are closed, everything committed is kept."""
         for asked, limit in ((signal.SIGINT, seconds), (signal.SIGQUIT, 10.0)):
-            process = self._process()
-            if process is None or not _is_postgres(process):
+            process = self._process.number
+            if process is None:
                 return
             with suppress(ProcessLookupError):
                 os.kill(process, asked)
             deadline = time.monotonic() + limit
-            while _alive(process) and self._process() == process and time.monotonic() < deadline:
-                time.sleep(_POLL_SECONDS)
+            while self._process.number == process and time.monotonic() < deadline:
+                time.sleep(POLL_SECONDS)
 
     def _create(self, user: ServerUser) -> None:
         if self._files.exists():
@@ -193,16 +200,14 @@ class Cluster:
             )
         folder.chmod(0o700)
 
-    def _forget_dead_server(self) -> None:
-        """Drop the process file of a server that died, where its number now belongs to another program."""
-        process = self._process()
-        if process is not None and _alive(process) and not _is_postgres(process):
-            (self._files / "postmaster.pid").unlink(missing_ok=True)
-
     def _launch(self, user: ServerUser) -> int:
         if self._log.exists() and self._log.stat().st_size > _LARGEST_LOG:
             self._log.replace(self._log.with_suffix(".log.1"))
-        settings = {**self._settings, "unix_socket_directories": f'"{self.socket_folder}"'}
+        settings = {
+            **self._settings,
+            "cluster_name": self._name,
+            "unix_socket_directories": f'"{self.socket_folder}"',
+        }
         options = [part for name, value in settings.items() for part in ("-c", f"{name}={value}")]
         command = [
             "/bin/sh",
@@ -226,12 +231,6 @@ class Cluster:
         )
         return int(result.stdout)
 
-    def _process(self) -> int | None:
-        try:
-            return int((self._files / "postmaster.pid").read_text().split("\n", 1)[0])
-        except (FileNotFoundError, ValueError):
-            return None
-
     def _why(self) -> str:
         try:
             lines = self._log.read_text(errors="replace").splitlines()
@@ -252,27 +251,3 @@ def _programs() -> Path:
 
 def _environment() -> dict[str, str]:
     return {name: value for name, value in os.environ.items() if not name.startswith(("PG", "LC_", "LANG"))}
-
-
-def _alive(process: int) -> bool:
-    """Whether it runs; a dead child that nobody has waited for does not."""
-    try:
-        os.kill(process, 0)
-    except ProcessLookupError:
-        return False
-    except PermissionError:
-        return True
-    try:
-        status = Path(f"/proc/{process}/stat").read_text()
-    except OSError:
-        return True
-    return status.rpartition(")")[2].split()[0] != "Z"
-
-
-def _is_postgres(process: int) -> bool:
-    if not _alive(process):
-        return False
-    try:
-        return Path(f"/proc/{process}/comm").read_text().strip() == "postgres"
-    except OSError:  # no /proc on this system: believe the process file
-        return True

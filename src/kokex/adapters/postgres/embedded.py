@@ -110,7 +110,7 @@ class EmbeddedPostgres:
     @contextmanager
     def _alone(self) -> Iterator[None]:
         """While nobody else starts or stops this server."""
-        descriptor = os.open(self._folder / "starting.lock", os.O_CREAT | os.O_RDWR, 0o600)
+        descriptor = self._open("starting.lock")
         try:
             fcntl.flock(descriptor, fcntl.LOCK_EX)
             yield
@@ -118,12 +118,12 @@ class EmbeddedPostgres:
             os.close(descriptor)
 
     def _count(self) -> int:
-        descriptor = os.open(self._folder / "users.lock", os.O_CREAT | os.O_RDWR, 0o600)
+        descriptor = self._open("users.lock")
         fcntl.flock(descriptor, fcntl.LOCK_SH)
         return descriptor
 
     def _used(self) -> bool:
-        descriptor = os.open(self._folder / "users.lock", os.O_CREAT | os.O_RDWR, 0o600)
+        descriptor = self._open("users.lock")
         try:
             fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
@@ -131,6 +131,13 @@ class EmbeddedPostgres:
         finally:
             os.close(descriptor)
         return False
+
+    def _open(self, name: str) -> int:
+        descriptor = os.open(self._folder / name, os.O_CREAT | os.O_RDWR, 0o600)
+        if os.geteuid() == 0:  # the folder's owner must be able to use it without root
+            owner = self._folder.stat()
+            os.fchown(descriptor, owner.st_uid, owner.st_gid)
+        return descriptor
 
     def _create_database(self, cluster: Cluster) -> None:
         try:

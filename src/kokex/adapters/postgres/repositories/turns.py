@@ -6,7 +6,8 @@ from collections import Counter, defaultdict
 from collections.abc import Sequence
 from datetime import datetime
 
-from sqlalchemy import Row, Select, exists, func, insert, select, update
+from sqlalchemy import Row, Select, exists, func, select, update
+from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.ext.asyncio import AsyncConnection
 
@@ -28,10 +29,12 @@ class PostgresTurns:
         self._database = database
 
     async def start(self, plan_id: int, triggers: Sequence[Trigger], cursor: int, at: datetime) -> int:
-        """See `TurnStore`.
+        """See `TurnStore`. Asked again while that same turn runs, gives its number: an answer may have been lost.
+
+        A turn of the plan that was left running is closed as failed: a new one beginning shows that it is over.
 
         Raises:
-            StateError: a turn of the plan is running, or one of the triggers has had its turn.
+            StateError: the plan does not exist, or another process opened a turn of it at this very moment.
         """
         keys = list(dict.fromkeys(trigger.key for trigger in triggers))
         opening = (
@@ -49,18 +52,21 @@ class PostgresTurns:
         )
         try:
             async with self._database.begin() as connection:
+                same = await _same_or_close(connection, plan_id, keys, at)
+                if same is not None:
+                    return same
                 number: int = (await connection.execute(opening)).scalar_one()
                 if keys:
                     rows = [{"plan_id": plan_id, "trigger_key": key, "turn_id": number} for key in keys]
-                    await connection.execute(insert(turn_triggers), rows)
+                    await connection.execute(insert(turn_triggers).on_conflict_do_nothing(), rows)
         except IntegrityError as error:
             raise StateError(
-                f"plan {plan_id} cannot open a turn for {', '.join(keys)}: another turn is running, or had one of these"
+                f"plan {plan_id} cannot open a turn: it does not exist, or another process has just opened one"
             ) from error
         return number
 
     async def finish(self, turn_id: int, decision: Decision, at: datetime) -> None:
-        """See `TurnStore`. Raises `NotFoundError`, and `StateError` where the turn is closed already."""
+        """See `TurnStore`. Changes nothing where the turn is closed already. Raises `NotFoundError`."""
         outcome: dict[str, object] = {
             "action": decision.action.value,
             "reason": storable_text(decision.reason),
@@ -69,6 +75,8 @@ class PostgresTurns:
         }
         async with self._database.begin() as connection:
             event_ids = await _close(connection, turn_id, TurnStatus.DONE, at, outcome)
+            if event_ids is None:
+                return
             if decision.tool_calls:
                 await connection.execute(insert(tool_calls), _call_rows(turn_id, decision.tool_calls))
             if event_ids:
@@ -78,7 +86,7 @@ class PostgresTurns:
                 )
 
     async def fail(self, turn_id: int, error: str, at: datetime) -> None:
-        """See `TurnStore`. Raises `NotFoundError`, and `StateError` where the turn is closed already."""
+        """See `TurnStore`. Changes nothing where the turn is closed already. Raises `NotFoundError`."""
         async with self._database.begin() as connection:
             await _close(connection, turn_id, TurnStatus.FAILED, at, {"error": storable_text(error)})
 
@@ -137,21 +145,34 @@ def summarise(triggers: Sequence[Trigger]) -> str:
     return "; ".join(parts)
 
 
+async def _same_or_close(
+    connection: AsyncConnection, plan_id: int, keys: list[str], at: datetime
+) -> int | None:
+    """The running turn of these triggers; None where there is none, and any other running turn is closed."""
+    running = (turns.c.plan_id == plan_id, turns.c.status == TurnStatus.RUNNING.value)
+    query = select(turns.c.id, turns.c.trigger_keys).where(*running).with_for_update()
+    row = (await connection.execute(query)).one_or_none()
+    if row is None:
+        return None
+    if list(row.trigger_keys) == keys:
+        return int(row.id)
+    await _close(connection, row.id, TurnStatus.FAILED, at, {"error": "left open when the next turn began"})
+    return None
+
+
 async def _close(
     connection: AsyncConnection, turn_id: int, status: TurnStatus, at: datetime, outcome: dict[str, object]
-) -> list[int]:
-    """Close a running turn; the journal numbers it was told of."""
+) -> list[int] | None:
+    """Close a running turn; the journal numbers it was told of. None where it was closed before."""
     running = (turns.c.id == turn_id, turns.c.status == TurnStatus.RUNNING.value)
     change = update(turns).where(*running).values(status=status.value, finished_at=at, **outcome)
     row = (await connection.execute(change.returning(turns.c.event_ids))).one_or_none()
     if row is not None:
         return list(row.event_ids)
-    found = (
-        await connection.execute(select(turns.c.status).where(turns.c.id == turn_id))
-    ).scalar_one_or_none()
-    if found is None:
+    found = await connection.execute(select(turns.c.id).where(turns.c.id == turn_id))
+    if found.first() is None:
         raise NotFoundError(f"turn {turn_id} does not exist")
-    raise StateError(f"turn {turn_id} is {found}, not running")
+    return None
 
 
 def _call_rows(turn_id: int, calls: Sequence[ToolCall]) -> list[dict[str, object]]:
