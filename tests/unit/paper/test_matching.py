@@ -164,6 +164,14 @@ def test_self_trade_prevention() -> None:
         assert ended.cancel_source == "32"
 
 
+def test_fok_with_an_own_order_in_the_way_takes_all_or_nothing(one: Trader) -> None:
+    """A taker that its own order would stop does not fill in part first."""
+    ask = one.best_ask()
+    one.placed(side="sell", sz="1", px=one.price(ask + 1))
+    order = one.placed(ordType="fok", sz="20", px=one.price(ask + 3000), stpMode="cancel_taker")
+    assert (order.state, order.cancel_source, order.filled_lots) == ("canceled", "13", 0)
+
+
 def test_amending_size_down_keeps_the_place_and_price_loses_it() -> None:
     """Priority is lost by a new price or a larger size only."""
     one, two = two_traders()

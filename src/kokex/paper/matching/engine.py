@@ -148,6 +148,14 @@ def _prevent_self_trade(floor: Floor, taker: Order, maker: Order) -> None:
 
 
 def _fills_at_once(book: OrderBook, order: Order, limit: int | None) -> bool:
+    """Whether the book has enough; what lies at or behind an own order is out of reach for a taker that it cancels."""
+    if order.stp_mode == "cancel_taker":
+        own = next(
+            (one for one in book.resting(ask=order.is_buy) if one.account_uid == order.account_uid), None
+        )
+        if own is not None and own.ticks is not None:
+            before = own.ticks - 1 if order.is_buy else own.ticks + 1
+            limit = before if limit is None else min(limit, before) if order.is_buy else max(limit, before)
     found = book.available(
         buy=order.is_buy, limit=limit, enough=order.remaining_lots, without_uid=order.account_uid
     )
