@@ -33,7 +33,6 @@ from kokex.services.reconciling import ReconcilingService
 from kokex.services.trading import TradingService
 from kokex.settings import Settings
 
-
 READY_SECONDS = 10.0
 """How long a start waits for accounts that cannot be reached before it goes on without them."""
 

@@ -10,7 +10,6 @@ from pathlib import Path
 
 import psycopg
 import pytest
-from tests.e2e.terminal import KEYS, Running, Terminal
 
 from kokex.adapters.system_clock import SystemClock
 from kokex.bootstrap import sole_engine
@@ -19,6 +18,7 @@ from kokex.domain.account import Credentials, Environment
 from kokex.domain.candle import Interval
 from kokex.domain.plan import NewPlan
 from kokex.settings import Settings
+from tests.e2e.terminal import KEYS, Running, Terminal
 
 HEADER = "ts,open,high,low,close,volume,amount\n"
 

@@ -7,6 +7,7 @@ import subprocess
 from pathlib import Path
 
 import pytest
+
 from tests.e2e.terminal import Ended, Terminal, finish
 
 pytestmark = pytest.mark.slow

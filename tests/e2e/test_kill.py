@@ -16,10 +16,10 @@ from random import Random
 from typing import Any
 
 import pytest
-from tests.world import LIMITS, Platform, eventually, market, paper_world
 
 from kokex.domain.candle import Interval
 from kokex.domain.plan import PlanStatus
+from tests.world import LIMITS, Platform, eventually, market, paper_world
 
 KILLS = 50
 """At least; more where the machine is so slow that little happened between them."""

@@ -62,4 +62,3 @@ def _live(order: OrderUpdate) -> OrderUpdate:
         cancel_reason=None,
         occurred_at=order.created_at,
     )
-

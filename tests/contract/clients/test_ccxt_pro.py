@@ -8,9 +8,9 @@ from typing import Any
 
 import ccxt.pro as ccxt_pro
 import pytest
-from tests.contract.clients.conftest import SPOT, SWAP, ClientMaker, listening
 
 from kokex.paper import PaperServer
+from tests.contract.clients.conftest import SPOT, SWAP, ClientMaker, listening
 
 PATIENCE_S = 10.0
 

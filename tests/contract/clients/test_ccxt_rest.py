@@ -5,9 +5,9 @@ from __future__ import annotations
 import ccxt
 import pytest
 from ccxt.base.types import Order
-from tests.contract.clients.conftest import SPOT, SWAP, ClientMaker
 
 from kokex.paper import PaperConfig, PaperServer
+from tests.contract.clients.conftest import SPOT, SWAP, ClientMaker
 
 HOUR_MS = 3_600_000
 

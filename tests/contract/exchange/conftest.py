@@ -6,6 +6,7 @@ from collections.abc import AsyncIterator
 from pathlib import Path
 
 import pytest
+
 from tests.contract.exchange.okx_on_paper import okx_on_paper
 from tests.contract.exchange.venue import Venue
 

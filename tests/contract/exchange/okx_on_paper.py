@@ -9,13 +9,13 @@ from pathlib import Path
 from typing import Any
 
 import aiohttp
-from tests.contract.exchange.venue import RecordedEvent, Venue, WallClock
 
 from kokex.adapters.okx import OKXAdapter, endpoints_for
 from kokex.domain.account import Credentials, Environment, ExchangeAccount
 from kokex.domain.candle import Interval
 from kokex.paper import PaperConfig, PaperServer
 from kokex.paper.config import DEFAULT_ACCOUNT
+from tests.contract.exchange.venue import RecordedEvent, Venue, WallClock
 
 
 class PaperHand:

@@ -7,13 +7,13 @@ from decimal import Decimal
 from itertools import pairwise
 
 import pytest
-from tests.contract.exchange.venue import Venue, gate, listening
 
 from kokex.domain.account import AccountSnapshot
 from kokex.domain.errors import ExchangeStoppedError
 from kokex.domain.instrument import Side
 from kokex.domain.order import OrderStatus, OrderType
 from kokex.ports.exchange import Accepted, Rejected, Unknown
+from tests.contract.exchange.venue import Venue, gate, listening
 
 ONE = Decimal(1)
 LONG_AGO = timedelta(days=1)

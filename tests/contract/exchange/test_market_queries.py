@@ -5,11 +5,11 @@ from __future__ import annotations
 from datetime import UTC, datetime, timedelta
 
 import pytest
-from tests.contract.exchange.venue import Venue
 
 from kokex.domain.candle import CandleSeries
 from kokex.domain.errors import ExchangeRejectedError
 from kokex.domain.instrument import InstrumentKind
+from tests.contract.exchange.venue import Venue
 
 
 async def test_the_exchange_tells_the_time(venue: Venue) -> None:

@@ -7,13 +7,13 @@ from contextlib import AsyncExitStack
 from decimal import Decimal
 
 import pytest
-from tests.contract.exchange.venue import Ear, RecordedEvent, Venue, listening
 
 from kokex.domain.errors import ExchangeStoppedError
 from kokex.domain.events import ClassifiedUpdate
 from kokex.domain.instrument import Side
 from kokex.domain.order import OrderStatus, OrderType
 from kokex.ports.exchange import Accepted
+from tests.contract.exchange.venue import Ear, RecordedEvent, Venue, listening
 
 _STATES = {
     OrderStatus.ACCEPTED: "live",

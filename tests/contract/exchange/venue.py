@@ -11,8 +11,6 @@ from decimal import Decimal
 from itertools import count
 from typing import Any, Protocol
 
-from tests.builders import request, risk_state
-
 from kokex.domain.account import Credentials, ExchangeAccount, Ticker
 from kokex.domain.candle import Candle, Interval
 from kokex.domain.events import ClassifiedUpdate
@@ -20,6 +18,7 @@ from kokex.domain.instrument import Instrument
 from kokex.domain.plan import RiskLimits
 from kokex.domain.risk import Approved, check
 from kokex.ports.exchange import AccountStream, Exchange, ExchangeAdapter
+from tests.builders import request, risk_state
 
 UNLIMITED = RiskLimits(
     max_order_notional=Decimal(10**12),

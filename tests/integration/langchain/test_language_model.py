@@ -12,6 +12,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+
+from kokex.adapters.langchain import LangChainAgentService, ModelSettings
+from kokex.adapters.langchain.tools import TOOLS
+from kokex.domain.decision import Action, Decision
+from kokex.domain.errors import AgentError, StoreUnavailableError
+from kokex.domain.plan import AgentSettings, RiskLimits, TriggerKind
 from tests.integration.langchain.scripted_llm import (
     FINAL,
     Answer,
@@ -26,12 +32,6 @@ from tests.integration.langchain.scripted_llm import (
     silence,
 )
 from tests.unit.langchain.fake_toolbox import FakeClock, FakeToolbox, plan, prediction, turn, woken
-
-from kokex.adapters.langchain import LangChainAgentService, ModelSettings
-from kokex.adapters.langchain.tools import TOOLS
-from kokex.domain.decision import Action, Decision
-from kokex.domain.errors import AgentError, StoreUnavailableError
-from kokex.domain.plan import AgentSettings, RiskLimits, TriggerKind
 
 BUY = {"side": "buy", "order_type": "limit", "quantity": "0.1", "price": "1999.5"}
 HOLD = final("hold", "Nothing to do.")

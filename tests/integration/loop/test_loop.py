@@ -10,8 +10,6 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from tests.builders import order
-from tests.world import LIMITS, eventually, market, paper_account, paper_world, platform, running_engine
 
 from kokex.domain.decision import Turn
 from kokex.domain.events import EventSource
@@ -21,6 +19,8 @@ from kokex.domain.order import OrderStatus, OrderType
 from kokex.domain.plan import PlanStatus, TriggerKind
 from kokex.ports.agent import Toolbox
 from kokex.services import trading
+from tests.builders import order
+from tests.world import LIMITS, eventually, market, paper_account, paper_world, platform, running_engine
 
 LOT = Decimal("0.5")
 

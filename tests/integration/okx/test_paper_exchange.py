@@ -9,8 +9,6 @@ from pathlib import Path
 
 import pytest
 import uvloop
-from tests.contract.exchange.venue import Ear, WallClock
-from tests.unit.okx.okx_fakes import SkippingClock, item, until
 
 from kokex.adapters.okx import OKXAdapter, endpoints_for
 from kokex.domain.account import Credentials, Environment, ExchangeAccount
@@ -19,6 +17,8 @@ from kokex.domain.events import ClassifiedUpdate
 from kokex.domain.instrument import InstrumentKind
 from kokex.paper import PaperConfig, PaperServer
 from kokex.paper.config import DEFAULT_ACCOUNT
+from tests.contract.exchange.venue import Ear, WallClock
+from tests.unit.okx.okx_fakes import SkippingClock, item, until
 
 KEYS = Credentials(DEFAULT_ACCOUNT.api_key, DEFAULT_ACCOUNT.secret_key, DEFAULT_ACCOUNT.passphrase)
 

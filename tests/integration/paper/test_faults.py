@@ -6,9 +6,9 @@ from decimal import Decimal
 
 import aiohttp
 import pytest
-from tests.integration.paper.client import SPOT, SWAP, rest, trading
 
 from kokex.paper import PaperServer
+from tests.integration.paper.client import SPOT, SWAP, rest, trading
 
 
 def market(server: PaperServer) -> dict[str, object]:

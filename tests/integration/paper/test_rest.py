@@ -9,9 +9,9 @@ from typing import Any
 
 import aiohttp
 import pytest
-from tests.integration.paper.client import SPOT, SWAP, rest
 
 from kokex.paper import PaperServer
+from tests.integration.paper.client import SPOT, SWAP, rest
 
 HOUR = 3_600_000
 

@@ -8,7 +8,6 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from tests.integration.paper.client import SPOT, SWAP, connect, rest, trading
 
 from kokex.domain.errors import DataError
 from kokex.paper import PaperConfig, PaperServer
@@ -16,6 +15,7 @@ from kokex.paper.market.candle_file import read_candle_file
 from kokex.paper.market.feed import MarketFeed
 from kokex.paper.matching.order import Order
 from kokex.paper.wire.orders import order_row, push_fields
+from tests.integration.paper.client import SPOT, SWAP, connect, rest, trading
 
 HOUR = 3_600_000
 

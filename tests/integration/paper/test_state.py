@@ -16,12 +16,12 @@ from typing import Any
 
 import aiohttp
 import pytest
-from tests.integration.paper.client import SPOT, SWAP, rest
 
 from kokex.domain.errors import ConfigurationError, DataError
 from kokex.paper import AccountConfig, PaperConfig, PaperExchange, PaperServer
 from kokex.paper.config import DEFAULT_ACCOUNT
 from kokex.paper.gateway.signing import signature
+from tests.integration.paper.client import SPOT, SWAP, rest
 
 
 def config(path: Path, **changes: Any) -> PaperConfig:

@@ -8,10 +8,10 @@ from decimal import Decimal
 from typing import Any
 
 import pytest
-from tests.integration.paper.client import SPOT, SWAP, SocketClient, connect, rest, trading
 
 from kokex.paper import PaperConfig, PaperServer
 from kokex.paper.config import DEFAULT_ACCOUNT
+from tests.integration.paper.client import SPOT, SWAP, SocketClient, connect, rest, trading
 
 ORDERS = {"channel": "orders", "instType": "ANY"}
 

@@ -8,7 +8,6 @@ from decimal import Decimal
 from typing import Any
 
 from rich.console import Console
-from tests.builders import ETH
 
 from kokex.demo.options import LIMITS, MarketChoice
 from kokex.demo.story import closing
@@ -18,6 +17,7 @@ from kokex.domain.events import EventSource, OrderEvent, classify
 from kokex.domain.instrument import Side
 from kokex.domain.order import Fill, OrderStatus, OrderUpdate
 from kokex.domain.plan import Plan, PlanStatus
+from tests.builders import ETH
 
 NOW = datetime(2026, 1, 1, tzinfo=UTC)
 PLAN = Plan(1, "demo", 1, "ETH-USDT", Interval("1H"), PlanStatus.STOPPED, NOW, LIMITS)

@@ -10,7 +10,6 @@ from pathlib import Path
 import numpy as np
 import pytest
 from rich.console import Console
-from tests.builders import ETH
 
 from kokex.bootstrap import sole_engine
 from kokex.cli.demo import market_choice
@@ -25,6 +24,7 @@ from kokex.domain.errors import ConfigurationError, DataError, StateError
 from kokex.domain.forecast import Forecast
 from kokex.domain.plan import Plan, PlanStatus
 from kokex.domain.position import PlanBook
+from tests.builders import ETH
 
 NOW = datetime(2026, 1, 3, 14, tzinfo=UTC)
 PLAN = Plan(1, "demo", 1, "ETH-USDT", Interval("1H"), PlanStatus.RUNNING, NOW, LIMITS, forecast=FORECAST)

@@ -6,10 +6,10 @@ from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
 import pytest
-from tests.builders import START
 
 from kokex.domain.candle import Candle, CandleSeries, Interval
 from kokex.domain.errors import ConfigurationError, DataError
+from tests.builders import START
 
 CANDLE = Candle(START, 10.0, 12.0, 9.0, 11.0, 5.0, None)
 

@@ -6,11 +6,11 @@ from dataclasses import replace
 from decimal import Decimal
 
 import pytest
-from tests.builders import START, fill, update
 
 from kokex.domain.events import OrderEventKind, classify
 from kokex.domain.instrument import Side
 from kokex.domain.order import OrderStatus
+from tests.builders import START, fill, update
 
 PARTIAL = update(
     status=OrderStatus.PARTIALLY_FILLED,

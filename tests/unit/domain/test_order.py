@@ -6,9 +6,9 @@ from decimal import Decimal
 
 from hypothesis import given
 from hypothesis import strategies as st
-from tests.builders import order, update
 
 from kokex.domain.order import OrderStatus
+from tests.builders import order, update
 
 STATES = [
     OrderStatus.ACCEPTED,

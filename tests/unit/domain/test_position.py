@@ -6,10 +6,10 @@ from decimal import Decimal
 
 from hypothesis import given
 from hypothesis import strategies as st
-from tests.builders import ETH, ETH_SWAP, fill
 
 from kokex.domain.instrument import Side
 from kokex.domain.position import PlanBook
+from tests.builders import ETH, ETH_SWAP, fill
 
 
 def test_a_spot_buy_pays_its_fee_in_base_and_a_sell_in_quote() -> None:

@@ -8,11 +8,11 @@ from decimal import Decimal
 
 from hypothesis import given
 from hypothesis import strategies as st
-from tests.builders import START, fill, update
 
 from kokex.domain.events import classify
 from kokex.domain.order import OrderStatus
 from kokex.domain.reconstruction import reconstruct
+from tests.builders import START, fill, update
 
 lots = st.lists(st.integers(1, 50), min_size=1, max_size=6)
 

@@ -9,12 +9,12 @@ from typing import Any
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from tests.builders import ETH, ETH_SWAP, START, order, request, risk_state
 
 from kokex.domain.instrument import Side
 from kokex.domain.order import OrderStatus, OrderType
 from kokex.domain.plan import PlanStatus, RiskLimits
 from kokex.domain.risk import Approved, DenialCode, Denied, check
+from tests.builders import ETH, ETH_SWAP, START, order, request, risk_state
 
 LIMITS = RiskLimits()
 

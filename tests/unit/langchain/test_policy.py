@@ -11,6 +11,14 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+
+from kokex.adapters.bootstrap_forecaster import BlockBootstrapForecaster
+from kokex.adapters.langchain import LangChainAgentService
+from kokex.domain.candle import CandleSeries
+from kokex.domain.decision import Action, Decision, Trigger
+from kokex.domain.instrument import Instrument, Side
+from kokex.domain.order import OrderStatus, OrderType
+from kokex.domain.plan import RiskLimits, TriggerKind
 from tests.unit.langchain.fake_toolbox import (
     HOUR,
     SPOT,
@@ -25,14 +33,6 @@ from tests.unit.langchain.fake_toolbox import (
     turn,
     woken,
 )
-
-from kokex.adapters.bootstrap_forecaster import BlockBootstrapForecaster
-from kokex.adapters.langchain import LangChainAgentService
-from kokex.domain.candle import CandleSeries
-from kokex.domain.decision import Action, Decision, Trigger
-from kokex.domain.instrument import Instrument, Side
-from kokex.domain.order import OrderStatus, OrderType
-from kokex.domain.plan import RiskLimits, TriggerKind
 
 UP, DOWN, NONE = prediction(0.57, 0.0035), prediction(0.43, -0.0035), prediction(0.50, 0.0001)
 STRONG = prediction(0.60, 0.008)

@@ -10,6 +10,15 @@ from datetime import UTC, datetime
 from typing import Any
 
 import pytest
+
+from kokex.adapters.langchain import LangChainAgentService, ModelSettings
+from kokex.adapters.langchain.prompts import system_prompt, turn_message
+from kokex.domain.decision import Action, Decision, Turn
+from kokex.domain.errors import AgentError, ConfigurationError
+from kokex.domain.instrument import Side
+from kokex.domain.order import OrderStatus, OrderUpdate
+from kokex.domain.plan import AgentSettings, TriggerKind
+from kokex.ports.agent import Agent, Toolbox
 from tests.unit.langchain.fake_toolbox import (
     START,
     Decimal,
@@ -21,15 +30,6 @@ from tests.unit.langchain.fake_toolbox import (
     turn,
     woken,
 )
-
-from kokex.adapters.langchain import LangChainAgentService, ModelSettings
-from kokex.adapters.langchain.prompts import system_prompt, turn_message
-from kokex.domain.decision import Action, Decision, Turn
-from kokex.domain.errors import AgentError, ConfigurationError
-from kokex.domain.instrument import Side
-from kokex.domain.order import OrderStatus, OrderUpdate
-from kokex.domain.plan import AgentSettings, TriggerKind
-from kokex.ports.agent import Agent, Toolbox
 
 
 def service() -> LangChainAgentService:

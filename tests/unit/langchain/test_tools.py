@@ -10,7 +10,6 @@ from typing import Any
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from tests.unit.langchain.fake_toolbox import FakeClock, FakeToolbox
 
 from kokex.adapters.langchain.tools import TOOLS, TurnTools, outcome, refused, structured_tools
 from kokex.domain.errors import ExchangeUnavailableError, StoreUnavailableError
@@ -18,6 +17,7 @@ from kokex.domain.instrument import Side
 from kokex.domain.order import OrderType
 from kokex.domain.plan import AgentSettings
 from kokex.ports.agent import Toolbox
+from tests.unit.langchain.fake_toolbox import FakeClock, FakeToolbox
 
 LIMIT_ORDER = {"side": "buy", "order_type": "limit", "quantity": "0.1", "price": "1999.5"}
 

@@ -14,7 +14,6 @@ from typing import Any
 from urllib.parse import parse_qsl, urlsplit
 
 from aiohttp import WSCloseCode, WSMsgType, web
-from tests.builders import START
 
 from kokex.adapters.okx.backoff import Backoff
 from kokex.adapters.okx.connection_setting import ConnectionPolicy, ConnectionSetting
@@ -24,6 +23,7 @@ from kokex.adapters.okx.rest import OKXRestClient
 from kokex.domain.account import Credentials, Ticker
 from kokex.domain.candle import Candle, Interval
 from kokex.domain.events import ClassifiedUpdate
+from tests.builders import START
 
 PAYLOADS = Path(__file__).parents[2] / "payloads" / "okx"
 CREDENTIALS = Credentials("the-api-key", "the-secret", "the-passphrase")

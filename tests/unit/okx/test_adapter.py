@@ -9,14 +9,14 @@ from dataclasses import replace
 from datetime import datetime, timedelta
 
 import pytest
-from tests.builders import START
-from tests.unit.okx.okx_fakes import CREDENTIALS, RememberingListener, SkippingClock
 
 from kokex.adapters.okx import OKXAdapter, endpoints_for
 from kokex.adapters.okx.server_clock import ServerClock
 from kokex.domain.account import Environment, ExchangeAccount
 from kokex.domain.errors import ConfigurationError
 from kokex.ports.exchange import AccountStream, Exchange, ExchangeAdapter, MarketStream
+from tests.builders import START
+from tests.unit.okx.okx_fakes import CREDENTIALS, RememberingListener, SkippingClock
 
 HERE = endpoints_for("global", Environment.PAPER, paper_url="http://127.0.0.1:1")
 PAPER = ExchangeAccount(1, "paper", "okx", Environment.PAPER, HERE)

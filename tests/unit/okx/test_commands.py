@@ -8,16 +8,6 @@ from decimal import Decimal
 from typing import Any
 
 import pytest
-from tests.builders import ETH_SWAP, START, request, risk_state
-from tests.unit.okx.okx_fakes import (
-    ScriptedTransport,
-    SkippingClock,
-    item_answer,
-    ok,
-    payload,
-    refusal,
-    rest_client,
-)
 
 from kokex.adapters.okx.commands import SETTLING_MARGIN, submit_body
 from kokex.adapters.okx.exchange import OKXExchange
@@ -28,6 +18,16 @@ from kokex.domain.order import OrderType
 from kokex.domain.plan import RiskLimits
 from kokex.domain.risk import Approved, check
 from kokex.ports.exchange import Accepted, Rejected, Unknown
+from tests.builders import ETH_SWAP, START, request, risk_state
+from tests.unit.okx.okx_fakes import (
+    ScriptedTransport,
+    SkippingClock,
+    item_answer,
+    ok,
+    payload,
+    refusal,
+    rest_client,
+)
 
 CUT = NoAnswerError("the connection was cut")
 

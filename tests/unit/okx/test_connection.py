@@ -11,6 +11,10 @@ from typing import Any
 
 import pytest
 from aiohttp import web
+
+from kokex.adapters.okx.account_ws import OKXAccountWebSocket
+from kokex.adapters.okx.backoff import Backoff
+from kokex.domain.errors import ExchangeStoppedError
 from tests.fakes.clock import ManualClock, settle
 from tests.unit.okx.okx_fakes import (
     CREDENTIALS,
@@ -24,10 +28,6 @@ from tests.unit.okx.okx_fakes import (
     socket_server,
     until,
 )
-
-from kokex.adapters.okx.account_ws import OKXAccountWebSocket
-from kokex.adapters.okx.backoff import Backoff
-from kokex.domain.errors import ExchangeStoppedError
 
 
 class RealClock:

@@ -6,6 +6,12 @@ from datetime import datetime, timedelta
 from typing import Any
 
 import pytest
+
+from kokex.adapters.okx.exchange import OKXExchange
+from kokex.adapters.okx.http import HttpAnswer
+from kokex.domain.candle import Interval
+from kokex.domain.errors import DataError, ExchangeRejectedError
+from kokex.domain.instrument import InstrumentKind
 from tests.builders import START
 from tests.unit.okx.okx_fakes import (
     Request,
@@ -16,12 +22,6 @@ from tests.unit.okx.okx_fakes import (
     refusal,
     rest_client,
 )
-
-from kokex.adapters.okx.exchange import OKXExchange
-from kokex.adapters.okx.http import HttpAnswer
-from kokex.domain.candle import Interval
-from kokex.domain.errors import DataError, ExchangeRejectedError
-from kokex.domain.instrument import InstrumentKind
 
 NOW = START + timedelta(days=30)
 

@@ -6,6 +6,8 @@ import asyncio
 from contextlib import suppress
 from typing import Any
 
+from kokex.adapters.okx.market_ws import OKXMarketWebSocket
+from kokex.domain.candle import Interval
 from tests.unit.okx.okx_fakes import (
     RememberingListener,
     SkippingClock,
@@ -15,9 +17,6 @@ from tests.unit.okx.okx_fakes import (
     socket_server,
     until,
 )
-
-from kokex.adapters.okx.market_ws import OKXMarketWebSocket
-from kokex.domain.candle import Interval
 
 
 async def streaming(public: SocketServer, business: SocketServer, act: Any) -> RememberingListener:

@@ -7,10 +7,10 @@ from random import Random
 
 from hypothesis import given
 from hypothesis import strategies as st
-from tests.unit.okx.okx_fakes import SkippingClock
 
 from kokex.adapters.okx.backoff import Backoff
 from kokex.adapters.okx.rate_limit import Budget, RateLimiter
+from tests.unit.okx.okx_fakes import SkippingClock
 
 BUDGET = Budget(20, 2.0)
 

@@ -6,10 +6,10 @@ from datetime import datetime, timedelta
 from decimal import Decimal
 
 import pytest
-from tests.builders import START
 
 from kokex.adapters.okx.paging import CANDLES_A_PAGE, ROWS_A_PAGE, all_candles, pages_since
 from kokex.domain.candle import Candle
+from tests.builders import START
 
 HOUR = timedelta(hours=1)
 RECENT = 1440

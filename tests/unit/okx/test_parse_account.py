@@ -5,11 +5,11 @@ from __future__ import annotations
 from decimal import Decimal
 
 import pytest
-from tests.builders import START
-from tests.unit.okx.okx_fakes import item
 
 from kokex.adapters.okx.parse.account import account_snapshot, net_positions, parse_balances, parse_position
 from kokex.domain.errors import DataError
+from tests.builders import START
+from tests.unit.okx.okx_fakes import item
 
 D = Decimal
 

@@ -6,7 +6,6 @@ from datetime import UTC, datetime
 from decimal import Decimal
 
 import pytest
-from tests.unit.okx.okx_fakes import item
 
 from kokex.adapters.okx.parse.market import (
     parse_candle,
@@ -18,6 +17,7 @@ from kokex.adapters.okx.parse.scalars import bar_name, interval_of, milliseconds
 from kokex.domain.candle import Interval
 from kokex.domain.errors import DataError
 from kokex.domain.instrument import InstrumentKind
+from tests.unit.okx.okx_fakes import item
 
 D = Decimal
 

@@ -10,13 +10,13 @@ from typing import Any
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from tests.unit.okx.okx_fakes import item
 
 from kokex.adapters.okx.parse.orders import parse_fill, parse_order_push, parse_order_row
 from kokex.domain.errors import DataError
 from kokex.domain.events import classify
 from kokex.domain.instrument import Side
 from kokex.domain.order import OrderStatus
+from tests.unit.okx.okx_fakes import item
 
 D = Decimal
 

@@ -6,16 +6,6 @@ import json
 from datetime import timedelta
 
 import pytest
-from tests.builders import START
-from tests.unit.okx.okx_fakes import (
-    CREDENTIALS,
-    ScriptedTransport,
-    SkippingClock,
-    item_answer,
-    ok,
-    refusal,
-    rest_client,
-)
 
 from kokex.adapters.okx import routes
 from kokex.adapters.okx.errors import ErrorKind, error_kind
@@ -27,6 +17,16 @@ from kokex.domain.errors import (
     ExchangeStoppedError,
     ExchangeUnavailableError,
     ExchangeUnknownError,
+)
+from tests.builders import START
+from tests.unit.okx.okx_fakes import (
+    CREDENTIALS,
+    ScriptedTransport,
+    SkippingClock,
+    item_answer,
+    ok,
+    refusal,
+    rest_client,
 )
 
 CUT = NoAnswerError("the connection was cut")

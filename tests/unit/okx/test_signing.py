@@ -4,9 +4,8 @@ from __future__ import annotations
 
 from datetime import UTC, datetime
 
-from tests.unit.okx.okx_fakes import CREDENTIALS
-
 from kokex.adapters.okx.signing import login_argument, rest_headers, rest_timestamp, signature
+from tests.unit.okx.okx_fakes import CREDENTIALS
 
 MOMENT = datetime(2026, 11, 22, 8, 5, 9, 7_999, tzinfo=UTC)
 

@@ -9,10 +9,10 @@ from typing import Any
 from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
-from tests.unit.paper.trading import SPOT, SWAP, Trader, account_config, paper_config
 
 from kokex.paper import PaperExchange
 from kokex.paper.matching.order import Order
+from tests.unit.paper.trading import SPOT, SWAP, Trader, account_config, paper_config
 
 LEGAL = {
     "": {"live", "canceled", "filled"},

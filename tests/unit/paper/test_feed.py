@@ -8,7 +8,6 @@ from decimal import Decimal
 from pathlib import Path
 
 import pytest
-from tests.unit.paper.trading import SPOT, SWAP, paper_config
 
 from kokex.domain.errors import ConfigurationError
 from kokex.paper import PaperConfig
@@ -16,6 +15,7 @@ from kokex.paper.market.candle import Candle
 from kokex.paper.market.feed import MarketFeed
 from kokex.paper.market.history import candle_from_ticks
 from kokex.paper.market.interval import parse_bar
+from tests.unit.paper.trading import SPOT, SWAP, paper_config
 
 HOUR = 3_600_000
 FIRST = 1_704_067_200_000

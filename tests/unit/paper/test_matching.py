@@ -5,10 +5,10 @@ from __future__ import annotations
 from decimal import Decimal
 
 import pytest
-from tests.unit.paper.trading import SPOT, SWAP, Trader, account_config, paper_config, trader
 
 from kokex.paper import PaperExchange
 from kokex.paper.matching.order import Order
+from tests.unit.paper.trading import SPOT, SWAP, Trader, account_config, paper_config, trader
 
 
 @pytest.fixture

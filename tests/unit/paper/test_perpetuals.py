@@ -5,10 +5,10 @@ from __future__ import annotations
 from decimal import Decimal
 
 import pytest
-from tests.unit.paper.trading import SWAP, Trader, account_config, trader
 
 from kokex.paper.ledger.margin import margin_state
 from kokex.paper.matching.liquidation import liquidate_where_due
+from tests.unit.paper.trading import SWAP, Trader, account_config, trader
 
 
 @pytest.fixture

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
+
 from tests.unit.paper.trading import SPOT, SWAP, Trader, trader
 
 

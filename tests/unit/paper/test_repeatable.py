@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import random
 
-from tests.unit.paper.trading import SPOT, SWAP, Trader, paper_config
-
 from kokex.paper import PaperExchange
+from tests.unit.paper.trading import SPOT, SWAP, Trader, paper_config
 
 
 def run(seed: int, *, step_ms: int = 600_000) -> list[bytes]:

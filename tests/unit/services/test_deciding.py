@@ -8,8 +8,6 @@ from contextlib import asynccontextmanager
 from typing import Any
 
 import pytest
-from tests.builders import START, plan, update
-from tests.fakes.clock import ManualClock, settle
 
 from kokex.domain.decision import Action, Decision, Trigger, Turn, TurnStatus
 from kokex.domain.errors import AgentError, StoreUnavailableError
@@ -18,6 +16,8 @@ from kokex.domain.order import OrderStatus
 from kokex.domain.plan import AgentSettings, TriggerKind
 from kokex.ports.store import TurnRecord
 from kokex.services.deciding import DecidingService, PlanRunner
+from tests.builders import START, plan, update
+from tests.fakes.clock import ManualClock, settle
 
 
 class MemoryTurns:

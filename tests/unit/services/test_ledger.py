@@ -5,12 +5,11 @@ from __future__ import annotations
 from datetime import timedelta
 from decimal import Decimal
 
-from tests.builders import ETH, START, fill, order, update
-
 from kokex.domain.events import EventSource, OrderEvent, classify
 from kokex.domain.instrument import Side
 from kokex.domain.order import OrderStatus
 from kokex.services.ledger import Ledgers
+from tests.builders import ETH, START, fill, order, update
 
 
 def _event(said: object, *, external: bool = False) -> OrderEvent:

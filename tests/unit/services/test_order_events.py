@@ -10,10 +10,6 @@ from decimal import Decimal
 from typing import Any
 
 import pytest
-from tests.builders import ETH, START, fill, order, plan, update
-from tests.fakes.clock import ManualClock, settle
-from tests.fakes.exchange import CREDENTIALS, FakeAdapter, account
-from tests.fakes.journal import memory_store
 
 from kokex.domain.errors import ExchangeStoppedError
 from kokex.domain.events import ClassifiedUpdate, EventSource, OrderEvent, classify
@@ -22,6 +18,10 @@ from kokex.domain.order import OrderStatus
 from kokex.services import order_events
 from kokex.services.ledger import Ledgers
 from kokex.services.order_events import OrderEventService
+from tests.builders import ETH, START, fill, order, plan, update
+from tests.fakes.clock import ManualClock, settle
+from tests.fakes.exchange import CREDENTIALS, FakeAdapter, account
+from tests.fakes.journal import memory_store
 
 
 class Hearing:
