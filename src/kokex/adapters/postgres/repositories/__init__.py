@@ -1,0 +1,1 @@
+"""One repository a file: each fulfils one protocol of `kokex.ports.store`."""
