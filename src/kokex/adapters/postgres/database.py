@@ -18,6 +18,18 @@ _POOL = 4
 _MORE = 4
 
 
+class ConstraintError(StoreError):
+    """A row would break a rule of the schema: repositories say in their own words what that means.
+
+    Attributes:
+        constraint: the rule's name.
+    """
+
+    def __init__(self, message: str, constraint: str | None) -> None:
+        super().__init__(message)
+        self.constraint = constraint
+
+
 class Database:
     """A pool of connections to one database. Every `begin` is one transaction."""
 
@@ -29,6 +41,7 @@ class Database:
             pool_size=_POOL,
             max_overflow=_MORE,
             pool_timeout=10,
+            hide_parameters=True,  # errors are logged, keys must not be
             pool_pre_ping=True,  # a connection that the server closed meanwhile is replaced, not handed out
             json_serializer=_to_json,
             json_deserializer=msgspec.json.decode,
@@ -53,17 +66,18 @@ class Database:
 
 @contextmanager
 def translated(address: DatabaseAddress) -> Iterator[None]:
-    """Raise the driver's errors as ours: unreachable, or refused. Broken constraints pass through for the caller to judge."""
+    """Raise the driver's errors as ours: unreachable, against a rule of the schema, or refused."""
     try:
         yield
-    except (exc.IntegrityError, psycopg.IntegrityError):
-        raise
     except (exc.TimeoutError, exc.DBAPIError, psycopg.Error) as error:
         cause = error.orig if isinstance(error, exc.DBAPIError) else error
         reason = address.mask(str(cause))
         if is_unavailable(error):
             raise StoreUnavailableError(f"database {address} cannot be reached: {reason}") from error
-        raise StoreError(f"database {address} refused: {reason}") from error
+        message = f"database {address} refused: {reason}"
+        if isinstance(cause, psycopg.IntegrityError):
+            raise ConstraintError(message, cause.diag.constraint_name) from error
+        raise StoreError(message) from error
 
 
 def is_unavailable(error: BaseException) -> bool:

@@ -7,9 +7,8 @@ from typing import Protocol
 
 import msgspec
 from sqlalchemy import Row, Select, insert, select, update
-from sqlalchemy.exc import IntegrityError
 
-from kokex.adapters.postgres.database import Database
+from kokex.adapters.postgres.database import ConstraintError, Database
 from kokex.adapters.postgres.tables import accounts
 from kokex.domain.account import Credentials, Endpoints, Environment, ExchangeAccount
 from kokex.domain.errors import NotFoundError, StateError
@@ -57,7 +56,7 @@ class PostgresAccounts:
         try:
             async with self._database.begin() as connection:
                 number = (await connection.execute(statement)).scalar_one()
-        except IntegrityError as error:
+        except ConstraintError as error:
             raise StateError(f"an account named {name!r} exists already; choose another name") from error
         return ExchangeAccount(number, name, exchange, environment, endpoints)
 

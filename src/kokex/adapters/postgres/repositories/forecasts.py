@@ -6,9 +6,10 @@ import numpy as np
 from sqlalchemy import select
 from sqlalchemy.dialects.postgresql import insert
 
-from kokex.adapters.postgres.database import Database
+from kokex.adapters.postgres.database import ConstraintError, Database
 from kokex.adapters.postgres.tables import forecasts
 from kokex.domain.candle import Interval
+from kokex.domain.errors import NotFoundError
 from kokex.domain.forecast import Forecast
 
 _FLOAT32 = np.dtype("<f4")
@@ -21,7 +22,7 @@ class PostgresForecasts:
         self._database = database
 
     async def add(self, plan_id: int, forecast: Forecast) -> int:
-        """See `ForecastStore`."""
+        """See `ForecastStore`. Raises `NotFoundError` where the plan does not exist."""
         statement = (
             insert(forecasts)
             .values(
@@ -40,10 +41,13 @@ class PostgresForecasts:
         there = select(forecasts.c.id).where(
             forecasts.c.plan_id == plan_id, forecasts.c.origin_time == forecast.origin_time
         )
-        async with self._database.begin() as connection:
-            number: int | None = (await connection.execute(statement)).scalar_one_or_none()
-            if number is None:
-                number = (await connection.execute(there)).scalar_one()
+        try:
+            async with self._database.begin() as connection:
+                number: int | None = (await connection.execute(statement)).scalar_one_or_none()
+                if number is None:
+                    number = (await connection.execute(there)).scalar_one()
+        except ConstraintError as error:
+            raise NotFoundError(f"plan {plan_id} does not exist") from error
         return number
 
     async def latest(self, plan_id: int) -> tuple[int, Forecast] | None:

@@ -10,10 +10,9 @@ from collections.abc import AsyncIterator, Collection
 import msgspec
 import psycopg
 from sqlalchemy import Row, Select, func, insert, select, text, update
-from sqlalchemy.exc import IntegrityError
 
 from kokex.adapters.postgres.address import DatabaseAddress
-from kokex.adapters.postgres.database import Database, is_unavailable, translated
+from kokex.adapters.postgres.database import ConstraintError, Database, is_unavailable, translated
 from kokex.adapters.postgres.tables import plans
 from kokex.adapters.postgres.text import storable_json
 from kokex.domain.candle import Interval
@@ -52,8 +51,8 @@ class PostgresPlans:
         try:
             async with self._database.begin() as connection:
                 return _plan((await connection.execute(statement)).one())
-        except IntegrityError as error:
-            if isinstance(error.orig, psycopg.errors.ForeignKeyViolation):
+        except ConstraintError as error:
+            if error.constraint == "fk_plans_account_id_accounts":
                 raise NotFoundError(f"account {plan.account_id} does not exist") from error
             raise StateError(f"a plan named {plan.name!r} exists already; choose another name") from error
 

@@ -8,10 +8,9 @@ from datetime import datetime
 
 from sqlalchemy import Row, Select, exists, func, select, update
 from sqlalchemy.dialects.postgresql import insert
-from sqlalchemy.exc import IntegrityError
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from kokex.adapters.postgres.database import Database
+from kokex.adapters.postgres.database import ConstraintError, Database
 from kokex.adapters.postgres.tables import order_event_logs, tool_calls, turn_triggers, turns
 from kokex.adapters.postgres.text import storable_json, storable_text
 from kokex.domain.decision import Action, Decision, ToolCall, Trigger, TurnStatus
@@ -59,7 +58,7 @@ class PostgresTurns:
                 if keys:
                     rows = [{"plan_id": plan_id, "trigger_key": key, "turn_id": number} for key in keys]
                     await connection.execute(insert(turn_triggers).on_conflict_do_nothing(), rows)
-        except IntegrityError as error:
+        except ConstraintError as error:
             raise StateError(
                 f"plan {plan_id} cannot open a turn: it does not exist, or another process has just opened one"
             ) from error
