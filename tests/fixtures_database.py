@@ -35,15 +35,16 @@ _SETTINGS = {
 
 
 @pytest.fixture(scope="session")
-def database_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[EmbeddedPostgres]:
+def run_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder that all workers of this run share."""
+    own = tmp_path_factory.getbasetemp()
+    return own.parent if "PYTEST_XDIST_WORKER" in os.environ else own
+
+
+@pytest.fixture(scope="session")
+def database_server(run_folder: Path) -> Iterator[EmbeddedPostgres]:
     """The server that all workers share."""
-    run = tmp_path_factory.getbasetemp()
-    if "PYTEST_XDIST_WORKER" in os.environ:
-        run = run.parent
-    # Not below pytest's own folder: another session closes that to all but its user, the server's among them.
-    folder = Path(tempfile.gettempdir()) / f"kokex-tests-{sha256(os.fsencode(run)).hexdigest()[:16]}"
-    try:
-        with EmbeddedPostgres(folder, settings=_SETTINGS) as server:
+    with EmbeddedPostgres(folder, settings=_SETTINGS) as server:
             yield server
     finally:
         if not (folder / "cluster" / "postmaster.pid").exists():
@@ -51,10 +52,10 @@ def database_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Embedd
 
 
 @pytest.fixture(scope="session")
-def migrated_template(database_server: EmbeddedPostgres, tmp_path_factory: pytest.TempPathFactory) -> str:
+def migrated_template(database_server: EmbeddedPostgres, run_folder: Path) -> str:
     """Name of a migrated database that others are copied from."""
     with (
-        FileLock(tmp_path_factory.getbasetemp().parent / "template.lock"),
+        FileLock(run_folder / "template.lock"),
         _administration(database_server) as server,
     ):
         there = server.execute("SELECT 1 FROM pg_database WHERE datname = %s", [_TEMPLATE]).fetchone()

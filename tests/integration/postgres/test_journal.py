@@ -1,0 +1,318 @@
+"""The journal keeps each event once, in order, and moves orders and fills with it."""
+
+from __future__ import annotations
+
+import asyncio
+import itertools
+from dataclasses import replace
+from datetime import timedelta
+from decimal import Decimal
+
+import psycopg
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from kokex.adapters.postgres import PostgresStore
+from kokex.domain.events import EventSource, OrderEventKind
+from kokex.domain.order import Order, OrderStatus, OrderUpdate
+from tests.builders import START, fill, order, update
+from tests.integration.postgres.journalling import entry
+
+PARTIAL = update(
+    status=OrderStatus.PARTIALLY_FILLED,
+    filled_quantity=Decimal("0.04"),
+    average_price=Decimal(2000),
+    fee=Decimal("-0.00004"),
+    fee_currency="ETH",
+    fill=fill(1),
+    occurred_at=START + timedelta(seconds=1),
+)
+DONE = replace(
+    PARTIAL,
+    status=OrderStatus.FILLED,
+    filled_quantity=Decimal("0.1"),
+    fill=fill(2, quantity=Decimal("0.06")),
+    occurred_at=START + timedelta(seconds=2),
+)
+
+
+async def test_events_come_back_as_they_went_in(store: PostgresStore) -> None:
+    """Numbered in order, with everything that was known of them."""
+    numbers = await store.journal.append([entry(), entry(PARTIAL), entry(DONE)])
+
+    events = await store.journal.events_after(1, 0)
+    assert [event.id for event in events] == numbers == sorted(numbers)
+    assert [event.event_type for event in events] == ["buy_order_live", "buy_order_partial", "buy_order_done"]
+    assert [event.kind for event in events] == [
+        OrderEventKind.LIVE,
+        OrderEventKind.PARTIAL,
+        OrderEventKind.DONE,
+    ]
+    assert [event.event_key for event in events] == ["live", "fill:1", "fill:2"]
+    assert replace(events[2].update, raw=b"") == replace(DONE, raw=b"")
+    assert events[2].update.raw == b'{"ordId":"9001"}'
+    assert (events[0].account_id, events[0].source, events[0].external) == (1, EventSource.STREAM, False)
+    assert events[0].received_at == START
+
+
+async def test_events_after_and_limit(store: PostgresStore) -> None:
+    """Only the plan's, only later ones, only so many."""
+    first, _ = await store.journal.append([entry(), entry(plan_id=2)])
+    second, third = await store.journal.append([entry(PARTIAL), entry(DONE)])
+
+    assert [event.id for event in await store.journal.events_after(1, first)] == [second, third]
+    assert [event.id for event in await store.journal.events_after(1, 0, limit=2)] == [first, second]
+    assert await store.journal.events_after(1, third) == []
+    assert await store.journal.events_after(9, 0) == []
+
+
+async def test_an_event_is_kept_once(store: PostgresStore) -> None:
+    """Within a batch, across batches, and from another source."""
+    first, again = await store.journal.append([entry(PARTIAL), entry(PARTIAL)])
+    assert first is not None
+    assert again is None
+
+    later = replace(PARTIAL, occurred_at=START + timedelta(minutes=1))
+    again, fresh = await store.journal.append([entry(later, source=EventSource.RECONCILE), entry(DONE)])
+    assert again is None
+    assert fresh is not None and fresh > first
+    assert await store.journal.count(1) == 2
+    assert len(await store.journal.fills(1)) == 2
+
+
+async def test_second_partial_fill_is_not_lost(store: PostgresStore) -> None:
+    """Same plan, order and event type; another trade."""
+    second = replace(PARTIAL, filled_quantity=Decimal("0.06"), fill=fill(2, quantity=Decimal("0.02")))
+
+    numbers = await store.journal.append([entry(PARTIAL), entry(second)])
+
+    assert None not in numbers
+    assert [found.quantity for found in await store.journal.fills(1)] == [Decimal("0.04"), Decimal("0.02")]
+
+
+async def test_one_event_for_two_plans(store: PostgresStore) -> None:
+    """An order made elsewhere is journalled for each plan that watches, and is no plan's order or fill."""
+    told = replace(PARTIAL, client_order_id="by hand", fill=fill(client_order_id="by hand"))
+
+    numbers = await store.journal.append([entry(told, plan_id=plan, external=True) for plan in (1, 2)])
+
+    assert None not in numbers
+    assert await store.journal.count(1) == await store.journal.count(2) == 1
+    assert (await store.journal.events_after(1, 0))[0].external
+    for plan in (1, 2):
+        assert await store.journal.fills(plan) == []
+        assert await store.orders.recent(plan, limit=9) == []
+    assert await store.orders.pending(account_id=1) == []
+    assert await store.orders.get(1, "by hand") is None
+
+
+async def test_fills_of_one_trade_between_two_of_our_orders(store: PostgresStore) -> None:
+    """Each side of it is a fill of its own order."""
+    other = replace(
+        PARTIAL,
+        order_id="9002",
+        client_order_id="KXtestP2D1S0",
+        fill=fill(1, order_id="9002", client_order_id="KXtestP2D1S0"),
+    )
+
+    await store.journal.append([entry(PARTIAL), entry(other, plan_id=2)])
+
+    assert [found.order_id for found in await store.journal.fills(1)] == ["9001"]
+    assert [found.order_id for found in await store.journal.fills(2)] == ["9002"]
+
+
+async def test_a_fill_learns_its_fee_and_ledger_entry_later(store: PostgresStore) -> None:
+    """What the stream left open is filled in from REST; what is known stays."""
+    await store.journal.append([entry(replace(PARTIAL, fill=fill(fee=None, fee_currency=None)))])
+    await store.journal.append([entry(replace(PARTIAL, fill=fill(bill_id="77", price=Decimal(1))))])
+
+    (found,) = await store.journal.fills(1)
+
+    assert found == fill(bill_id="77")
+
+
+async def test_fills_oldest_first(store: PostgresStore) -> None:
+    """By the exchange's time, whatever order they arrived in."""
+    await store.journal.append([entry(DONE)])
+    await store.journal.append([entry(PARTIAL)])
+
+    assert [found.trade_id for found in await store.journal.fills(1)] == ["1", "2"]
+
+
+async def test_own_order_moves_forward(store: PostgresStore) -> None:
+    """The intent recorded before the command gets the exchange's number, state and figures."""
+    await store.orders.add(order())
+
+    await store.journal.append([entry(), entry(PARTIAL)])
+
+    found = await store.orders.get(1, "KXtestP1D1S0")
+    assert found == order().apply(update()).apply(PARTIAL)
+
+
+async def test_an_order_whose_intent_is_missing(store: PostgresStore) -> None:
+    """A database restored from an older backup: the order is taken from its events."""
+    await store.journal.append([entry(DONE)])
+
+    found = await store.orders.get(1, "KXtestP1D1S0")
+    assert found is not None
+    assert (found.plan_id, found.decision_id, found.step) == (1, 1, 0)
+    assert (found.status, found.filled_quantity) == (OrderStatus.FILLED, Decimal("0.1"))
+    assert not await store.orders.add(order())
+
+
+told_updates = st.builds(
+    update,
+    status=st.sampled_from(
+        [OrderStatus.ACCEPTED, OrderStatus.PARTIALLY_FILLED, OrderStatus.FILLED, OrderStatus.CANCELED]
+    ),
+    filled_quantity=st.integers(0, 3).map(Decimal),
+    cancel_reason=st.sampled_from([None, "asked"]),
+)
+known_orders = st.builds(
+    order,
+    status=st.sampled_from(list(OrderStatus)),
+    filled_quantity=st.integers(0, 3).map(Decimal),
+    reason=st.sampled_from([None, "earlier"]),
+)
+
+
+@settings(max_examples=25)
+@given(known=known_orders, batches=st.lists(st.lists(told_updates, min_size=1, max_size=3), max_size=3))
+def test_the_database_follows_the_domain(
+    known: Order, batches: list[list[OrderUpdate]], order_world: OrderWorld
+) -> None:
+    """Closed stays closed, filled never shrinks, ranks never fall: as `Order.apply` says, batch by batch."""
+    expected = known
+    for batch in batches:
+        for told in batch:
+            expected = expected.apply(told)
+
+    found = order_world.run(known, batches)
+
+    assert found is not None
+    assert replace(found, account_id=1) == expected
+
+
+class OrderWorld:
+    """One store and one event loop for all examples."""
+
+    def __init__(self, runner: asyncio.Runner, store: PostgresStore) -> None:
+        self._runner = runner
+        self._store = store
+        self._accounts = itertools.count(1)
+
+    def run(self, known: Order, batches: list[list[OrderUpdate]]) -> Order | None:
+        return self._runner.run(self._play(known, batches))
+
+    async def _play(self, known: Order, batches: list[list[OrderUpdate]]) -> Order | None:
+        account_id = next(self._accounts)
+        assert await self._store.orders.add(replace(known, account_id=account_id))
+        for batch in batches:
+            await self._store.journal.append([entry(told, account_id=account_id) for told in batch])
+        return await self._store.orders.get(account_id, known.client_order_id or "")
+
+
+@pytest.fixture
+def order_world(database_url: str, vault):  # type: ignore[no-untyped-def]
+    """A store that outlives one example."""
+    with asyncio.Runner() as runner:
+        store = runner.run(PostgresStore.open(database_url, vault))
+        yield OrderWorld(runner, store)
+        runner.run(store.close())
+
+
+async def test_last_occurred_at(store: PostgresStore) -> None:
+    """The newest of the exchange's times; outcomes of commands do not count; never going back."""
+    assert await store.journal.last_occurred_at(1, "ETH-USDT") is None
+
+    await store.journal.append([entry(DONE), entry(PARTIAL)])
+    await store.journal.append(
+        [entry(replace(update(), occurred_at=START + timedelta(days=1)), source=EventSource.COMMAND)]
+    )
+    await store.journal.append([entry(update(order_id="9002"))])
+
+    assert await store.journal.last_occurred_at(1, "ETH-USDT") == DONE.occurred_at
+    assert await store.journal.last_occurred_at(1, "BTC-USDT") is None
+    assert await store.journal.last_occurred_at(2, "ETH-USDT") is None
+
+
+async def test_count_leaves_out_what_the_exchange_did_not_send(store: PostgresStore) -> None:
+    """Events made from a command's answer are journalled but not counted."""
+    rejected = update(status=OrderStatus.REJECTED, order_id="r1")
+
+    await store.journal.append([entry(), entry(rejected, source=EventSource.COMMAND)])
+
+    assert len(await store.journal.events_after(1, 0)) == 2
+    assert await store.journal.count(1) == 1
+
+
+@pytest.mark.parametrize(
+    "raw", [b"", b"{broken", b'{"msg":"\\u0000"}', b'{"msg":"\\ud83d"}', b'{"n":1e999999}']
+)
+async def test_raw_json_that_the_database_refuses(store: PostgresStore, raw: bytes) -> None:
+    """The event is journalled all the same, with the raw JSON kept as a text; its batch with it."""
+    numbers = await store.journal.append([entry(), entry(replace(PARTIAL, raw=raw)), entry(DONE)])
+
+    assert None not in numbers
+    events = await store.journal.events_after(1, 0)
+    assert events[1].update.raw == raw
+    assert events[2].update.raw == b'{"ordId":"9001"}'
+    assert await store.journal.append([entry(PARTIAL)]) == [None]
+
+
+async def test_a_large_batch(store: PostgresStore) -> None:
+    """Two thousand events of four hundred orders in one transaction, in order."""
+    batch = [
+        entry(
+            update(
+                order_id=str(number // 5),
+                client_order_id=f"KXtestP1D{number // 5}S0",
+                status=OrderStatus.PARTIALLY_FILLED,
+                filled_quantity=Decimal(number % 5 + 1) / 100,
+                fill=fill(number, order_id=str(number // 5)),
+            )
+        )
+        for number in range(2000)
+    ]
+
+    numbers = await store.journal.append(batch)
+
+    assert numbers == sorted(numbers)
+    assert await store.journal.count(1) == len(await store.journal.fills(1)) == 2000
+    pending = await store.orders.pending(plan_id=1)
+    assert {found.filled_quantity for found in pending} == {Decimal("0.05")}
+    assert len(pending) == 400
+
+
+async def test_appends_at_once(store: PostgresStore) -> None:
+    """From many tasks: each event once, however they overlap."""
+    batches = [
+        [entry(update(order_id=str(n))) for n in range(start, start + 10)] for start in range(0, 50, 5)
+    ]
+
+    answers = await asyncio.gather(*(store.journal.append(batch) for batch in batches))
+
+    numbers = [number for answer in answers for number in answer if number is not None]
+    assert len(numbers) == len(set(numbers)) == await store.journal.count(1) == 55
+
+
+async def test_nothing_to_append(store: PostgresStore) -> None:
+    """An empty batch is no transaction."""
+    assert await store.journal.append([]) == []
+
+
+async def test_the_row_is_as_the_user_drew_it(store: PostgresStore, database_url: str) -> None:
+    """Columns of `order_event_logs` hold what their names say; the moment of processing is the database's."""
+    (number,) = await store.journal.append([entry(PARTIAL)])
+
+    async with await psycopg.AsyncConnection.connect(database_url) as connection:
+        found = await connection.execute(
+            "SELECT plan_id, event_type, order_id, inst_id, side, account_id, event_key, agent_conversation_id,"
+            " event_data #>> '{update,filled_quantity}', event_data #>> '{raw,ordId}',"
+            " processed_at BETWEEN now() - interval '1 minute' AND now() FROM order_event_logs WHERE id = %s",
+            [number],
+        )
+        row = await found.fetchone()
+
+    assert row == (1, "buy_order_partial", "9001", "ETH-USDT", "buy", 1, "fill:1", None, "0.04", "9001", True)

@@ -1,0 +1,214 @@
+"""Migrations: from empty, from every earlier revision with rows in place, by several at once, and never backwards."""
+
+from __future__ import annotations
+
+import asyncio
+import subprocess
+import sys
+from pathlib import Path
+
+import psycopg
+import pytest
+from alembic.autogenerate import compare_metadata
+from alembic.migration import MigrationContext
+from alembic.script import ScriptDirectory
+from sqlalchemy import create_engine
+
+from kokex.adapters.postgres import PostgresStore, schema, upgrade
+from kokex.adapters.postgres.address import DatabaseAddress
+from kokex.adapters.postgres.tables import metadata
+from kokex.adapters.vault import Vault
+from kokex.domain.errors import StoreError, StoreUnavailableError, StoreVersionError
+from tests.integration.postgres.journalling import entry
+
+ROWS = {
+    "0001": r"""
+        INSERT INTO accounts (name, exchange, environment, endpoints, credentials)
+        VALUES ('main', 'okx', 'paper', '{}', '\x00');
+        INSERT INTO plans (name, account_id, inst_id, interval, status, limits, agent, forecast)
+        VALUES ('eth', 1, 'ETH-USDT', '1H', 'running', '{}', '{}', '{}');
+        INSERT INTO candles VALUES ('okx:live', 'ETH-USDT', '1H', now(), 1, 2, 0.5, 1.5, NULL, NULL);
+        INSERT INTO instruments
+        VALUES ('okx:live', 'ETH-USDT', 'spot', 'ETH', 'USDT', '', 0.01, 0.1, 0.1, 1, NULL, NULL, NULL, true);
+        INSERT INTO installation (code) VALUES ('ab3f');
+        """,
+    "0002": """
+        INSERT INTO orders
+            (account_id, order_key, inst_id, side, order_type, quantity, status, created_at, updated_at)
+        VALUES (1, 'KX1', 'ETH-USDT', 'buy', 'limit', 1.50, 'accepted', now(), now());
+        INSERT INTO fills (account_id, inst_id, order_id, fill_key, side, price, quantity, occurred_at)
+        VALUES (1, 'ETH-USDT', '9', '1', 'buy', 2000, 0.10, now());
+        INSERT INTO order_event_logs
+            (plan_id, event_type, order_id, inst_id, side, event_data, account_id, event_key)
+        VALUES (1, 'buy_order_live', '9', 'ETH-USDT', 'buy', '{}', 1, 'live');
+        INSERT INTO journal_heads VALUES (1, 'ETH-USDT', now());
+        INSERT INTO ws_subscriptions (plan_id, connection_key, inst_id, is_active, created_at, updated_at)
+        VALUES (1, 'okx:paper:1', 'ETH-USDT', true, now(), now());
+        """,
+    "0003": "",
+}
+
+
+def _engine(url: str):  # type: ignore[no-untyped-def]
+    return create_engine(DatabaseAddress.parse(url).url)
+
+
+def _differences(url: str) -> list[object]:
+    engine = _engine(url)
+    with engine.connect() as connection:
+        options = {"compare_type": True, "compare_server_default": True}
+        found = compare_metadata(MigrationContext.configure(connection, opts=options), metadata)
+    engine.dispose()
+    return list(found)
+
+
+def _contents(url: str) -> dict[str, list[tuple[object, ...]]]:
+    with psycopg.connect(url) as connection:
+        names = connection.execute(
+            "SELECT relname FROM pg_class JOIN pg_namespace n ON n.oid = relnamespace"
+            " WHERE relkind = 'r' AND nspname = 'public' AND relname <> 'alembic_version' ORDER BY 1"
+        ).fetchall()
+        return {name: connection.execute(f"SELECT * FROM {name}").fetchall() for (name,) in names}
+
+
+def test_from_empty(empty_database_url: str) -> None:
+    """The tables are those that the program works with; again changes nothing."""
+    assert schema.current_revision(empty_database_url) is None
+
+    assert upgrade(empty_database_url) == schema.HEAD
+    assert _differences(empty_database_url) == []
+    assert upgrade(empty_database_url) == schema.HEAD
+    assert schema.current_revision(empty_database_url) == schema.HEAD
+
+
+@pytest.mark.parametrize("revision", schema.REVISIONS)
+def test_from_each_revision_with_rows(empty_database_url: str, revision: str) -> None:
+    """Every row is still there afterwards, and the tables are the same as from empty."""
+    upgrade(empty_database_url, revision)
+    with psycopg.connect(empty_database_url) as connection:
+        for known in schema.REVISIONS[: schema.REVISIONS.index(revision) + 1]:
+            connection.execute(ROWS[known])
+    before = _contents(empty_database_url)
+    assert any(before.values())
+
+    upgrade(empty_database_url)
+
+    after = _contents(empty_database_url)
+    assert {name: after[name] for name in before} == before
+    assert _differences(empty_database_url) == []
+
+
+def test_revisions_are_the_ones_on_disk() -> None:
+    """The list that `upgrade` goes by without Alembic is the chain of scripts."""
+    script = ScriptDirectory(str(Path(schema.__file__).parent / "migrations"))
+
+    chain = [revision.revision for revision in script.walk_revisions()]
+    assert tuple(reversed(chain)) == schema.REVISIONS
+    assert script.get_heads() == [schema.HEAD]
+
+
+def test_indexes_and_constraints_have_the_users_names(database_url: str) -> None:
+    """The journal's, as asked for; and the one unique constraint that differs on purpose."""
+    with psycopg.connect(database_url) as connection:
+        rows = connection.execute(
+            "SELECT indexname, regexp_replace(indexdef, '.* USING btree ', '') FROM pg_indexes"
+            " WHERE tablename = 'order_event_logs'"
+        ).fetchall()
+
+    assert dict(rows) == {
+        "pk_order_event_logs": "(id)",
+        "idx_order_event_logs_plan_id": "(plan_id)",
+        "idx_order_event_logs_order_id": "(order_id)",
+        "idx_order_event_logs_event_type": "(event_type)",
+        "idx_order_event_logs_plan_order_event": "(plan_id, order_id, event_type)",
+        "uq_order_event_logs_plan_id_order_id_event_type_event_key": (
+            "(plan_id, order_id, event_type, event_key)"
+        ),
+    }
+
+
+def test_columns_are_the_users(database_url: str) -> None:
+    """In the user's order, then our two."""
+    with psycopg.connect(database_url) as connection:
+        rows = connection.execute(
+            "SELECT column_name, udt_name FROM information_schema.columns"
+            " WHERE table_name = 'order_event_logs' ORDER BY ordinal_position"
+        ).fetchall()
+
+    assert rows == [
+        ("id", "int8"),
+        ("plan_id", "int8"),
+        ("event_type", "varchar"),
+        ("order_id", "varchar"),
+        ("inst_id", "varchar"),
+        ("side", "varchar"),
+        ("event_data", "jsonb"),
+        ("processed_at", "timestamptz"),
+        ("agent_conversation_id", "int8"),
+        ("account_id", "int8"),
+        ("event_key", "text"),
+    ]
+
+
+def test_several_processes_at_once(empty_database_url: str, tmp_path: Path) -> None:
+    """Started together in a folder of their own: all succeed, the work is done once."""
+    folder = tmp_path / "with a space"
+    folder.mkdir()
+    program = "import sys; from kokex.adapters.postgres import upgrade; print(upgrade(sys.argv[1]))"
+    runs = [
+        subprocess.Popen(
+            [sys.executable, "-c", program, empty_database_url], stdout=subprocess.PIPE, text=True, cwd=folder
+        )
+        for _ in range(3)
+    ]
+
+    answers = [run.communicate(timeout=100)[0].strip() for run in runs]
+
+    assert answers == [schema.HEAD] * 3
+    assert list(folder.iterdir()) == []
+    assert _differences(empty_database_url) == []
+
+
+def test_a_migration_that_fails_leaves_nothing(empty_database_url: str) -> None:
+    """All revisions are one transaction."""
+    with psycopg.connect(empty_database_url) as connection:
+        connection.execute("CREATE TABLE tool_calls (in_the_way text)")
+
+    with pytest.raises(StoreError, match="tool_calls"):
+        upgrade(empty_database_url)
+
+    assert schema.current_revision(empty_database_url) is None
+    assert list(_contents(empty_database_url)) == ["tool_calls"]
+
+
+async def test_newer_than_the_program(database_url: str, vault: Vault) -> None:
+    """Both revisions are named, and nothing is touched."""
+    with psycopg.connect(database_url) as connection:
+        connection.execute("UPDATE alembic_version SET version_num = '0099'")
+
+    for attempt in (asyncio.to_thread(upgrade, database_url), PostgresStore.open(database_url, vault)):
+        with pytest.raises(StoreVersionError, match=rf"0099.*{schema.HEAD}"):
+            await attempt
+    assert schema.current_revision(database_url) == "0099"
+
+
+async def test_older_than_the_program(empty_database_url: str, vault: Vault) -> None:
+    """Empty or behind: the command that helps is named."""
+    with pytest.raises(StoreError, match="kokex db upgrade"):
+        await PostgresStore.open(empty_database_url, vault)
+
+    upgrade(empty_database_url, "0002")
+
+    with pytest.raises(StoreError, match=r"0002.*kokex db upgrade"):
+        await PostgresStore.open(empty_database_url, vault)
+
+
+async def test_tables_taken_away_while_running(store: PostgresStore, database_url: str) -> None:
+    """Refused, not unreachable: trying again would not help."""
+    with psycopg.connect(database_url) as connection:
+        connection.execute("DROP TABLE order_event_logs")
+
+    with pytest.raises(StoreError, match="order_event_logs") as caught:
+        await store.journal.append([entry()])
+
+    assert not isinstance(caught.value, StoreUnavailableError)
