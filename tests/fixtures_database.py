@@ -36,28 +36,29 @@ _SETTINGS = {
 
 @pytest.fixture(scope="session")
 def run_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A folder that all workers of this run share."""
-    own = tmp_path_factory.getbasetemp()
-    return own.parent if "PYTEST_XDIST_WORKER" in os.environ else own
+    """Where the server of this run keeps its files; the same for all workers, not made yet."""
+    run = tmp_path_factory.getbasetemp()
+    if "PYTEST_XDIST_WORKER" in os.environ:
+        run = run.parent
+    # Not below pytest's own folder: another session closes that to all but its user, the server's among them.
+    return Path(tempfile.gettempdir()) / f"kokex-tests-{sha256(os.fsencode(run)).hexdigest()[:16]}"
 
 
 @pytest.fixture(scope="session")
 def database_server(run_folder: Path) -> Iterator[EmbeddedPostgres]:
     """The server that all workers share."""
-    with EmbeddedPostgres(folder, settings=_SETTINGS) as server:
+    try:
+        with EmbeddedPostgres(run_folder, settings=_SETTINGS) as server:
             yield server
     finally:
-        if not (folder / "cluster" / "postmaster.pid").exists():
-            shutil.rmtree(folder, ignore_errors=True)
+        if not (run_folder / "cluster" / "postmaster.pid").exists():
+            shutil.rmtree(run_folder, ignore_errors=True)
 
 
 @pytest.fixture(scope="session")
 def migrated_template(database_server: EmbeddedPostgres, run_folder: Path) -> str:
     """Name of a migrated database that others are copied from."""
-    with (
-        FileLock(run_folder / "template.lock"),
-        _administration(database_server) as server,
-    ):
+    with FileLock(run_folder / "template.lock"), _administration(database_server) as server:
         there = server.execute("SELECT 1 FROM pg_database WHERE datname = %s", [_TEMPLATE]).fetchone()
         if there is None:
             draft = f"draft_{uuid4().hex}"

@@ -8,6 +8,7 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import psycopg
 import pytest
@@ -29,13 +30,17 @@ server.release()
 
 
 @pytest.fixture(scope="module")
-def folder(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
-    """A folder with a cluster, its path as awkward as paths can be; the tests leave it stopped."""
-    folder = tmp_path_factory.mktemp("embedded") / "a $HOME, ü'\"`x` 计划 %41+" / "database"
-    with EmbeddedPostgres(folder):
-        pass
-    yield folder
-    EmbeddedPostgres(folder).stop()
+def folder() -> Iterator[Path]:
+    """A folder with a cluster, its path as awkward as paths can be; the tests leave it stopped.
+
+    Not below pytest's own folder: another session closes that to all but its user, the server's among them.
+    """
+    with TemporaryDirectory(prefix="kokex-tests-") as top:
+        folder = Path(top) / "a $HOME, ü'\"`x` 计划 %41+" / "database"
+        with EmbeddedPostgres(folder):
+            pass
+        yield folder
+        EmbeddedPostgres(folder).stop()
 
 
 def _start_user(folder: Path) -> subprocess.Popen[str]:
