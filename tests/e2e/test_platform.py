@@ -9,7 +9,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from tests.e2e.terminal import KEYS, Running, Terminal, finish, until
+
+from kokex.cli.app import run
+from tests.e2e.terminal import KEYS, Running, Terminal, finish, read_line, until
 
 pytestmark = pytest.mark.slow
 
@@ -31,13 +33,19 @@ def paper(terminal: Terminal) -> Iterator[Running]:
         yield running
 
 
-def plan_document(terminal: Terminal) -> dict[str, Any]:
-    """What `kokex plan show` tells."""
-    shown: dict[str, Any] = terminal.run("plan", "show", "eth", "--json").json
-    return shown
+def asked(terminal: Terminal, capsys: pytest.CaptureFixture[str], *arguments: str) -> Any:
+    """A command's JSON, asked in this process: what is asked again and again should not start a Python each time."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("KOKEX_HOME", str(terminal.home))
+        patch.delenv("KOKEX_DATABASE_URL", raising=False)
+        capsys.readouterr()
+        assert run([*arguments, "--json"]) == 0
+    return json.loads(capsys.readouterr().out)
 
 
-def test_a_plan_is_created_started_paused_and_stopped(terminal: Terminal, paper: Running) -> None:
+def test_a_plan_is_created_started_paused_and_stopped(
+    terminal: Terminal, paper: Running, capsys: pytest.CaptureFixture[str]
+) -> None:
     """Every step through the command line, every answer one JSON document; the engine follows."""
     added = terminal.run(
         "account", "add", "desk", "--environment", "paper", "--paper-url", paper.ready["rest_url"], "--json"
@@ -55,13 +63,13 @@ def test_a_plan_is_created_started_paused_and_stopped(terminal: Terminal, paper:
         second = terminal.run("up")
         assert second.code == 1
         assert f"another engine (process {up.ready['process']})" in second.err
-        assert terminal.run("plan", "start", "eth", "--json").json["status"] == "running"
-        until(lambda: plan_document(terminal)["decisions"] > 0, "a decision")
-        assert plan_document(terminal)["connected"] is True
-        assert terminal.run("plan", "pause", "eth", "--json").json["status"] == "paused"
-        assert terminal.run("plan", "stop", "eth", "--json").json["status"] == "stopped"
-        until(lambda: not terminal.run("streams", "--json").json[0]["active"], "the end of the subscription")
-        stopped = plan_document(terminal)
+        assert asked(terminal, capsys, "plan", "start", "eth")["status"] == "running"
+        until(lambda: asked(terminal, capsys, "plan", "show", "eth")["decisions"], "a decision")
+        assert asked(terminal, capsys, "plan", "show", "eth")["connected"] is True
+        assert asked(terminal, capsys, "plan", "pause", "eth")["status"] == "paused"
+        assert asked(terminal, capsys, "plan", "stop", "eth")["status"] == "stopped"
+        until(lambda: not asked(terminal, capsys, "streams")[0]["active"], "the end of the subscription")
+        stopped = asked(terminal, capsys, "plan", "show", "eth")
         assert stopped["pending_orders"] == []
 
     tail = terminal.run("events", "tail", "eth", "--json", "--last", "1000")
@@ -81,8 +89,7 @@ def test_an_interrupted_tail_ends_quietly(terminal: Terminal, paper: Running) ->
     """Ctrl-C is how following ends: 130, no traceback."""
     process = terminal.start("events", "tail", "--follow", "--json", "--last", "1")
     try:
-        assert process.stdout is not None
-        process.stdout.readline()
+        read_line(process, 30.0)
         ended = finish(process, signal.SIGINT)
     finally:
         process.kill()
