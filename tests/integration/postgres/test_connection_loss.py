@@ -58,19 +58,19 @@ async def test_a_commit_whose_answer_was_lost_is_reported_as_new(
 ) -> None:
     """It happened, so trying again finds duplicates: they are this writer's own and get their numbers, once."""
     (earlier,) = await store.journal.append([entry()])
-    execute = journal_writer._execute
+    append = journal_writer._append
     cuts = 0
 
-    async def execute_and_cut(connection, batch):  # type: ignore[no-untyped-def]
+    async def append_and_cut(connection, batch):  # type: ignore[no-untyped-def]
         nonlocal cuts
-        numbers = await execute(connection, batch)
+        numbers = await append(connection, batch)
         if not cuts:
             cuts += 1
             await end_others(administrator)
             await connection.execute("SELECT 1")
         return numbers
 
-    monkeypatch.setattr(journal_writer, "_execute", execute_and_cut)
+    monkeypatch.setattr(journal_writer, "_append", append_and_cut)
     again, fresh = await store.journal.append([entry(), entry(update(order_id="9002"))])
 
     assert cuts == 1

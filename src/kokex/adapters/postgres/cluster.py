@@ -126,15 +126,18 @@ class Cluster:
 
     def stop(self, seconds: float) -> None:
         """Stop the server if it runs: connections are closed, everything committed is kept."""
+        socket_folder = self.socket_folder
         for asked, limit in ((signal.SIGINT, seconds), (signal.SIGQUIT, 10.0)):
             process = self._process.number
             if process is None:
-                return
+                break
             with suppress(ProcessLookupError):
                 os.kill(process, asked)
             deadline = time.monotonic() + limit
             while self._process.number == process and time.monotonic() < deadline:
                 time.sleep(POLL_SECONDS)
+        with suppress(OSError):  # absent, or a server that would not stop is still there
+            socket_folder.rmdir()
 
     def _create(self, user: ServerUser) -> None:
         if self._files.exists():

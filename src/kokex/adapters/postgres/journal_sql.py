@@ -1,7 +1,7 @@
 """The journal writer's statements.
 
-`APPEND` is one statement and so one transaction and one round trip: journal, orders, fills and heads together. Each part is
-harmless when repeated: the journal and fills by their unique keys, orders by the guards of `Order.apply`, heads by growing only.
+`APPEND` is one statement, and for all but large batches the whole transaction and one round trip: journal, orders, fills and
+heads together. Each part is harmless when repeated: the journal and fills by their unique keys, orders by the guards of `Order.apply`, heads by growing only.
 """
 
 from __future__ import annotations

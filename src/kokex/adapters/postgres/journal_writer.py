@@ -1,4 +1,4 @@
-"""The journal's writer, the hot path: one dedicated connection, one statement a batch."""
+"""The journal's writer, the hot path: one dedicated connection, one transaction a batch."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from psycopg.rows import TupleRow
 from kokex.adapters.postgres import journal_sql, parameters
 from kokex.adapters.postgres.address import DatabaseAddress
 from kokex.adapters.postgres.database import is_unavailable, translated
-from kokex.adapters.postgres.journal_batch import EventKey, JournalBatch
+from kokex.adapters.postgres.journal_batch import EventKey, JournalBatch, JournalChunk
 from kokex.ports.store import JournalEntry
 
 # The statement is planned once, and always along the indexes: it is prepared while the tables may still be small.
@@ -78,10 +78,11 @@ class JournalWriter:
     async def _own_unacknowledged(
         self, connection: psycopg.AsyncConnection[TupleRow], batch: JournalBatch
     ) -> dict[EventKey, int]:
-        found = await connection.execute(
-            journal_sql.NUMBERS, {**batch.parameters, "after": self._acknowledged}
-        )
-        return {row[1:]: row[0] for row in await found.fetchall()}
+        numbers: dict[EventKey, int] = {}
+        for chunk in batch.chunks:
+            asked = {**chunk.parameters, "after": self._acknowledged}
+            numbers |= await _numbers([await connection.execute(journal_sql.NUMBERS, asked)])
+        return numbers
 
     async def _connect(self) -> psycopg.AsyncConnection[TupleRow]:
         if self._connection is None or self._connection.closed:
@@ -102,16 +103,27 @@ class JournalWriter:
 
 
 async def _append(connection: psycopg.AsyncConnection[TupleRow], batch: JournalBatch) -> dict[EventKey, int]:
-    if not batch.later_orders:
-        return await _execute(connection, batch)
-    async with connection.transaction():
-        numbers = await _execute(connection, batch)
-        for later in batch.later_orders:
-            await connection.execute(journal_sql.MOVE_ORDERS, later)
-    return numbers
+    """Write the batch in one transaction."""
+    if batch.is_one_statement:
+        return await _numbers([await _send(connection, batch.chunks[0])])
+    # The server works on a chunk while the next is being encoded; other tasks get their turn in between.
+    cursors = []
+    async with connection.pipeline(), connection.transaction():
+        for chunk in batch.chunks:
+            cursors.append(await _send(connection, chunk))
+            for later in chunk.later_orders:
+                await connection.execute(journal_sql.MOVE_ORDERS, later)
+            await asyncio.sleep(0)
+    return await _numbers(cursors)
 
 
-async def _execute(connection: psycopg.AsyncConnection[TupleRow], batch: JournalBatch) -> dict[EventKey, int]:
+async def _send(
+    connection: psycopg.AsyncConnection[TupleRow], chunk: JournalChunk
+) -> psycopg.AsyncCursor[TupleRow]:
     cursor = connection.cursor(binary=True)
-    await cursor.execute(journal_sql.APPEND, batch.parameters, prepare=True)
-    return {row[1:]: row[0] for row in await cursor.fetchall()}
+    await cursor.execute(journal_sql.APPEND, chunk.parameters, prepare=True)
+    return cursor
+
+
+async def _numbers(cursors: Sequence[psycopg.AsyncCursor[TupleRow]]) -> dict[EventKey, int]:
+    return {row[1:]: row[0] for cursor in cursors for row in await cursor.fetchall()}
