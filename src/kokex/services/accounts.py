@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-from collections import deque
 from dataclasses import dataclass, field
 from decimal import Decimal
 
@@ -41,7 +40,7 @@ class AccountSession:
     snapshot: AccountSnapshot | None = None
     instruments: dict[str, Instrument] = field(default_factory=dict)
     _asked_at: float = 0.0
-    _spent: deque[tuple[float, Decimal]] = field(default_factory=deque)
+    _spent: dict[str, _Spent] = field(default_factory=dict)
     _refreshing: asyncio.Lock = field(default_factory=asyncio.Lock)
 
     async def refresh(self, *, older_than: float = 0.0) -> AccountSnapshot:
@@ -52,19 +51,38 @@ class AccountSession:
             asked_at = self.clock.monotonic()
             self.snapshot = await self.exchange.account()
             self._asked_at = asked_at
-            while self._spent and self._spent[0][0] < asked_at:
-                self._spent.popleft()
+            counted = [name for name, spent in self._spent.items() if spent.known_before(asked_at)]
+            for name in counted:
+                del self._spent[name]
             return self.snapshot
 
-    def spend(self, amount: Decimal) -> None:
-        """Count quote currency that an order let through just now may take."""
-        self._spent.append((self.clock.monotonic(), amount))
+    def spend(self, client_order_id: str, amount: Decimal) -> None:
+        """Count quote currency that an order on its way out may take."""
+        self._spent[client_order_id] = _Spent(amount)
+
+    def outcome_known(self, client_order_id: str) -> None:
+        """The exchange has told what became of the order: balances asked for from now on count it."""
+        spent = self._spent.get(client_order_id)
+        if spent is not None and spent.known_at is None:
+            spent.known_at = self.clock.monotonic()
 
     def free_cash(self, currency: str) -> Decimal | None:
-        """Free by the exchange's last word, less what was let through since; None before its first word."""
+        """Free by the exchange's last word, less what it may not have counted then; None before its first word."""
         if self.snapshot is None:
             return None
-        return self.snapshot.available(currency) - sum((amount for _, amount in self._spent), Decimal(0))
+        uncounted = sum((spent.amount for spent in self._spent.values()), Decimal(0))
+        return self.snapshot.available(currency) - uncounted
+
+
+@dataclass(slots=True)
+class _Spent:
+    """Cash of one order; `known_at`: when its outcome was known, None while it is not."""
+
+    amount: Decimal
+    known_at: float | None = None
+
+    def known_before(self, moment: float) -> bool:
+        return self.known_at is not None and self.known_at < moment
 
 
 class AccountSessions:

@@ -154,7 +154,10 @@ class PlanActivity:
         async with services.order_events.journal_lock:
             fills = await self._store.journal.fills(plan.id)
             pending = await self._store.orders.pending(plan_id=plan.id)
-            services.ledgers.open(plan.id, instrument, fills, pending)
+            ledger = services.ledgers.open(plan.id, instrument, fills, pending)
+        for order in ledger.pending.values():
+            if order.status.in_flight:
+                services.trading.count_cash(session, plan, order)
         return _Work(plan, session, PlanRunner(plan, self._toolbox), asyncio.Event(), [])
 
     async def _subscribe(self, work: _Work) -> None:
@@ -208,8 +211,11 @@ class PlanActivity:
     def on_order_events(self, plan_id: int, events: Sequence[OrderEvent]) -> None:
         """The journal has new events of a plan."""
         work = self._works.get(plan_id)
-        if work is not None:
-            work.runner.hear_events(events)
+        if work is None:
+            return
+        for event in events:
+            work.session.outcome_known(event.update.client_order_id or "")
+        work.runner.hear_events(events)
 
     def on_candles(self, market: str, inst_id: str, interval: Interval) -> None:
         """A feed has a new closed candle."""

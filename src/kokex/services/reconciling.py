@@ -179,7 +179,7 @@ class ReconcilingService:
             return await session.exchange.order(order.inst_id, order_id=order.order_id)
         row = await session.exchange.order(order.inst_id, client_order_id=order.client_order_id)
         if row is not None:
-            await self._trading.found(order, row.order_id)
+            await self._trading.found(session, order, row.order_id)
         return row
 
     async def _resolve_for_ever(self) -> None:
@@ -199,7 +199,7 @@ class ReconcilingService:
             return
         row = await self._ask(session, order)
         if row is None:
-            await self._trading.missing(order)
+            await self._trading.missing(session, order)
             return
         rows = {row.order_id: row}
         fills = await self._still(session, order.inst_id, row.created_at - OVERLAP, rows)

@@ -94,7 +94,7 @@ class TradingService:
             if not await self._store.orders.add(order):
                 return Answer(order, "already_submitted")
             ledger.add(order)
-            self._count_cash(session, plan, ledger, order)
+            self.count_cash(session, plan, order)
         outcome = await self._send(session, verdict)
         return await self._record_outcome(session, plan, order, outcome)
 
@@ -119,14 +119,16 @@ class TradingService:
             outcome = await self.cancel(session, plan, order.client_order_id)
             log.info("cancel on stop", order=order.client_order_id, outcome=type(outcome).__name__.lower())
 
-    async def found(self, order: Order, order_id: str) -> None:
+    async def found(self, session: AccountSession, order: Order, order_id: str) -> None:
         """The exchange knows an order whose fate was unknown."""
+        session.outcome_known(order.client_order_id or "")
         await self._settle(order, OrderStatus.ACCEPTED, order_id=order_id, reason=None)
 
-    async def missing(self, order: Order) -> None:
+    async def missing(self, session: AccountSession, order: Order) -> None:
         """The exchange does not know an order of ours: after its deadline that means it was never taken."""
         if self._clock.now() < order.created_at + SETTLED_AFTER:
             return
+        session.outcome_known(order.client_order_id or "")
         reason = "the exchange never took it: unknown there after the request's deadline"
         await self._settle(order, OrderStatus.EXPIRED, reason=reason)
         log.warning("order never reached the exchange", order=order.client_order_id)
@@ -174,13 +176,16 @@ class TradingService:
         log.info("order denied", plan=plan.id, code=denied.code.value, reason=denied.reason)
         return Answer(order, denied.code.value)
 
-    def _count_cash(self, session: AccountSession, plan: Plan, ledger: PlanLedger, order: Order) -> None:
-        if order.side is not Side.BUY:
+    def count_cash(self, session: AccountSession, plan: Plan, order: Order) -> None:
+        """Take what a buy on its way out may cost off the account's free cash."""
+        if order.side is not Side.BUY or order.client_order_id is None:
             return
         ticker = self._market_data.fresh_ticker(session.account, plan.inst_id)
         price = order.price or (ticker.last if ticker else None)
-        if price is not None:
-            session.spend(ledger.book.instrument.notional(order.quantity, price))
+        instrument = self._ledgers.of(plan.id).book.instrument
+        most = plan.limits.max_order_notional
+        amount = most if price is None else instrument.notional(order.quantity, price)
+        session.spend(order.client_order_id, amount)
 
     async def _send(self, session: AccountSession, approved: Approved) -> Outcome:
         try:
@@ -194,6 +199,8 @@ class TradingService:
     async def _record_outcome(
         self, session: AccountSession, plan: Plan, order: Order, outcome: Outcome
     ) -> Answer:
+        if not isinstance(outcome, Unknown):
+            session.outcome_known(order.client_order_id or "")
         match outcome:
             case Accepted(order_id):
                 known = await self._settle(order, OrderStatus.ACCEPTED, order_id=order_id, reason=None)
