@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import json
+import subprocess
+import sys
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import numpy as np
@@ -75,6 +77,15 @@ def candles() -> CandleSeries:
     return CandleSeries.from_arrays(values, np.arange(count) * HOUR)
 
 
+@pytest.fixture(scope="module", autouse=True)
+def _one_thread() -> Iterator[None]:
+    """Tensors this small gain nothing from threads, and lose much where the machine is busy."""
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(before)
+
+
 def options(**changes: object) -> RunOptions:
     return RunOptions(accelerator="cpu", tensorboard=False, **changes)  # type: ignore[arg-type]
 
@@ -109,7 +120,7 @@ def unbroken(candles: CandleSeries, tmp_path_factory: pytest.TempPathFactory) ->
     return folder
 
 
-@pytest.mark.parametrize("stops", [(1, 5, 12), (8, 9), (3,)])
+@pytest.mark.parametrize("stops", [(1, 5, 12), (8, 9)])
 def test_a_stopped_run_resumes_at_its_step_and_ends_with_the_same_weights_to_the_last_bit(
     candles: CandleSeries, unbroken: Path, tmp_path: Path, stops: tuple[int, ...]
 ) -> None:
@@ -127,7 +138,7 @@ class Killed(BaseException):
     """What a test raises where a process would have died."""
 
 
-@pytest.mark.parametrize("at", [5, 12])
+@pytest.mark.parametrize("at", [12])
 def test_a_killed_run_resumes_from_its_last_save_and_ends_the_same(
     candles: CandleSeries, unbroken: Path, tmp_path: Path, at: int
 ) -> None:
@@ -371,3 +382,50 @@ def test_tensorboard_files_are_written(candles: CandleSeries, tmp_path: Path) ->
     files = list((tmp_path / "tensorboard").iterdir())
     assert len(files) == 1
     assert files[0].stat().st_size > 500
+
+
+def test_two_processes_learn_what_one_learns(candles: CandleSeries, unbroken: Path, tmp_path: Path) -> None:
+    """DDP on the CPU: each process takes half of every batch, and the averaged gradients are the whole batch's."""
+    table = np.column_stack([candles.open_times, candles.values[:, :5]])
+    header = "ts,open,high,low,close,volume"
+    np.savetxt(tmp_path / "candles.csv", table, delimiter=",", header=header, comments="", fmt="%.10f")
+    settings = small_settings()
+    changes = {"context": 16, "horizon": 8, "shortest_context": 10, "stride": 3, "validation_windows": 16}
+    changes |= {
+        f"predictor.{name}": getattr(settings.predictor, name) for name in ("batch_size", "windows_per_epoch")
+    }
+    changes |= {f"predictor_shape.{name}": value for name, value in settings.predictor_shape.items()}
+    changes |= {f"tokenizer_shape.{name}": value for name, value in settings.tokenizer_shape.items()}
+    changes |= {
+        "predictor.epochs": 1,
+        "predictor_shape.ffn_dropout_p": 0,
+        "predictor_shape.resid_dropout_p": 0,
+    }
+    for devices in ("1", "2"):
+        command = [
+            sys.executable,
+            "-m",
+            "kokex.kronos.training",
+            str(tmp_path / "candles.csv"),
+            "--threads",
+            "1",
+        ]
+        command += [
+            "--out",
+            str(tmp_path / devices),
+            "--devices",
+            devices,
+            "--accelerator",
+            "cpu",
+            "--freeze-tokenizer",
+        ]
+        command += ["--tokenizer-from", str(unbroken / "tokenizer" / "best")]
+        command += [word for name, value in changes.items() for word in ("--set", f"{name}={value}")]
+        done = subprocess.run(command, capture_output=True, text=True, timeout=240, check=False)
+        assert done.returncode == 0, done.stderr
+    one, two = (Kronos.from_pretrained(tmp_path / d / "predictor" / "last").state_dict() for d in ("1", "2"))
+    for name, value in one.items():
+        if not name.endswith("k_proj.bias"):  # softmax does not feel it: its gradient is rounding noise
+            torch.testing.assert_close(two[name], value, rtol=1e-3, atol=2e-5, msg=name)
+    first, second = ([r for r in records(tmp_path / d) if r["kind"] == "EpochDone"] for d in ("1", "2"))
+    assert first[0]["validation_loss"] == pytest.approx(second[0]["validation_loss"], rel=1e-4)

@@ -72,7 +72,7 @@ class StageLoop:
                 state.seconds = before + time.monotonic() - started
                 self._save()
                 continue
-            if self.around.should_stop():
+            if self.processes.anywhere(self.around.should_stop()):
                 self._save()
                 break
             self._step(epoch)
