@@ -26,9 +26,9 @@ def terminal(tmp_path_factory: pytest.TempPathFactory) -> Terminal:
 
 @pytest.fixture(scope="module")
 def paper(terminal: Terminal) -> Iterator[Running]:
-    """A paper exchange at an hour a second."""
+    """A paper exchange at two hours a second."""
     with terminal.serving(
-        "paper", "serve", "--port", "0", "--speed", "3600", "--seed", "7", "--json"
+        "paper", "serve", "--port", "0", "--speed", "7200", "--seed", "7", "--json"
     ) as running:
         yield running
 
@@ -64,7 +64,7 @@ def test_a_plan_is_created_started_paused_and_stopped(
         assert second.code == 1
         assert f"another engine (process {up.ready['process']})" in second.err
         assert asked(terminal, capsys, "plan", "start", "eth")["status"] == "running"
-        until(lambda: asked(terminal, capsys, "plan", "show", "eth")["decisions"], "a decision")
+        until(lambda: asked(terminal, capsys, "plan", "show", "eth")["events"], "an order event")
         assert asked(terminal, capsys, "plan", "show", "eth")["connected"] is True
         assert asked(terminal, capsys, "plan", "pause", "eth")["status"] == "paused"
         assert asked(terminal, capsys, "plan", "stop", "eth")["status"] == "stopped"

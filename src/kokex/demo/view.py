@@ -89,7 +89,7 @@ def draw(picture: Picture, choice: MarketChoice | None, width: int) -> Renderabl
         Layout(
             Panel(_market(picture, max(width // 2 - 6, 10)), title="market and forecast", title_align="left")
         ),
-        Layout(Panel(_position(picture), title="the plan", title_align="left"), size=max(width // 3, 34)),
+        Layout(Panel(_position(picture), title="the plan", title_align="left"), size=max(width // 3, 42)),
     )
     lower.split_row(
         Layout(
