@@ -102,7 +102,8 @@ def test_settings_that_keep_money_safe(folder: Path) -> None:
         ):
             assert _ask(server.url, f"SHOW {name}") == value
         socket_folder = Path(str(_ask(server.url, "SHOW unix_socket_directories")).strip('"'))
-    assert socket_folder.stat().st_mode & 0o077 == 0
+        assert socket_folder.stat().st_mode & 0o077 == 0
+    assert not socket_folder.exists()
 
 
 def test_shared_by_processes(folder: Path) -> None:

@@ -14,6 +14,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from kokex.adapters.postgres import PostgresStore
+from kokex.domain.errors import StoreError
 from kokex.domain.events import EventSource, OrderEventKind
 from kokex.domain.order import Order, OrderStatus, OrderUpdate
 from tests.builders import START, fill, order, update
@@ -283,6 +284,27 @@ async def test_a_large_batch(store: PostgresStore) -> None:
     pending = await store.orders.pending(plan_id=1)
     assert {found.filled_quantity for found in pending} == {Decimal("0.05")}
     assert len(pending) == 400
+
+
+async def test_a_large_batch_is_whole_or_not_at_all(store: PostgresStore, database_url: str) -> None:
+    """Duplicates far apart fall away, refused JSON is kept as a text; and what fails leaves nothing."""
+    batch = [entry(update(order_id=str(number))) for number in range(300)]
+    spoilt = [*batch, entry(update(order_id="odd", raw=b"{broken")), *batch[:5]]
+
+    with psycopg.connect(database_url) as connection:
+        connection.execute("ALTER TABLE order_event_logs ADD CONSTRAINT no_299 CHECK (order_id <> '299')")
+    with pytest.raises(StoreError, match="no_299"):
+        await store.journal.append(spoilt)
+    assert await store.journal.count(1) == 0
+    assert await store.orders.get(1, "KXtestP1D1S0") is None
+
+    with psycopg.connect(database_url) as connection:
+        connection.execute("ALTER TABLE order_event_logs DROP CONSTRAINT no_299")
+    numbers = await store.journal.append(spoilt)
+
+    assert None not in numbers[:301]
+    assert numbers[301:] == [None] * 5
+    assert await store.journal.count(1) == 301
 
 
 async def test_appends_at_once(store: PostgresStore) -> None:
