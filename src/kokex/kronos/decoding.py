@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import torch
@@ -19,17 +20,17 @@ from kokex.kronos.tokenizer import Tokens
 
 @dataclass(frozen=True, slots=True)
 class ContextBatch:
-    """Series that are continued together, in order of falling horizon. All tensors on the model's device.
+    """Series that are continued together, in order of falling horizon; those whose window slides are equally long.
 
-    Series whose window slides share one context length; the others are padded on the right.
+    The tokens of all series lie one series after the other, N in all. All tensors are on the model's device.
     """
 
     tokens: Tokens
-    """Each (S, T), at most the last ``max_context`` of a series."""
-    lengths: Tensor
-    """(S,) tokens of each series."""
+    """Each (N,), at most the last ``max_context`` of a series."""
+    lengths: tuple[int, ...]
+    """Tokens of each series."""
     stamps: Tensor
-    """(S, T, 5) time features of the tokens."""
+    """(N, 5) time features of the tokens."""
     future_stamps: Tensor
     """(S, longest horizon, 5) time features of the candles to come."""
     horizons: tuple[int, ...]
@@ -38,6 +39,13 @@ class ContextBatch:
     def active(self, step: int) -> int:
         """How many series still generate at this step; they are the first ones."""
         return sum(horizon > step for horizon in self.horizons)
+
+    def without_oldest(self, rows: Tensor, dropped: Sequence[int]) -> Tensor:
+        """Rows (N, ...) that belong to the tokens, without the first so many of each series."""
+        if not any(dropped):
+            return rows
+        parts = torch.split(rows, list(self.lengths))
+        return torch.cat([part[count:] for part, count in zip(parts, dropped, strict=True)])
 
 
 class Window:
@@ -65,10 +73,9 @@ class PathDecoder:
     def __init__(self, predictor: PackedPredictor, batch: ContextBatch, max_context: int, slack: int) -> None:
         self._predictor = predictor
         self._batch = batch
-        self._window = Window(batch.tokens.s1.shape[1], max_context, slack)
-        self._times = predictor.time_vectors(batch.stamps)  # (S, T, C)
+        self._window = Window(max(batch.lengths), max_context, slack)
         self._future_times = predictor.time_vectors(batch.future_stamps)  # (S, horizon, C)
-        self._context = predictor.embed(batch.tokens, self._times)  # (S, T, C)
+        self._context = predictor.embed(batch.tokens, predictor.time_vectors(batch.stamps))  # (N, C)
         self._pasts: dict[int, PredictorPast] = {}
 
     def generate(self, paths: int, sampling: Sampling, draws: Draws) -> Tokens:
@@ -105,7 +112,7 @@ class PathDecoder:
         Before the first token all paths are alike: (S', 1, C).
         """
         if step == 0:
-            return past.last[:, 0]
+            return past.last
         active = len(past.last)
         new = Tokens(*(ids[:active, :, done:step] for ids in generated))  # (S', P, n) each
         hidden = self._predictor.embed(new, self._future_times[:active, None, done:step])  # (S', P, n, C)
@@ -114,8 +121,10 @@ class PathDecoder:
     def _past(self, start: int) -> PredictorPast:
         """The context without its first ``start`` tokens, read once for all paths; kept until the window moves."""
         if start not in self._pasts:
-            lengths = self._batch.lengths - start
-            self._pasts = {start: self._predictor.read(self._context[:, start:], lengths)}
+            dropped = [start] * len(self._batch.lengths)
+            context = self._batch.without_oldest(self._context, dropped)  # (N', C)
+            lengths = [length - start for length in self._batch.lengths]
+            self._pasts = {start: self._predictor.read(context, lengths)}
         return self._pasts[start]
 
 
@@ -123,15 +132,13 @@ class PathRebuilder:
     """Turns generated tokens into candles; the decoder reads the contexts once for all paths."""
 
     def __init__(self, tokenizer: PackedTokenizer, batch: ContextBatch, max_context: int) -> None:
-        horizons = torch.tensor(batch.horizons, device=batch.lengths.device)  # (S,)
-        kept = torch.minimum(
-            batch.lengths, max_context - horizons
-        )  # (S,), the decoder reads max_context tokens in all
-        longest = int(kept.max())
-        first = (batch.lengths - kept)[:, None]  # (S, 1)
-        index = first + torch.arange(longest, device=kept.device)  # (S, longest)
-        index = index.clamp(max=batch.tokens.s1.shape[1] - 1)
-        context = Tokens(*(ids.gather(1, index) for ids in batch.tokens))  # (S, longest) each
+        # The decoder reads max_context tokens in all, the horizon's share last.
+        surplus = [
+            max(0, length + horizon - max_context)
+            for length, horizon in zip(batch.lengths, batch.horizons, strict=True)
+        ]
+        kept = [length - count for length, count in zip(batch.lengths, surplus, strict=True)]
+        context = Tokens(*(batch.without_oldest(ids, surplus) for ids in batch.tokens))  # (N',) each
         self._tokenizer = tokenizer
         self._past = tokenizer.read(context, kept)
 

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 from collections.abc import Callable
 from datetime import UTC
+from pathlib import Path
 
 import numpy as np
 import pandas
@@ -230,3 +233,18 @@ def test_truncation_keeps_ties_and_the_token_that_crosses() -> None:
     torch.testing.assert_close(Sampling(top_p=0.01).probabilities(logits)[0], torch.tensor(1.0))
     hot = Sampling(temperature=2.0).probabilities(logits)
     assert hot[0] < 0.4 and hot[-1] > 0.05
+
+
+def test_the_library_stands_alone() -> None:
+    """Importing it brings in nothing else of KOKEX, and neither pandas nor polars."""
+    code = (
+        "import sys, kokex.kronos;"
+        "print([name for name in sys.modules if name.split('.')[0] in ('pandas', 'polars')"
+        " or (name.startswith('kokex.') and not name.startswith('kokex.kronos'))])"
+    )
+    source = Path(__file__).resolve().parents[3] / "src"
+    environment = {"PYTHONPATH": str(source)}
+    found = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, check=True, env=environment
+    )
+    assert found.stdout.strip() == "[]"

@@ -60,7 +60,7 @@ def attend(query: Tensor, shared: Shared, own: Own | None, causal_from: int = 0)
     together = query.reshape(S, H, P * n, D)  # (S, H, P*n, D)
     scores = together @ shared.keys.transpose(-1, -2)  # (S, H, P*n, T)
     if shared.mask is not None:
-        scores = scores + shared.mask.to(scores.dtype)  # (S, H, P*n, T)
+        scores += shared.mask.to(scores.dtype)  # (S, H, P*n, T)
     if own is None or length == 0:
         weights = scores.softmax(-1, dtype=torch.float32).to(query.dtype)  # (S, H, P*n, T)
         return (weights @ shared.values).view(S, H, P, n, D)  # (S, H, P, n, D)

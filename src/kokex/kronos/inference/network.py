@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import torch
@@ -10,7 +11,7 @@ from torch.nn.functional import embedding
 
 from kokex.kronos.inference.attention import Own, Shared, attend
 from kokex.kronos.inference.packing import PackedLinear, PackedNorm
-from kokex.kronos.inference.stack import Past, Stack, padding_mask
+from kokex.kronos.inference.stack import Past, Stack, by_series, padding_mask
 from kokex.kronos.model import TIME_FIELDS, Kronos
 from kokex.kronos.quantizer import bits_to_ids, unit
 from kokex.kronos.tokenizer import KronosTokenizer, Tokens
@@ -23,7 +24,7 @@ class PredictorPast:
     tower: Past
     dependency: Shared
     last: Tensor
-    """Context of each series' last token, (S, 1, 1, C)."""
+    """Context of each series' last token, (S, 1, C)."""
 
     def first(self, series: int) -> PredictorPast:
         """The same for the first so many series, without a copy."""
@@ -75,15 +76,16 @@ class PackedPredictor:
         ]
         return torch.stack(parts).sum(0)
 
-    def read(self, hidden: Tensor, lengths: Tensor) -> PredictorPast:
-        """Embedded pasts (S, T, C), padded on the right -> what the paths need of them."""
-        S, T, _ = hidden.shape
-        hidden, tower = self.stack.read(hidden, lengths)  # (S, T, C)
-        context = self.norm(hidden)  # (S, T, C)
-        keys, values = self._dependency_heads_of(context)  # (S, H, T, D) each
-        shared = Shared(keys.contiguous(), values.contiguous(), padding_mask(lengths, T))
-        last = context[torch.arange(S, device=self.device), lengths - 1]  # (S, C)
-        return PredictorPast(tower, shared, last[:, None, None])
+    def read(self, hidden: Tensor, lengths: Sequence[int]) -> PredictorPast:
+        """Embedded pasts (N, C), one series after the other -> what the paths need of them."""
+        hidden, tower = self.stack.read(hidden, lengths)  # (N, C)
+        context = self.norm(hidden)  # (N, C)
+        keys, values = (
+            by_series(heads, lengths) for heads in self._dependency_heads_of(context)
+        )  # (S, H, T, D)
+        shared = Shared(keys, values, padding_mask(lengths, self.device))
+        ends = tower.lengths.cumsum(0) - 1  # (S,)
+        return PredictorPast(tower, shared, context[ends][:, None])
 
     def room(self, series: int, paths: int, horizon: int) -> PredictorOwn:
         """Empty stores for generated tokens."""
@@ -94,10 +96,9 @@ class PackedPredictor:
 
     def follow(self, hidden: Tensor, past: PredictorPast, own: PredictorOwn) -> Tensor:
         """Embedded new tokens (S, P, n, C) -> context of the last one (S, P, C)."""
-        S, P, n, C = hidden.shape
         context = self.norm(self.stack.follow(hidden, past.tower, own.tower))  # (S, P, n, C)
-        keys, values = self._dependency_heads_of(context.view(S, P * n, C))  # (S, H, P*n, D) each
-        own.dependency.append(_by_path(keys, P), _by_path(values, P))
+        keys, values = self._dependency_heads_of(context)  # (S, P, n, H, D) each
+        own.dependency.append(keys.permute(0, 3, 1, 2, 4), values.permute(0, 3, 1, 2, 4))
         return context[:, :, -1]  # (S, P, C)
 
     def s1_logits(self, context: Tensor) -> Tensor:
@@ -114,11 +115,10 @@ class PackedPredictor:
         return self._head_s2(self._dependency_norm(context + attended))  # (S, P, V2)
 
     def _dependency_heads_of(self, context: Tensor) -> tuple[Tensor, Tensor]:
-        """context (S, T, C) -> keys and values (S, H, T, D) each."""
-        S, T, _ = context.shape
-        both = self._dependency_keys_values(context).view(S, T, 2, self._dependency_heads, -1)
-        keys, values = both.permute(2, 0, 3, 1, 4)  # (S, H, T, D) each
-        return keys, values
+        """context (..., C) -> keys and values (..., H, D) each."""
+        both = self._dependency_keys_values(context)  # (..., 2C)
+        both = both.view(*context.shape[:-1], 2, self._dependency_heads, -1)  # (..., 2, H, D)
+        return both[..., 0, :, :], both[..., 1, :, :]
 
 
 class PackedTokenizer:
@@ -137,15 +137,15 @@ class PackedTokenizer:
         self._head = PackedLinear.of([tokenizer.head], dtype, device)
         self._codes_of = tokenizer.codes_of
 
-    def encode(self, x: Tensor, lengths: Tensor) -> Tokens:
-        """Normalised contexts (S, T, d_in), padded on the right -> tokens, each (S, T)."""
-        hidden, _ = self._encoder.read(self._embed(x), lengths, keep=False)  # (S, T, C)
-        z = unit(self._quant_embed(hidden))  # (S, T, bits)
+    def encode(self, x: Tensor, lengths: Sequence[int]) -> Tokens:
+        """Normalised contexts (N, d_in), one series after the other -> tokens, each (N,)."""
+        hidden, _ = self._encoder.read(self._embed(x), lengths, keep=False)  # (N, C)
+        z = unit(self._quant_embed(hidden))  # (N, bits)
         bits = self.config.s1_bits
-        return Tokens(bits_to_ids(z[..., :bits]), bits_to_ids(z[..., bits:]))  # (S, T) each
+        return Tokens(bits_to_ids(z[:, :bits]), bits_to_ids(z[:, bits:]))  # (N,) each
 
-    def read(self, context: Tokens, lengths: Tensor) -> Past:
-        """Tokens of the pasts, each (S, T), padded on the right -> what decoding the paths needs of them."""
+    def read(self, context: Tokens, lengths: Sequence[int]) -> Past:
+        """Tokens of the pasts, each (N,), one series after the other -> what decoding the paths needs of them."""
         return self._decoder.read(self._post_quant_embed(self._codes_of(context)), lengths)[1]
 
     def decode(self, future: Tokens, past: Past) -> Tensor:
@@ -153,12 +153,6 @@ class PackedTokenizer:
         own = self._decoder.room(*future.s1.shape)
         hidden = self._post_quant_embed(self._codes_of(future))  # (S, P, horizon, C)
         return self._head(self._decoder.follow(hidden, past, own))  # (S, P, horizon, d_in)
-
-
-def _by_path(heads: Tensor, paths: int) -> Tensor:
-    """(S, H, P*n, D) -> (S, H, P, n, D)."""
-    S, H, rows, D = heads.shape
-    return heads.reshape(S, H, paths, rows // paths, D)
 
 
 def _fused_token_tables(model: Kronos) -> tuple[Tensor, Tensor]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 import torch
@@ -20,7 +20,7 @@ class Past:
 
     layers: list[Shared]
     lengths: Tensor
-    """(S,) tokens of each series; shorter ones are padded on the right."""
+    """(S,) tokens of each series."""
 
     def first(self, series: int) -> Past:
         """The same for the first so many series, without a copy."""
@@ -63,27 +63,26 @@ class Stack:
         self._rotary = Rotary(head_dim).to(device)
         self._cos = self._sin = torch.empty(0, device=device)
 
-    def read(self, hidden: Tensor, lengths: Tensor, *, keep: bool = True) -> tuple[Tensor, Past]:
-        """Run hidden (S, T, C), padded on the right to T, through the tower -> (S, T, C) and what paths need of it.
+    def read(self, hidden: Tensor, lengths: Sequence[int], *, keep: bool = True) -> tuple[Tensor, Past]:
+        """Run the tokens of all series, hidden (N, C), one series after the other -> (N, C) and what paths need of it.
 
-        Causal attention keeps the padding out of every real position. ``keep=False`` drops the keys and values.
+        Only attention looks at one series at a time; all else has N rows, so different lengths cost nothing.
+        ``keep=False`` drops the keys and values.
         """
-        S, T, _ = hidden.shape
-        cos, sin = self._tables(T)  # (T, D) each
-        mask = padding_mask(lengths, T)  # (S, 1, 1, T) or None
+        N = len(hidden)
+        cos, sin = self._tables(max(lengths))  # (longest or more, D) each
+        cos, sin = (torch.cat([table[:length] for length in lengths])[:, None, None] for table in (cos, sin))
+        mask = padding_mask(lengths, self.device)  # (S, 1, 1, T) or None
         layers = []
         for block in self.blocks:
-            qkv = block.qkv(block.norm1(hidden)).view(S, T, 3, block.n_heads, -1)  # (S, T, 3, H, D)
-            q, k = _turn(qkv[:, :, :2], cos[:T, None, None], sin[:T, None, None]).unbind(
-                2
-            )  # (S, T, H, D) each
-            q, k, v = (heads.transpose(1, 2) for heads in (q, k, qkv[:, :, 2]))  # (S, H, T, D) each
-            mixed = scaled_dot_product_attention(q, k, v, is_causal=True, scale=1.0)  # (S, H, T, D)
-            hidden = hidden + block.out(mixed.transpose(1, 2).reshape(S, T, -1))  # (S, T, C)
-            hidden = block.feed_forward(hidden)  # (S, T, C)
+            qkv = block.qkv(block.norm1(hidden)).view(N, 3, block.n_heads, -1)  # (N, 3, H, D)
+            q, k = _turn(qkv[:, :2], cos, sin).unbind(1)  # (N, H, D) each
+            v = qkv[:, 2]  # (N, H, D)
+            mixed = _each_alone(q, k, v, lengths)  # (N, C)
+            hidden = block.feed_forward(hidden + block.out(mixed))  # (N, C)
             if keep:
-                layers.append(Shared(k.contiguous(), v.contiguous(), mask))
-        return hidden, Past(layers, lengths)
+                layers.append(Shared(by_series(k, lengths), by_series(v, lengths), mask))
+        return hidden, Past(layers, torch.tensor(lengths, device=self.device))
 
     def room(self, series: int, paths: int, horizon: int) -> list[Own]:
         """Empty stores for the tokens of the paths, one per block."""
@@ -129,10 +128,30 @@ def _turn(heads: Tensor, cos: Tensor, signed_sin: Tensor) -> Tensor:
     return torch.addcmul(heads * cos, swapped, signed_sin)  # (..., D)
 
 
-def padding_mask(lengths: Tensor, longest: int) -> Tensor | None:
-    """(S, 1, 1, T): 0 for tokens, -inf for padding; None where there is none."""
-    if bool((lengths == longest).all()):
+def _each_alone(q: Tensor, k: Tensor, v: Tensor, lengths: Sequence[int]) -> Tensor:
+    """Causal attention inside each series; q, k, v (N, H, D) -> (N, C)."""
+    parts = []
+    for one in zip(*(torch.split(heads, list(lengths)) for heads in (q, k, v)), strict=True):
+        query, key, value = (part.transpose(0, 1)[None] for part in one)  # (1, H, T, D) each
+        mixed = scaled_dot_product_attention(query, key, value, is_causal=True, scale=1.0)  # (1, H, T, D)
+        parts.append(mixed[0].transpose(0, 1).flatten(1))  # (T, C)
+    return torch.cat(parts)
+
+
+def by_series(heads: Tensor, lengths: Sequence[int]) -> Tensor:
+    """(N, H, D) -> (S, H, T, D), zeros after the end of shorter series."""
+    _, H, D = heads.shape
+    padded = heads.new_zeros(len(lengths), H, max(lengths), D)  # (S, H, T, D)
+    for row, part in zip(padded, torch.split(heads, list(lengths)), strict=True):
+        row[:, : len(part)] = part.transpose(0, 1)
+    return padded
+
+
+def padding_mask(lengths: Sequence[int], device: torch.device) -> Tensor | None:
+    """(S, 1, 1, T): 0 for tokens, -inf for padding; None where all series are equally long."""
+    longest = max(lengths)
+    if min(lengths) == longest:
         return None
-    padding = torch.arange(longest, device=lengths.device) >= lengths[:, None]  # (S, T)
-    mask = torch.zeros(padding.shape, device=lengths.device).masked_fill(padding, float("-inf"))  # (S, T)
-    return mask[:, None, None]
+    padding = torch.arange(longest) >= torch.tensor(lengths)[:, None]  # (S, T)
+    mask = torch.zeros(padding.shape).masked_fill(padding, float("-inf"))  # (S, T)
+    return mask[:, None, None].to(device)
