@@ -53,6 +53,7 @@ class PlanRunner:
     awake: bool = False
     events: list[OrderEvent] = field(default_factory=list)
     forecast: tuple[int, Forecast] | None = None
+    last_forecast: int = 0
     candle_at: datetime | None = None
     wake: asyncio.Event = field(default_factory=asyncio.Event)
     task: asyncio.Task[None] | None = None
@@ -66,7 +67,10 @@ class PlanRunner:
             self.wake.set()
 
     def hear_forecast(self, number: int, forecast: Forecast) -> None:
-        """A new forecast, kept; it takes the place of one that still waits."""
+        """A new forecast, kept; it takes the place of one that still waits. One heard before is no news."""
+        if number <= self.last_forecast:
+            return
+        self.last_forecast = number
         self.forecast = (number, forecast)
         if TriggerKind.FORECAST in self.plan.agent.triggers:
             self.wake.set()
@@ -118,11 +122,11 @@ class DecidingService:
             runner.events = sorted([*missed, *runner.events], key=lambda event: event.id)
             runner.wake.set()
         latest = await store.forecasts.latest(plan.id)
-        if (
-            latest
-            and runner.forecast is None
-            and not await store.turns.handled(plan.id, f"forecast:{latest[0]}")
-        ):
+        if latest is None:
+            return
+        if await store.turns.handled(plan.id, f"forecast:{latest[0]}"):
+            runner.last_forecast = max(runner.last_forecast, latest[0])
+        else:
             runner.hear_forecast(*latest)
 
     async def _rebuild(self, record: TurnRecord) -> tuple[Trigger, ...]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Sequence
-from datetime import datetime
+from datetime import datetime, timedelta
 from pathlib import Path
 
 import pytest
@@ -144,3 +144,27 @@ async def overrun() -> None:
 def test_a_listener_that_cannot_keep_up_loses_nothing(run) -> None:  # type: ignore[no-untyped-def]
     """On both event loops: pausing a socket is the loop's own business."""
     run(overrun())
+
+
+class SkewedClock(WallClock):
+    """A computer whose clock is a minute and a half ahead."""
+
+    def now(self) -> datetime:
+        return super().now() + timedelta(seconds=90)
+
+
+async def test_a_clock_that_is_off_is_corrected_for_rest_and_streams() -> None:
+    """The exchange's time is learned before anything is signed."""
+    async with PaperServer(still()) as server:
+        adapter, ear = OKXAdapter(SkewedClock()), Ear()
+        exchange = adapter.exchange(account_at(server), KEYS)
+        private = adapter.account_stream(account_at(server), KEYS, ear)
+        private.subscribe_orders_channel("ETH-USDT")
+        running = asyncio.create_task(private.run())
+        try:
+            assert (await exchange.account()).total("ETH") == 10
+            await ear.until(lambda: ear.subscribed == 1)
+        finally:
+            running.cancel()
+            await asyncio.wait([running])
+            await exchange.close()

@@ -7,11 +7,14 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import Any
 
+import numpy as np
 import pytest
 
+from kokex.domain.candle import Interval
 from kokex.domain.decision import Action, Decision, Trigger, Turn, TurnStatus
 from kokex.domain.errors import AgentError, StoreUnavailableError
 from kokex.domain.events import EventSource, OrderEvent, OrderEventKind, classify
+from kokex.domain.forecast import Forecast
 from kokex.domain.order import OrderStatus
 from kokex.domain.plan import AgentSettings, TriggerKind
 from kokex.ports.store import TurnRecord
@@ -231,3 +234,17 @@ async def test_a_plan_that_wants_no_order_events_is_not_woken_by_them() -> None:
         bench.hear(1)
         await settle()
         assert bench.agent.turns == []
+
+
+async def test_a_forecast_heard_twice_wakes_once() -> None:
+    """The same close may be reported again, by stream and by back-fill."""
+    async with running(Bench()) as bench:
+        paths = np.full((2, 3, 6), 2000, dtype=np.float32)
+        forecast = Forecast("ETH-USDT", Interval("1H"), "test", START, 2000.0, paths)
+        for number in (7, 7, 8):
+            bench.runner.hear_forecast(number, forecast)
+            await settle()
+        assert [trigger.key for turn in bench.agent.turns for trigger in turn.triggers] == [
+            "forecast:7",
+            "forecast:8",
+        ]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
+from dataclasses import replace
 from datetime import datetime
 
 import structlog
@@ -41,6 +42,7 @@ class Conversation:
         self._later = asyncio.Event()
         self._put_offs = 0
         self._last_put_off = float("-inf")
+        self._unjudged: Frame | None = None
 
     @property
     def refused(self) -> dict[Channel, str]:
@@ -106,6 +108,7 @@ class Conversation:
             log.warning("channel refused", channel=channel.name, inst_id=channel.inst_id, reason=reason)
 
     async def _log_in(self, socket: WebSocket, login: Login) -> None:
+        await login.prepare()
         reply: asyncio.Future[Frame] = asyncio.get_running_loop().create_future()
         self._login_reply = reply
         try:
@@ -118,7 +121,8 @@ class Conversation:
             ) from None
         finally:
             self._login_reply = None
-        await login.judge(answer)
+        self._unjudged = None
+        login.judge(answer)
 
     async def _answer(self, socket: WebSocket) -> None:
         """Wait until something changes: an answer, a wish. Answers held back with everything else are waited for."""
@@ -137,6 +141,7 @@ class Conversation:
         event = frame.event
         if self._login_reply is not None and event in ("login", "error"):
             if not self._login_reply.done():
+                self._unjudged = frame
                 self._login_reply.set_result(frame)
         elif event == "subscribe":
             self._subscriptions.on_acknowledged(frame)
@@ -172,12 +177,16 @@ class Conversation:
         self._later.set()
 
     def judge_goodbye(self, ending: Ending) -> Ending:
-        """OKX v5: close code 4001 is a refused login; it may come without the error that explains it."""
+        """OKX v5: close code 4001 is a refused login; it may come without the error that explains it, or right behind it."""
+        answer, self._unjudged = self._unjudged, None
         if self._login is None or ending.close_code != _LOGIN_FAILED_CLOSE:
             return ending
         try:
-            self._login.refuse("60009")
+            if answer is None:
+                self._login.refuse("60009")
+            self._login.judge(answer)
         except ExchangeStoppedError as error:
             return Ending(str(error), fatal=error)
-        except ConnectionLostError:
-            return ending
+        except ConnectionLostError as error:
+            return replace(ending, reason=str(error))
+        return ending

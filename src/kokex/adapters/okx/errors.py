@@ -139,9 +139,12 @@ _EXCEPTIONS: dict[Verdict, type[ExchangeError]] = {
 _ADVICE = {
     "50101": "the key belongs to another environment (live, demo): choose the account's own",
     "50102": "this computer's clock is off: set it",
+    "50105": "the passphrase is wrong",
     "50110": "this computer's IP address is not on the key's list: add it at OKX",
+    "50113": "the secret does not fit the key: enter it again",
     "50119": "OKX knows no such key here: it may belong to another region or be deleted",
     "60006": "this computer's clock is off: set it",
+    "60007": "the secret does not fit the key: enter it again",
     "60024": "the passphrase is wrong",
     "60032": "OKX knows no such key here: it may belong to another region or be deleted",
 }

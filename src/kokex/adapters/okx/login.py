@@ -28,13 +28,26 @@ class Login:
         self._credentials = credentials
         self._server_clock = server_clock
         self._refusals = 0
+        self._clock_doubted = False
+
+    async def prepare(self) -> None:
+        """Know the exchange's time before it is signed: a login 30 s off is refused.
+
+        Raises:
+            ExchangeError: the exchange does not tell its time.
+        """
+        if self._clock_doubted:
+            await self._server_clock.learn()
+            self._clock_doubted = False
+        else:
+            await self._server_clock.ready()
 
     def request(self) -> bytes:
         """The login frame of this moment."""
         argument = login_argument(self._credentials, self._server_clock.now())
         return msgspec.json.encode({"op": "login", "args": [argument]})
 
-    async def judge(self, reply: Frame) -> None:
+    def judge(self, reply: Frame) -> None:
         """Return when `reply` lets us in.
 
         Raises:
@@ -48,7 +61,7 @@ class Login:
         if error_kind(code) is ErrorKind.RATE_LIMITED:
             raise ConnectionLostError(f"OKX answered the login with {code}: too often")
         if code in _CLOCK_CODES:
-            await self._server_clock.learn()
+            self._clock_doubted = True
             self.refuse(code)
         if code in _MAY_PASS or error_kind(code) is not ErrorKind.STOPPED:
             self.refuse(code)
