@@ -384,6 +384,8 @@ def test_tensorboard_files_are_written(candles: CandleSeries, tmp_path: Path) ->
     assert files[0].stat().st_size > 500
 
 
+@pytest.mark.slow
+@pytest.mark.timeout(400)
 def test_two_processes_learn_what_one_learns(candles: CandleSeries, unbroken: Path, tmp_path: Path) -> None:
     """DDP on the CPU: each process takes half of every batch, and the averaged gradients are the whole batch's."""
     table = np.column_stack([candles.open_times, candles.values[:, :5]])
