@@ -62,7 +62,7 @@ def create(  # noqa: PLR0917 - Typer makes options of them
     prompt: Annotated[str, typer.Option(help="Your own instructions to the agent.")] = "",
     trigger: Annotated[
         list[str] | None,
-        typer.Option(help="What wakes the agent: forecast, candle, order_event, user; repeat the option."),
+        typer.Option(help="What wakes the agent: forecast, candle, order_event; repeat the option."),
     ] = None,
     order_trigger: Annotated[
         list[str] | None,

@@ -14,6 +14,9 @@ from kokex.domain.plan import AgentSettings, ForecastSettings, TriggerKind
 
 _Word = TypeVar("_Word", bound=StrEnum)
 
+_TRIGGERS = (TriggerKind.FORECAST, TriggerKind.CANDLE, TriggerKind.ORDER_EVENT)
+"""What can wake an agent today."""
+
 
 def agent_settings(
     prompt: str,
@@ -30,7 +33,7 @@ def agent_settings(
     standard = AgentSettings()
     return AgentSettings(
         prompt=prompt,
-        triggers=_words("trigger", TriggerKind, triggers) or standard.triggers,
+        triggers=_words("trigger", _TRIGGERS, triggers) or standard.triggers,
         order_triggers=_words("order trigger", OrderEventKind, order_triggers) or standard.order_triggers,
         turn_seconds=turn_seconds,
         max_tool_calls=positive("max tool calls", max_tool_calls),
@@ -55,11 +58,11 @@ def check_forecaster(forecast: ForecastSettings) -> None:
         )
 
 
-def _words(what: str, kind: type[_Word], given: Iterable[str] | None) -> frozenset[_Word]:
+def _words(what: str, known: Iterable[_Word], given: Iterable[str] | None) -> frozenset[_Word]:
+    by_name = {word.value: word for word in known}
     found = set()
-    for word in given or ():
-        try:
-            found.add(kind(word.strip().lower()))
-        except ValueError:
-            raise ConfigurationError(f"{what} {word!r} is unknown; use one of {', '.join(kind)}") from None
+    for name in given or ():
+        if name.strip().lower() not in by_name:
+            raise ConfigurationError(f"{what} {name!r} is unknown; use one of {', '.join(by_name)}")
+        found.add(by_name[name.strip().lower()])
     return frozenset(found)
