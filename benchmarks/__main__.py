@@ -52,6 +52,9 @@ def options_from(arguments: list[str]) -> argparse.Namespace:
     parser.add_argument("--all", action="store_true", help="the model's benchmarks too (minutes)")
     parser.add_argument("--json", type=Path, default=ROOT / "bench-results.json", help="where the figures go")
     parser.add_argument("--markdown", action="store_true", help="print the table as Markdown too")
+    parser.add_argument(
+        "--rounds", type=int, default=3, help="rounds of the event path, of which medians are taken"
+    )
     parser.add_argument("--quick", action="store_true", help="one short round: whether it runs, not figures")
     parser.add_argument(
         "--folder",
@@ -71,7 +74,7 @@ def measure(options: argparse.Namespace, folder: Path, results: Results, console
     """Everything that was chosen."""
     if EVENT in options.chosen:
         console.log("event path: KOKEX, bare loops, ccxt.pro, in turn")
-        effort = event_path.QUICK if options.quick else event_path.Effort()
+        effort = event_path.QUICK if options.quick else event_path.Effort(rounds=options.rounds)
         with EmbeddedPostgres(folder / "home" / "database") as server:
             runs = asyncio.run(event_path.measure(server, folder, effort, console))
         results.figures += event_figures(runs)

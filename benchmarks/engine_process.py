@@ -60,9 +60,14 @@ class NotedJournal:
 
 
 class NotingAgent:
-    """Holds, and notes for each event when the turn that was told of it began."""
+    """Holds, and notes for each event when the turn that was told of it began.
+
+    Attributes:
+        thinks: seconds that a turn takes, as if a model were asked.
+    """
 
     def __init__(self) -> None:
+        self.thinks = 0.0
         self.told: list[int] = []
         self.at: list[float] = []
         self.turns = 0
@@ -78,6 +83,8 @@ class NotingAgent:
             self.at += [at] * len(trigger.events)
         if self._wanted and len(self.told) >= self._wanted:
             self._enough.set()
+        if self.thinks:
+            await asyncio.sleep(self.thinks)
         return Decision(Action.HOLD, "noted", model="benchmark")
 
     async def until_told(self, count: int) -> None:
@@ -97,10 +104,11 @@ class Run:
         self._agent = agent
 
     async def until(self, words: Words) -> Words:
-        """Wait until `frames` events are committed and turns were told of them; keep the moments in `save`.
+        """Wait until `frames` events are committed and turns of `thinks` seconds were told of them; keep the moments in `save`.
 
         `told` (the journal's numbers) and `started` belong together.
         """
+        self._agent.thinks = words["thinks"]
         await self._notes.until_handled(words["frames"])
         await self._agent.until_told(words["frames"])
         path = Path(words["save"])

@@ -5,13 +5,13 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from statistics import median
 
-from benchmarks.event_path import CCXT, COMMITTING, FLOOR, KOKEX, RATE, Run
+from benchmarks.event_path import BLAST, CALM, CCXT, COMMITTING, FLOOR, KOKEX, RATE, THINKING_SECONDS, Run
 from benchmarks.figures import Figure, middle
 
 TURN_TARGET_MS = 10.0
 DURABLE_TARGET = 10_000
-_CALM = f"calm, {RATE:g} events/s (p50 / p99 / max)"
-_BLAST = "full blast"
+_CALM = f"calm, {RATE:g} events/s, each wakes a turn (p50 / p99 / max)"
+_BLAST = f"full blast, turns of {THINKING_SECONDS:g} s"
 
 
 def event_figures(runs: Sequence[Run]) -> list[Figure]:
@@ -20,7 +20,7 @@ def event_figures(runs: Sequence[Run]) -> list[Figure]:
 
 
 def _calm(runs: Sequence[Run]) -> list[Figure]:
-    mine = _of(runs, KOKEX, "calm")
+    mine = _of(runs, KOKEX, CALM)
     turn = middle([run.latency["received to turn"] for run in mine])
     figures = [
         _latency(KOKEX, "received to committed", mine),
@@ -34,19 +34,17 @@ def _calm(runs: Sequence[Run]) -> list[Figure]:
         ),
         _latency(KOKEX, "sent to committed", mine, "sent to handled"),
         _latency(KOKEX, "sent to turn started", mine, "sent to turn"),
-        _latency(
-            COMMITTING, "received to called back", _of(runs, COMMITTING, "calm"), "received to committed"
-        ),
-        _latency(COMMITTING, "sent to called back", _of(runs, COMMITTING, "calm"), "sent to handled"),
-        _latency(FLOOR, "sent to decoded", _of(runs, FLOOR, "calm"), "sent to handled"),
-        _latency(CCXT, "sent to caller woken", _of(runs, CCXT, "calm"), "sent to handled"),
+        _latency(COMMITTING, "received to called back", _of(runs, COMMITTING, CALM), "received to committed"),
+        _latency(COMMITTING, "sent to called back", _of(runs, COMMITTING, CALM), "sent to handled"),
+        _latency(FLOOR, "sent to decoded", _of(runs, FLOOR, CALM), "sent to handled"),
+        _latency(CCXT, "sent to caller woken", _of(runs, CCXT, CALM), "sent to handled"),
     ]
     cpu = _mid(mine, lambda run: run.cpu["candidate"] / run.seconds)
     return [*figures, Figure(_CALM, f"{KOKEX}: processor use of the engine", f"{cpu:.0%} of a core")]
 
 
 def _blast(runs: Sequence[Run]) -> list[Figure]:
-    mine = _of(runs, KOKEX, _BLAST)
+    mine = _of(runs, KOKEX, BLAST)
     rate = _mid(mine, lambda run: run.rate)
     batch = f"batches of {_mid(mine, lambda run: run.detail['mean_batch']):.0f} on average, 2000 at most"
     return [
@@ -77,11 +75,11 @@ def _blast(runs: Sequence[Run]) -> list[Figure]:
         _rate(
             CCXT,
             runs,
-            f"its caller saw {_mid(_of(runs, CCXT, _BLAST), lambda run: run.seen):.0%} of the updates",
+            f"its caller saw {_mid(_of(runs, CCXT, BLAST), lambda run: run.seen):.0%} of the updates",
         ),
         Figure(_BLAST, "processor time a frame: engine, database, exchange", _shares(mine)),
-        Figure(_BLAST, f"processor time a frame: {COMMITTING}", _shares(_of(runs, COMMITTING, _BLAST))),
-        Figure(_BLAST, f"processor time a frame: {CCXT}", _shares(_of(runs, CCXT, _BLAST))),
+        Figure(_BLAST, f"processor time a frame: {COMMITTING}", _shares(_of(runs, COMMITTING, BLAST))),
+        Figure(_BLAST, f"processor time a frame: {CCXT}", _shares(_of(runs, CCXT, BLAST))),
         Figure(
             _BLAST,
             f"{KOKEX}: resident memory after it",
@@ -104,14 +102,14 @@ def _against(runs: Sequence[Run]) -> list[Figure]:
         return run.latency["sent to handled"].p50
 
     return [
-        line(f"events/s, {KOKEX} / {CCXT}", _BLAST, CCXT, lambda run: run.rate, "ccxt commits nothing"),
+        line(f"events/s, {KOKEX} / {CCXT}", BLAST, CCXT, lambda run: run.rate, "ccxt commits nothing"),
         line(
-            f"events/s, {KOKEX} / {COMMITTING}", _BLAST, COMMITTING, lambda run: run.rate, "above 1 is faster"
+            f"events/s, {KOKEX} / {COMMITTING}", BLAST, COMMITTING, lambda run: run.rate, "above 1 is faster"
         ),
-        line(f"events/s, {KOKEX} / {FLOOR}", _BLAST, FLOOR, lambda run: run.rate, ""),
-        line(f"processor time a frame, {KOKEX} / {CCXT}", _BLAST, CCXT, frame_cpu, "below 1 is cheaper"),
-        line(f"p50 sent to handled, {KOKEX} / {COMMITTING}", "calm", COMMITTING, p50, "handled: committed"),
-        line(f"p50 sent to handled, {KOKEX} / {CCXT}", "calm", CCXT, p50, "ccxt: caller woken, nothing kept"),
+        line(f"events/s, {KOKEX} / {FLOOR}", BLAST, FLOOR, lambda run: run.rate, ""),
+        line(f"processor time a frame, {KOKEX} / {CCXT}", BLAST, CCXT, frame_cpu, "below 1 is cheaper"),
+        line(f"p50 sent to handled, {KOKEX} / {COMMITTING}", CALM, COMMITTING, p50, "handled: committed"),
+        line(f"p50 sent to handled, {KOKEX} / {CCXT}", CALM, CCXT, p50, "ccxt: caller woken, nothing kept"),
     ]
 
 
@@ -128,7 +126,7 @@ def _latency(candidate: str, name: str, runs: Sequence[Run], key: str = "") -> F
 
 
 def _rate(candidate: str, runs: Sequence[Run], note: str = "") -> Figure:
-    mine = _of(runs, candidate, _BLAST)
+    mine = _of(runs, candidate, BLAST)
     return Figure(_BLAST, f"{candidate}: frames", f"{_mid(mine, lambda run: run.rate):,.0f}/s", note=note)
 
 

@@ -1,9 +1,10 @@
 """The event path against its floors and against ccxt.pro, each in turn, on the same frames from the same server.
 
-    calm        frames at random moments, 200 a second on average; each event wakes a turn
-    full blast  frames as fast as they are read
+    calm        frames at random moments, 200 a second on average; each event wakes a turn, which ends at once
+    full blast  frames as fast as they are read; a turn takes a second, as if a fast model were asked, and is told of all
+                that happened since the last one began
 
-A round plays every candidate once, one after another. Figures are medians over rounds; ratios are taken within a round.
+A round plays every candidate once, one after another, each after a second of warming up that does not count. Figures are medians over rounds; ratios are taken within a round.
 """
 
 from __future__ import annotations
@@ -25,7 +26,9 @@ from benchmarks.stage import Played, Push, Stage
 from kokex.adapters.postgres import EmbeddedPostgres
 
 RATE = 200.0
+THINKING_SECONDS = 1.0
 KOKEX, FLOOR, COMMITTING, CCXT = "KOKEX", "bare loop", "bare loop with commit", "ccxt.pro watch_orders"
+CALM, BLAST, _WARM_UP = "calm", "full blast", "warm-up"
 _FRAMES_A_WINDOW = WINDOW * len(STAGES)
 _MARKET = {"speed": 1.0, "interval": "1H", "warmup_candles": 500, "client_buffer_frames": 100_000}
 
@@ -92,7 +95,8 @@ async def _round(stage: Stage, effort: Effort) -> list[Run]:
     runs: list[Run] = []
     async with _engine(stage, effort) as (engine, url, pushes):
         for push in pushes:
-            runs.append(engine_run(await stage.play(engine, push)))
+            thinks = 0.0 if push.rate else THINKING_SECONDS
+            runs.append(engine_run(await stage.play(engine, push, thinks=thinks)))
     check_journal(url, sum(push.frames for push in pushes))
     for name, database in ((FLOOR, None), (COMMITTING, stage.new_database())):
         async with stage.candidate("bare_loop", database_url=database) as loop:
@@ -104,7 +108,7 @@ async def _round(stage: Stage, effort: Effort) -> list[Run]:
             part = Push(push.name, push.first, frames, push.rate)
             words = {"first": part.first, "last_order": part.last_order}
             runs.append(watcher_run(await stage.play(watcher, part, **words)))
-    return runs
+    return [run for run in runs if run.push != _WARM_UP]
 
 
 @asynccontextmanager
@@ -116,8 +120,9 @@ async def _engine(stage: Stage, effort: Effort) -> AsyncIterator[tuple[Child, st
         pushes = []
         first = 0
         for name, frames, rate in (
-            ("calm", effort.calm_seconds * RATE, RATE),
-            ("full blast", effort.blast_frames, None),
+            (_WARM_UP, RATE, RATE),
+            (CALM, effort.calm_seconds * RATE, RATE),
+            (BLAST, effort.blast_frames, None),
         ):
             windows = max(1, round(frames / _FRAMES_A_WINDOW))
             batch: Words = {"first": first, "windows": windows, **_owner(engine.ready)}

@@ -121,15 +121,17 @@ def _say(words: Words) -> None:
 
 
 def cpu_seconds(pid: int) -> float:
-    """Processor time that a process and its children have used."""
+    """Processor time that a process and its children have used, those included that have ended."""
     try:
-        family = [psutil.Process(pid), *psutil.Process(pid).children(recursive=True)]
+        process = psutil.Process(pid)
+        times = process.cpu_times()
+        family = process.children(recursive=True)
     except psutil.NoSuchProcess:
         return 0.0
-    total = 0.0
-    for process in family:
+    total = times.user + times.system + times.children_user + times.children_system
+    for member in family:
         try:
-            times = process.cpu_times()
+            times = member.cpu_times()
         except psutil.NoSuchProcess:
             continue
         total += times.user + times.system
