@@ -96,13 +96,13 @@ def main() -> int:
     options = options_from(sys.argv[1:])
     console = Console(width=None if sys.stdout.isatty() else _WIDTH)
     options.folder.mkdir(parents=True, exist_ok=True)
-    folder = Path(tempfile.mkdtemp(prefix="bench-", dir=options.folder))
-    results = Results(machine.describe(folder))
+    results = Results(machine.describe(options.folder))
     if results.machine["data_file_system"] in _IN_MEMORY:
         console.print(
             f"[red]{options.folder} lies in memory: commits cost nothing there; choose --folder on a disk[/red]"
         )
         return 1
+    folder = Path(tempfile.mkdtemp(prefix="bench-", dir=options.folder))
     console.print(machine.words(results.machine))
     if results.machine["load_average_at_start"] > 0.3 * (os.cpu_count() or 1):
         console.print("[yellow]The machine is busy: trust the ratios, not the times.[/yellow]")
