@@ -23,6 +23,7 @@ from kokex.adapters.postgres.repositories.subscriptions import PostgresSubscript
 from kokex.adapters.postgres.repositories.turns import PostgresTurns
 from kokex.adapters.postgres.schema import check_revision
 from kokex.adapters.postgres.tables import installation
+from kokex.adapters.postgres.turn_writer import TurnWriter
 
 _CODE_LETTERS = string.digits + string.ascii_lowercase
 
@@ -40,7 +41,8 @@ class PostgresStore:
         self.candles = PostgresCandles(database)
         self.instruments = PostgresInstruments(database)
         self.forecasts = PostgresForecasts(database)
-        self.turns = PostgresTurns(database)
+        self._turn_writer = TurnWriter(database.address)
+        self.turns = PostgresTurns(database, self._turn_writer)
         self.subscriptions = PostgresSubscriptions(database)
 
     @classmethod
@@ -79,6 +81,7 @@ class PostgresStore:
     async def close(self) -> None:
         """See `Store`."""
         await self._writer.close()
+        await self._turn_writer.close()
         await self._database.close()
 
 

@@ -5,14 +5,16 @@ from __future__ import annotations
 from collections import Counter, defaultdict
 from collections.abc import Sequence
 from datetime import datetime
+from typing import Any
 
+import msgspec
 from sqlalchemy import Row, Select, exists, func, select, update
-from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from kokex.adapters.postgres.database import ConstraintError, Database
-from kokex.adapters.postgres.tables import order_event_logs, tool_calls, turn_triggers, turns
+from kokex.adapters.postgres.tables import tool_calls, turn_triggers, turns
 from kokex.adapters.postgres.text import storable_json, storable_text
+from kokex.adapters.postgres.turn_writer import CLOSE, OPEN, TurnWriter
 from kokex.domain.decision import Action, Decision, ToolCall, Trigger, TurnStatus
 from kokex.domain.errors import NotFoundError, StateError
 from kokex.domain.plan import TriggerKind
@@ -24,8 +26,9 @@ _LONGEST_QUOTE = 80
 class PostgresTurns:
     """`TurnStore` on `turns`, `turn_triggers` and `tool_calls`."""
 
-    def __init__(self, database: Database) -> None:
+    def __init__(self, database: Database, writer: TurnWriter) -> None:
         self._database = database
+        self._writer = writer
 
     async def start(self, plan_id: int, triggers: Sequence[Trigger], cursor: int, at: datetime) -> int:
         """See `TurnStore`. Asked again while that same turn runs, gives its number: an answer may have been lost.
@@ -36,28 +39,20 @@ class PostgresTurns:
             StateError: the plan does not exist, or another process opened a turn of it at this very moment.
         """
         keys = list(dict.fromkeys(trigger.key for trigger in triggers))
-        opening = (
-            insert(turns)
-            .values(
-                plan_id=plan_id,
-                status=TurnStatus.RUNNING.value,
-                trigger_keys=keys,
-                trigger_summary=storable_text(summarise(triggers)),
-                event_ids=sorted({event.id for trigger in triggers for event in trigger.events}),
-                cursor=cursor,
-                started_at=at,
-            )
-            .returning(turns.c.id)
-        )
+        values: dict[str, Any] = {
+            "plan_id": plan_id,
+            "keys": keys,
+            "summary": storable_text(summarise(triggers)),
+            "event_ids": sorted({event.id for trigger in triggers for event in trigger.events}),
+            "cursor": cursor,
+            "at": at,
+        }
         try:
-            async with self._database.begin() as connection:
-                same = await _same_or_close(connection, plan_id, keys, at)
-                if same is not None:
-                    return same
-                number: int = (await connection.execute(opening)).scalar_one()
-                if keys:
-                    rows = [{"plan_id": plan_id, "trigger_key": key, "turn_id": number} for key in keys]
-                    await connection.execute(insert(turn_triggers).on_conflict_do_nothing(), rows)
+            number = await self._writer.number(OPEN, values)
+            while number is None:
+                async with self._database.begin() as connection:
+                    number = await _same_or_close(connection, plan_id, keys, at)
+                number = number or await self._writer.number(OPEN, values)
         except ConstraintError as error:
             raise StateError(
                 f"plan {plan_id} cannot open a turn: it does not exist, or another process has just opened one"
@@ -66,28 +61,24 @@ class PostgresTurns:
 
     async def finish(self, turn_id: int, decision: Decision, at: datetime) -> None:
         """See `TurnStore`. Changes nothing where the turn is closed already. Raises `NotFoundError`."""
-        outcome: dict[str, object] = {
+        values: dict[str, Any] = {
+            "turn_id": turn_id,
+            "at": at,
             "action": decision.action.value,
             "reason": storable_text(decision.reason),
             "confidence": decision.confidence,
             "model": storable_text(decision.model),
+            "calls": msgspec.json.encode(_call_rows(decision.tool_calls)).decode(),
         }
-        async with self._database.begin() as connection:
-            event_ids = await _close(connection, turn_id, TurnStatus.DONE, at, outcome)
-            if event_ids is None:
-                return
-            if decision.tool_calls:
-                await connection.execute(insert(tool_calls), _call_rows(turn_id, decision.tool_calls))
-            if event_ids:
-                told = order_event_logs.c.id == func.any(event_ids)
-                await connection.execute(
-                    update(order_event_logs).where(told).values(agent_conversation_id=turn_id)
-                )
+        if await self._writer.number(CLOSE, values) is None:
+            async with self._database.begin() as connection:
+                await _must_exist(connection, turn_id)
 
     async def fail(self, turn_id: int, error: str, at: datetime) -> None:
         """See `TurnStore`. Changes nothing where the turn is closed already. Raises `NotFoundError`."""
         async with self._database.begin() as connection:
-            await _close(connection, turn_id, TurnStatus.FAILED, at, {"error": storable_text(error)})
+            if not await _close_failed(connection, turn_id, storable_text(error), at):
+                await _must_exist(connection, turn_id)
 
     async def running(self, plan_id: int) -> TurnRecord | None:
         """See `TurnStore`."""
@@ -155,29 +146,26 @@ async def _same_or_close(
         return None
     if list(row.trigger_keys) == keys:
         return int(row.id)
-    await _close(connection, row.id, TurnStatus.FAILED, at, {"error": "left open when the next turn began"})
+    await _close_failed(connection, row.id, "left open when the next turn began", at)
     return None
 
 
-async def _close(
-    connection: AsyncConnection, turn_id: int, status: TurnStatus, at: datetime, outcome: dict[str, object]
-) -> list[int] | None:
-    """Close a running turn; the journal numbers it was told of. None where it was closed before."""
+async def _close_failed(connection: AsyncConnection, turn_id: int, error: str, at: datetime) -> bool:
+    """Close a running turn without a decision. False where it is not running."""
     running = (turns.c.id == turn_id, turns.c.status == TurnStatus.RUNNING.value)
-    change = update(turns).where(*running).values(status=status.value, finished_at=at, **outcome)
-    row = (await connection.execute(change.returning(turns.c.event_ids))).one_or_none()
-    if row is not None:
-        return list(row.event_ids)
-    found = await connection.execute(select(turns.c.id).where(turns.c.id == turn_id))
-    if found.first() is None:
+    values = {"status": TurnStatus.FAILED.value, "finished_at": at, "error": error}
+    change = update(turns).where(*running).values(**values).returning(turns.c.id)
+    return (await connection.execute(change)).one_or_none() is not None
+
+
+async def _must_exist(connection: AsyncConnection, turn_id: int) -> None:
+    if (await connection.execute(select(turns.c.id).where(turns.c.id == turn_id))).first() is None:
         raise NotFoundError(f"turn {turn_id} does not exist")
-    return None
 
 
-def _call_rows(turn_id: int, calls: Sequence[ToolCall]) -> list[dict[str, object]]:
+def _call_rows(calls: Sequence[ToolCall]) -> list[dict[str, object]]:
     return [
         {
-            "turn_id": turn_id,
             "step": step,
             "name": storable_text(call.name),
             "arguments": storable_json(call.arguments),
