@@ -40,7 +40,7 @@ class Rotary(nn.Module):
     def _apply(self, fn: Callable[[Tensor], Tensor], recurse: bool = True) -> Self:
         # bfloat16 cannot tell position 257 from 258, so a cast of the module moves these but keeps them float32.
         exact = self.inv_freq
-        super()._apply(fn, recurse)  # type: ignore[no-untyped-call]
+        super()._apply(fn, recurse)
         if self.inv_freq.dtype != exact.dtype:
             self.inv_freq = exact.to(self.inv_freq.device)
         return self
@@ -135,7 +135,7 @@ class TransformerBlock(nn.Module):
         """x (B, T, C) -> (B, T, C)."""
         normed = self.norm1(x)  # (B, T, C)
         x = x + self.self_attn(normed, normed, causal=True)  # (B, T, C)
-        return x + self.ffn(self.norm2(x))  # type: ignore[no-any-return]  # (B, T, C)
+        return x + self.ffn(self.norm2(x))  # (B, T, C)
 
 
 def initialise(module: nn.Module) -> None:

@@ -56,7 +56,7 @@ class PackedNorm:
 
 def can_reorder(weight: Tensor) -> bool:
     """Whether oneDNN takes this weight. The operators are torch's own for compiled graphs, hence the checks."""
-    if weight.device.type != "cpu" or not torch.backends.mkldnn.is_available():  # type: ignore[no-untyped-call]
+    if weight.device.type != "cpu" or not torch.backends.mkldnn.is_available():
         return False
     operators = torch.ops.mkldnn
     if not (hasattr(operators, "_reorder_linear_weight") and hasattr(operators, "_linear_pointwise")):

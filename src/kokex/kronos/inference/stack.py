@@ -119,7 +119,7 @@ class Stack:
         """Tables for n tokens that follow each series' past and ``before`` own tokens, (S, 1, n, 1, 1, D) each."""
         positions = past.lengths[:, None] + torch.arange(before, before + n, device=self.device)  # (S, n)
         longest = past.layers[0].keys.shape[2] + before + n
-        return tuple(table[positions][:, None, :, None, None] for table in self._tables(longest))  # type: ignore[return-value]
+        return tuple(table[positions][:, None, :, None, None] for table in self._tables(longest))
 
 
 def _turn(heads: Tensor, cos: Tensor, signed_sin: Tensor) -> Tensor:

@@ -29,7 +29,7 @@ class Processes:
 
     def alone(self, module: nn.Module) -> AbstractContextManager[Any]:
         """Backward passes inside the block stay within this process."""
-        return nullcontext() if self._single else self._fabric.no_backward_sync(module)  # type: ignore[arg-type]
+        return nullcontext() if self._single else self._fabric.no_backward_sync(module)
 
     def sum(self, value: float) -> float:
         """Sum of a figure over all processes."""
