@@ -24,7 +24,7 @@ from benchmarks.notes import Notes
 from benchmarks.processes import Words, first_words, serve_commands
 from kokex.adapters.logs import configure_logs
 from kokex.adapters.okx import endpoints_for
-from kokex.bootstrap import Application, application, engine
+from kokex.bootstrap import Application, application, engine, quiet_collector
 from kokex.domain.account import Credentials, Environment
 from kokex.domain.candle import Interval
 from kokex.domain.decision import Action, Decision, Turn
@@ -167,6 +167,7 @@ async def serve(words: Words) -> None:
         async with asyncio.TaskGroup() as tasks:
             running = tasks.create_task(built.run(ready))
             await ready.wait()
+            quiet_collector()
             if built.activity.waiting:
                 raise RuntimeError(f"accounts are not reconciled: {built.activity.waiting}")
             run = Run(notes, numbers, agent)

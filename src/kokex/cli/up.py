@@ -60,7 +60,10 @@ async def _serve(settings: Settings, *, as_json: bool) -> None:
 
 async def _tell(built: Engine, ready: asyncio.Event, *, as_json: bool) -> None:
     """The ready line: every plan at work is reconciled, or named as waiting for its exchange."""
+    from kokex.bootstrap import quiet_collector
+
     await ready.wait()
+    quiet_collector()
     seconds = round(time.monotonic() - BEGAN, 3)
     working, waiting = [], [f"account {name}" for name in built.activity.waiting]
     for plan in await built.application.store.plans.list(_AT_WORK):

@@ -33,7 +33,7 @@ class _JsonConfig:
 
     def to_dict(self) -> dict[str, Any]:
         """The keys and values of ``config.json``."""
-        return asdict(self)[call-overload, no-any-return]
+        return asdict(self)  # type: ignore[call-overload]
 
 
 @dataclass(frozen=True, slots=True)
