@@ -8,7 +8,7 @@ from sqlalchemy import Row, Select, func, select, update
 from sqlalchemy.dialects.postgresql import insert
 
 from kokex.adapters.postgres.database import Database
-from kokex.adapters.postgres.tables import PENDING, orders
+from kokex.adapters.postgres.tables import orders
 from kokex.adapters.postgres.text import storable_text
 from kokex.domain.instrument import Side
 from kokex.domain.order import Order, OrderStatus
@@ -72,7 +72,7 @@ class PostgresOrders:
 
     async def pending(self, *, account_id: int | None = None, plan_id: int | None = None) -> list[Order]:
         """See `OrderStore`."""
-        query = _of_plans().where(orders.c.status.in_(PENDING)).order_by(orders.c.created_at, orders.c.id)
+        query = _of_plans().where(orders.c.is_pending).order_by(orders.c.created_at, orders.c.id)
         if account_id is not None:
             query = query.where(orders.c.account_id == account_id)
         if plan_id is not None:

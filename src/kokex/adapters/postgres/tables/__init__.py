@@ -5,7 +5,6 @@ from kokex.adapters.postgres.tables.base import metadata
 from kokex.adapters.postgres.tables.deciding import forecasts, tool_calls, turn_triggers, turns
 from kokex.adapters.postgres.tables.market import candles, instruments
 from kokex.adapters.postgres.tables.trading import (
-    PENDING,
     fills,
     journal_heads,
     order_event_logs,
@@ -14,7 +13,6 @@ from kokex.adapters.postgres.tables.trading import (
 )
 
 __all__ = [
-    "PENDING",
     "accounts",
     "candles",
     "fills",

@@ -10,6 +10,7 @@ from sqlalchemy import (
     BigInteger,
     Boolean,
     Column,
+    Computed,
     Index,
     Integer,
     String,
@@ -22,8 +23,7 @@ from sqlalchemy.dialects.postgresql import JSONB
 
 from kokex.adapters.postgres.tables.base import EXACT, MOMENT, metadata, number_column
 
-PENDING = ("submitted", "unknown", "accepted", "partially_filled")
-"""Statuses of orders that are open, in flight or unknown."""
+_PENDING = "status IN ('submitted', 'unknown', 'accepted', 'partially_filled')"
 
 orders = Table(
     "orders",
@@ -49,10 +49,13 @@ orders = Table(
     Column("reduce_only", Boolean, nullable=False, server_default=text("false")),
     Column("created_at", MOMENT, nullable=False),
     Column("updated_at", MOMENT, nullable=False),
+    # Open, in flight or unknown. A column of its own, so that moving from one such status to the next touches no index.
+    Column("is_pending", Boolean, Computed(_PENDING, persisted=True), nullable=False),
     UniqueConstraint("account_id", "order_key"),
+    postgresql_with={"fillfactor": 60},
 )
 Index("idx_orders_plan_id_created_at", orders.c.plan_id, orders.c.created_at)
-Index("idx_orders_pending", orders.c.account_id, postgresql_where=orders.c.status.in_(PENDING))
+Index("idx_orders_pending", orders.c.account_id, postgresql_where=orders.c.is_pending)
 
 fills = Table(
     "fills",

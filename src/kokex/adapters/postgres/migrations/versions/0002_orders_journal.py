@@ -44,11 +44,13 @@ def _create_orders() -> None:
         sa.Column("reduce_only", sa.Boolean, server_default=sa.text("false"), nullable=False),
         sa.Column("created_at", _MOMENT, nullable=False),
         sa.Column("updated_at", _MOMENT, nullable=False),
+        sa.Column("is_pending", sa.Boolean, sa.Computed(_PENDING, persisted=True), nullable=False),
         sa.PrimaryKeyConstraint("id", name="pk_orders"),
         sa.UniqueConstraint("account_id", "order_key", name="uq_orders_account_id_order_key"),
+        postgresql_with={"fillfactor": 60},
     )
     op.create_index("idx_orders_plan_id_created_at", "orders", ["plan_id", "created_at"])
-    op.create_index("idx_orders_pending", "orders", ["account_id"], postgresql_where=sa.text(_PENDING))
+    op.create_index("idx_orders_pending", "orders", ["account_id"], postgresql_where=sa.text("is_pending"))
 
 
 def _create_fills() -> None:
