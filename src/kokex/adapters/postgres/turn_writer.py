@@ -46,7 +46,7 @@ WITH closed AS (
 SELECT id FROM closed
 """
 
-_CONNECTIONS = 4
+_CONNECTIONS = 8
 _OPTIONS = " -c plan_cache_mode=force_generic_plan -c enable_seqscan=off -c synchronous_commit=on"
 
 
