@@ -36,10 +36,15 @@ def configure_logs(level: str, *, as_json: bool) -> None:
             renderer,
         ],
         wrapper_class=structlog.make_filtering_bound_logger(threshold),
-        logger_factory=structlog.PrintLoggerFactory(sys.stderr),
+        logger_factory=_to_standard_error,
         cache_logger_on_first_use=False,
     )
     logging.basicConfig(level=max(threshold, logging.WARNING), stream=sys.stderr)
+
+
+def _to_standard_error(*_: object) -> structlog.PrintLogger:
+    """Standard error as it is now: whoever redirects it later is followed."""
+    return structlog.PrintLogger(sys.stderr)
 
 
 def _mask(
