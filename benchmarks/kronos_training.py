@@ -74,7 +74,7 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument("--threads", type=int, default=2)
     parser.add_argument("--pieces", type=int, default=2, help="pieces that ours computes a batch in")
     parser.add_argument(
-        "--precision", default="32-true", help="of ours; bf16-mixed where the processor has it"
+        "--precision", default=_fast_precision(), help="of ours: bf16-mixed where the processor has it"
     )
     parser.add_argument(
         "--cpu-time", action="store_true", help="judge by processor time: the machine is shared"
