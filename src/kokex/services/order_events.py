@@ -222,6 +222,7 @@ class OrderEventService:
             connection.reconnects += 1
         connection.stopped = None
         self.hold(connection.account)
+        self._save_soon(connection)
         if self._sink is not None:
             self._sink.on_account_subscribed(connection.account.connection_key)
 
@@ -229,6 +230,7 @@ class OrderEventService:
         """The stream is gone: from here on something may be missed."""
         connection.connected_since = None
         self.hold(connection.account)
+        self._save_soon(connection)
         log.warning("account stream lost", connection=connection.account.connection_key, reason=reason)
         if self._sink is not None:
             self._sink.on_account_lost(connection.account.connection_key)
@@ -291,6 +293,11 @@ class OrderEventService:
                 await self._clock.sleep(delay)
                 delay = min(delay * 2, 2.0)
 
+    def _save_soon(self, connection: Connection) -> None:
+        """Connected or lost: that is told at once, counts now and then."""
+        if self._tasks is not None:
+            self._tasks.create_task(self._save_status(connection))
+
     async def _report(self) -> None:
         reported: dict[str, tuple[int, int, datetime | None, datetime | None]] = {}
         while True:
@@ -304,11 +311,16 @@ class OrderEventService:
                 )
                 if reported.get(key) == state:
                     continue
-                try:
-                    await self._store.subscriptions.save(self._statuses(connection), self._clock.now())
+                if await self._save_status(connection):
                     reported[key] = state
-                except StoreUnavailableError as error:
-                    log.warning("subscription status waits for the database", reason=str(error))
+
+    async def _save_status(self, connection: Connection) -> bool:
+        try:
+            await self._store.subscriptions.save(self._statuses(connection), self._clock.now())
+        except StoreUnavailableError as error:
+            log.warning("subscription status waits for the database", reason=str(error))
+            return False
+        return True
 
     def _statuses(self, connection: Connection, *, active: bool = True) -> list[SubscriptionStatus]:
         return [
