@@ -6,21 +6,29 @@ import asyncio
 import fcntl
 import gc
 import os
+import secrets
+import socket
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
 from kokex.adapters.bootstrap_forecaster import BlockBootstrapForecaster
+from kokex.adapters.candle_files import read_candle_file
+from kokex.adapters.code_revision import code_revision
 from kokex.adapters.langchain import LangChainAgentService, ModelSettings
+from kokex.adapters.model_files import ModelFolder
+from kokex.adapters.model_libraries import require_libraries
 from kokex.adapters.okx import OKXAdapter
 from kokex.adapters.postgres import EmbeddedPostgres, PostgresStore, upgrade
 from kokex.adapters.system_clock import SystemClock
 from kokex.adapters.vault import Vault
 from kokex.domain.errors import ConfigurationError, StateError
+from kokex.domain.plan import KRONOS, Plan
 from kokex.ports.agent import Agent
 from kokex.ports.clock import Clock
 from kokex.ports.exchange import ExchangeAdapter
+from kokex.ports.models import ModelFiles, Trainer, TrainingCandles
 from kokex.ports.store import Store
 from kokex.services.accounts import AccountSessions
 from kokex.services.activity import PlanActivity, Services
@@ -28,10 +36,14 @@ from kokex.services.deciding import DecidingService
 from kokex.services.forecasting import ForecastingService
 from kokex.services.ledger import Ledgers
 from kokex.services.market_data import MarketDataService
+from kokex.services.models import ModelService
 from kokex.services.order_events import OrderEventService
 from kokex.services.plans import PlanService
 from kokex.services.reconciling import ReconcilingService
 from kokex.services.trading import TradingService
+from kokex.services.training import TrainingService
+from kokex.services.worker_forecasts import WorkerForecasts
+from kokex.services.working import Lease, Worker
 from kokex.settings import Settings
 
 READY_SECONDS = 10.0
@@ -40,13 +52,16 @@ READY_SECONDS = 10.0
 
 @dataclass(frozen=True, slots=True)
 class Application:
-    """What a command works with: the store, the clock, the exchange, and plans as wishes."""
+    """What a command works with: the store, the clock, the exchange, plans as wishes, and the models."""
 
     settings: Settings
     store: Store
     clock: Clock
     adapter: ExchangeAdapter
     plans: PlanService
+    model_files: ModelFiles
+    models: ModelService
+    training: TrainingService
 
 
 @asynccontextmanager
@@ -80,7 +95,17 @@ async def application(settings: Settings) -> AsyncIterator[Application]:
     async with database(settings) as url:
         store = await PostgresStore.open(url, Vault.open(settings.folder))
         try:
-            yield Application(settings, store, clock, adapter, PlanService(store, clock, adapter))
+            files = ModelFolder(settings.folder / "models")
+            yield Application(
+                settings,
+                store,
+                clock,
+                adapter,
+                PlanService(store, clock, adapter),
+                files,
+                ModelService(store, clock, files),
+                TrainingService(store, clock, files, _training_file, code_revision),
+            )
         finally:
             await store.close()
 
@@ -135,10 +160,47 @@ async def engine(application: Application, agent: Agent | None = None) -> Engine
         order_events=order_events,
         trading=trading,
         reconciling=ReconcilingService(store, clock, sessions, order_events, trading),
-        forecasting=ForecastingService(store, market_data, {forecaster.name: forecaster}),
+        forecasting=ForecastingService(
+            store,
+            market_data,
+            {forecaster.name: forecaster, KRONOS: forecaster},
+            WorkerForecasts(store, clock),
+        ),
         deciding=DecidingService(store, clock, agent or _agent(application.settings, clock)),
     )
     return Engine(application, PlanActivity(store, clock, services), services)
+
+
+def trainer() -> Trainer:
+    """What trains and loads models. Imports torch.
+
+    Raises:
+        ConfigurationError: a library that models need is not installed.
+    """
+    require_libraries()
+    from kokex.adapters.kronos_training import KronosTrainer  # noqa: PLC0415 - torch, which the engine never imports
+
+    return KronosTrainer()
+
+
+def worker(
+    application: Application, lease: Lease | None = None, with_trainer: Trainer | None = None
+) -> Worker:
+    """Wire a worker. `with_trainer`: another than the library's (tests).
+
+    Raises:
+        ConfigurationError: a library that models need is not installed.
+    """
+    name = f"{socket.gethostname()}:{os.getpid()}:{secrets.token_hex(3)}"
+    return Worker(
+        application.store,
+        application.clock,
+        application.model_files,
+        with_trainer or trainer(),
+        application.training,
+        name,
+        lease,
+    )
 
 
 @contextmanager
@@ -176,6 +238,16 @@ def _agent(settings: Settings, clock: Clock) -> Agent:
         timeout_seconds=settings.llm_timeout,
     )
     return LangChainAgentService(model, clock)
+
+
+def _training_file(path: Path, plan: Plan) -> TrainingCandles:
+    """A candle file to train a plan's model on. Raises `DataError`, `ConfigurationError`."""
+    file = read_candle_file(path, inst_id=plan.inst_id)
+    if file.interval != plan.interval:
+        raise ConfigurationError(
+            f"{path} has candles of {file.interval}, plan {plan.name} trades on candles of {plan.interval}"
+        )
+    return TrainingCandles(path.name, plan.inst_id, file.interval, file.open_times, file.values)
 
 
 def _make_folder(folder: Path) -> None:

@@ -21,8 +21,11 @@ from kokex.domain.errors import KokexError
 
 COMMANDS: Final[Mapping[str, tuple[str, str]]] = {
     "demo": ("demo", "Watch a plan trade on a market of this machine."),
-    "up": ("up", "Run the platform: database, migrations, engine."),
+    "up": ("up", "Run the platform: database, migrations, engine, worker."),
+    "worker": ("worker", "Forecast and train for the engine: a process of its own."),
     "plan": ("plan", "Create, show, start, pause and stop plans."),
+    "model": ("model", "Models: train, compare, switch, export, import."),
+    "forecast": ("forecast", "Forecast a plan or a file, with a chart."),
     "account": ("account", "Exchange accounts and their keys."),
     "data": ("data", "Candles: import, back-fill, show."),
     "events": ("events", "The journal of order events."),

@@ -10,7 +10,7 @@ from typing import TypeVar
 
 from kokex.domain.errors import ConfigurationError
 from kokex.domain.events import OrderEventKind
-from kokex.domain.plan import AgentSettings, ForecastSettings, TriggerKind
+from kokex.domain.plan import KRONOS, AgentSettings, ForecastSettings, TriggerKind
 
 _Word = TypeVar("_Word", bound=StrEnum)
 
@@ -51,10 +51,10 @@ def check_forecaster(forecast: ForecastSettings) -> None:
     """Refuse a forecaster that the engine does not have. Raises `ConfigurationError`."""
     from kokex.adapters.bootstrap_forecaster import BlockBootstrapForecaster
 
-    known = BlockBootstrapForecaster().name
-    if forecast.forecaster != known:
+    known = (BlockBootstrapForecaster().name, KRONOS)
+    if forecast.forecaster not in known:
         raise ConfigurationError(
-            f"forecaster {forecast.forecaster!r} is unknown; use {known}; the plan was not created"
+            f"forecaster {forecast.forecaster!r} is unknown; use {' or '.join(known)}; the plan was not created"
         )
 
 

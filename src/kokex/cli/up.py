@@ -1,4 +1,4 @@
-"""`kokex up`: database, migrations and engine, until told to stop."""
+"""`kokex up`: database, migrations, engine and worker, until told to stop."""
 
 # ruff: noqa: PLC0415 - what a command needs is imported when it runs: `kokex --help` and wrong usage answer at once
 
@@ -28,7 +28,7 @@ _AT_WORK = frozenset({PlanStatus.RUNNING, PlanStatus.PAUSED})
 
 @app.command()
 def up(as_json: Annotated[bool, AsJson] = False) -> None:
-    """Run the platform until Ctrl-C: the database, its migrations and the engine that trades the plans.
+    """Run the platform until Ctrl-C: the database, its migrations, the engine that trades the plans, and a worker.
 
     One line says when it is ready, and after how many seconds. One engine works on a data folder at a time.
     """
@@ -42,6 +42,7 @@ def up(as_json: Annotated[bool, AsJson] = False) -> None:
 
 
 async def _serve(settings: Settings, *, as_json: bool) -> None:
+    from kokex.adapters.worker_process import WorkerProcess
     from kokex.bootstrap import application, engine
 
     stop = asyncio.Event()
@@ -52,8 +53,10 @@ async def _serve(settings: Settings, *, as_json: bool) -> None:
             async with asyncio.TaskGroup() as tasks:
                 running = tasks.create_task(built.run(ready))
                 telling = tasks.create_task(_tell(built, ready, as_json=as_json))
+                working = tasks.create_task(WorkerProcess(settings.folder).run())
                 await stop.wait()
                 telling.cancel()
+                working.cancel()
                 running.cancel()
     note("stopped; plans keep their status and go on with the next `kokex up`")
 

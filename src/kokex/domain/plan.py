@@ -84,9 +84,16 @@ class AgentSettings:
     max_tool_calls: int = 25
 
 
+KRONOS = "kronos"
+"""Forecaster of plans that forecast with their active model version, and with the baseline where there is none."""
+
+
 @dataclass(frozen=True, slots=True)
 class ForecastSettings:
-    """How a plan forecasts: `context` past candles give `paths` futures of `horizon` candles."""
+    """How a plan forecasts: `context` past candles give `paths` futures of `horizon` candles.
+
+    `forecaster` is `block_bootstrap`, the baseline, or `kronos`.
+    """
 
     forecaster: str = "block_bootstrap"
     context: int = 400

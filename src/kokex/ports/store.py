@@ -15,6 +15,7 @@ from kokex.domain.forecast import Forecast
 from kokex.domain.instrument import Instrument
 from kokex.domain.order import Fill, Order, OrderStatus
 from kokex.domain.plan import NewPlan, Plan, PlanStatus
+from kokex.ports.models import ModelStore, WorkStore
 
 
 @dataclass(frozen=True, slots=True)
@@ -314,6 +315,10 @@ class Store(Protocol):
     def turns(self) -> TurnStore: ...
     @property
     def subscriptions(self) -> SubscriptionStore: ...
+    @property
+    def models(self) -> ModelStore: ...
+    @property
+    def work(self) -> WorkStore: ...
 
     async def installation(self) -> str:
         """Four letters or digits, drawn once per database: part of every client order id."""

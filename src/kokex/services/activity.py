@@ -83,6 +83,7 @@ class PlanActivity:
             tasks.create_task(self._services.order_events.run(self))
             tasks.create_task(self._services.market_data.run(self))
             tasks.create_task(self._services.reconciling.run(self))
+            tasks.create_task(self._services.forecasting.run())
 
     def works(self, plan_id: int) -> bool:
         """Whether the plan is at work here."""

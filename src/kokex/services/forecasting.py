@@ -1,4 +1,8 @@
-"""Forecasts at each close, in a thread of their own so that no event waits for them."""
+"""Forecasts at each close, in a thread of their own so that no event waits for them.
+
+A plan that forecasts with models asks a worker; where none answers in time, or no version is active, the baseline forecasts, and
+the forecast says so by its `forecaster`.
+"""
 
 from __future__ import annotations
 
@@ -9,11 +13,12 @@ import structlog
 
 from kokex.domain.errors import ConfigurationError, ForecastError
 from kokex.domain.forecast import Forecast
-from kokex.domain.plan import Plan
+from kokex.domain.plan import KRONOS, Plan
 from kokex.ports.forecaster import Forecaster
 from kokex.ports.store import Store
 from kokex.services.accounts import AccountSession
 from kokex.services.market_data import MarketDataService
+from kokex.services.worker_forecasts import WorkerForecasts
 
 log = structlog.get_logger(__name__)
 
@@ -22,18 +27,29 @@ class ForecastingService:
     """Makes and keeps the forecasts of plans.
 
     Args:
-        forecasters: by the name that a plan's settings give.
+        forecasters: by the name that a plan's settings give; under `kronos` stands the baseline.
+        workers: ask them for forecasts of models; None: baselines alone.
     """
 
     def __init__(
-        self, store: Store, market_data: MarketDataService, forecasters: Mapping[str, Forecaster]
+        self,
+        store: Store,
+        market_data: MarketDataService,
+        forecasters: Mapping[str, Forecaster],
+        workers: WorkerForecasts | None = None,
     ) -> None:
         self._store = store
         self._market_data = market_data
         self._forecasters = forecasters
+        self._workers = workers
+
+    async def run(self) -> None:
+        """Hear of the workers' answers, until cancelled."""
+        if self._workers is not None:
+            await self._workers.run()
 
     def forecaster(self, plan: Plan) -> Forecaster:
-        """The plan's own. Raises `ConfigurationError` where its name is unknown."""
+        """The plan's own, for one with models its baseline. Raises `ConfigurationError` where its name is unknown."""
         try:
             return self._forecasters[plan.forecast.forecaster]
         except KeyError:
@@ -61,11 +77,19 @@ class ForecastingService:
             )
             return None
         seed = plan.forecast.seed + int(series.open_times[-1])
-        forecast = await asyncio.to_thread(
-            forecaster.forecast, series, horizon=plan.forecast.horizon, paths=plan.forecast.paths, seed=seed
-        )
+        forecast = None
+        if self._workers is not None and plan.forecast.forecaster == KRONOS:
+            forecast = await self._workers.forecast(plan, series, seed)
+        if forecast is None:
+            forecast = await asyncio.to_thread(
+                forecaster.forecast,
+                series,
+                horizon=plan.forecast.horizon,
+                paths=plan.forecast.paths,
+                seed=seed,
+            )
         if forecast.horizon != plan.forecast.horizon:
             raise ForecastError(
-                f"{forecaster.name} made {forecast.horizon} steps instead of {plan.forecast.horizon}"
+                f"{forecast.forecaster} made {forecast.horizon} steps instead of {plan.forecast.horizon}"
             )
         return await self._store.forecasts.add(plan.id, forecast), forecast

@@ -17,10 +17,12 @@ from kokex.adapters.postgres.repositories.candles import PostgresCandles
 from kokex.adapters.postgres.repositories.forecasts import PostgresForecasts
 from kokex.adapters.postgres.repositories.instruments import PostgresInstruments
 from kokex.adapters.postgres.repositories.journal import PostgresJournal
+from kokex.adapters.postgres.repositories.models import PostgresModels
 from kokex.adapters.postgres.repositories.orders import PostgresOrders
 from kokex.adapters.postgres.repositories.plans import PostgresPlans
 from kokex.adapters.postgres.repositories.subscriptions import PostgresSubscriptions
 from kokex.adapters.postgres.repositories.turns import PostgresTurns
+from kokex.adapters.postgres.repositories.work import PostgresWork
 from kokex.adapters.postgres.schema import check_revision
 from kokex.adapters.postgres.tables import installation
 from kokex.adapters.postgres.turn_writer import TurnWriter
@@ -44,6 +46,8 @@ class PostgresStore:
         self._turn_writer = TurnWriter(database.address)
         self.turns = PostgresTurns(database, self._turn_writer)
         self.subscriptions = PostgresSubscriptions(database)
+        self.models = PostgresModels(database)
+        self.work = PostgresWork(database)
 
     @classmethod
     async def open(cls, url: str, keeper: SecretKeeper) -> Self:

@@ -2,25 +2,22 @@
 
 from __future__ import annotations
 
-import asyncio
 import builtins
-import random
 from collections.abc import AsyncIterator, Collection
 
 import msgspec
-import psycopg
 from sqlalchemy import Row, Select, func, insert, select, text, update
 
-from kokex.adapters.postgres.address import DatabaseAddress
-from kokex.adapters.postgres.database import ConstraintError, Database, is_unavailable, translated
+from kokex.adapters.postgres.database import ConstraintError, Database
+from kokex.adapters.postgres.listening import notifications
 from kokex.adapters.postgres.tables import plans
 from kokex.adapters.postgres.text import storable_json
 from kokex.domain.candle import Interval
 from kokex.domain.errors import NotFoundError, StateError
 from kokex.domain.plan import AgentSettings, ForecastSettings, NewPlan, Plan, PlanStatus, RiskLimits
 
-_CHANNEL = "kokex_plan_status"
-_SHORTEST_WAIT, _LONGEST_WAIT = 0.1, 15.0
+STATUS_CHANNEL = "kokex_plan_status"
+"""Where changes of plans are told; the payload is the plan's number."""
 
 EVERYTHING = 0
 """What `changes` yields for: any plan may have changed."""
@@ -77,7 +74,7 @@ class PostgresPlans:
         async with self._database.begin() as connection:
             if not (await connection.execute(change)).rowcount:
                 raise NotFoundError(f"plan {plan_id} does not exist")
-            await connection.execute(tell, {"channel": _CHANNEL, "plan_id": str(plan_id)})
+            await connection.execute(tell, {"channel": STATUS_CHANNEL, "plan_id": str(plan_id)})
 
     async def changes(self) -> AsyncIterator[int]:
         """See `PlanStore`. The first item is 0, once it listens: what was set before must be read.
@@ -85,47 +82,12 @@ class PostgresPlans:
         Raises:
             StoreUnavailableError: the database cannot be reached at the start; later it is waited for.
         """
-        address = self._database.address
-        with translated(address):
-            connection = await _listen(address)
-        while True:
-            try:
-                yield EVERYTHING
-                async for word in connection.notifies():
-                    yield int(word.payload)
-            except psycopg.Error as error:
-                if not is_unavailable(error):
-                    raise
-            finally:
-                await connection.close()
-            connection = await _listen_again(address)
+        async for payload in notifications(self._database.address, STATUS_CHANNEL):
+            yield int(payload) if payload else EVERYTHING
 
     async def _read(self, query: Select[tuple[object, ...]]) -> builtins.list[Plan]:
         async with self._database.begin() as connection:
             return [_plan(row) for row in (await connection.execute(query)).all()]
-
-
-async def _listen(address: DatabaseAddress) -> psycopg.AsyncConnection[tuple[object, ...]]:
-    connection = await psycopg.AsyncConnection.connect(**address.connect_arguments, autocommit=True)
-    try:
-        await connection.execute(f"LISTEN {_CHANNEL}")
-    except BaseException:
-        await connection.close()
-        raise
-    return connection
-
-
-async def _listen_again(address: DatabaseAddress) -> psycopg.AsyncConnection[tuple[object, ...]]:
-    """Reconnect, however long it takes."""
-    wait = _SHORTEST_WAIT
-    while True:
-        try:
-            return await _listen(address)
-        except psycopg.Error as error:
-            if not is_unavailable(error):
-                raise
-        await asyncio.sleep(wait * random.uniform(0.5, 1.0))
-        wait = min(2 * wait, _LONGEST_WAIT)
 
 
 def _plan(row: Row[tuple[object, ...]]) -> Plan:

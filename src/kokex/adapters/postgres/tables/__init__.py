@@ -4,6 +4,12 @@ from kokex.adapters.postgres.tables.accounts import accounts, installation, plan
 from kokex.adapters.postgres.tables.base import metadata
 from kokex.adapters.postgres.tables.deciding import forecasts, tool_calls, turn_triggers, turns
 from kokex.adapters.postgres.tables.market import candles, instruments
+from kokex.adapters.postgres.tables.models import (
+    model_activations,
+    model_events,
+    model_versions,
+    work_requests,
+)
 from kokex.adapters.postgres.tables.trading import (
     fills,
     journal_heads,
@@ -21,11 +27,15 @@ __all__ = [
     "instruments",
     "journal_heads",
     "metadata",
+    "model_activations",
+    "model_events",
+    "model_versions",
     "order_event_logs",
     "orders",
     "plans",
     "tool_calls",
     "turn_triggers",
     "turns",
+    "work_requests",
     "ws_subscriptions",
 ]
