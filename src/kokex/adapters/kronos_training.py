@@ -95,11 +95,13 @@ class KronosTrainer:
                 validation_share=settings.validation_share,
                 test_share=settings.test_share,
             )
-            protocol = Protocol(settings.context, horizon, wish.stride or max(horizon // 2, 1), wish.paths)
-            fewest = horizon + FEWEST_WINDOWS * protocol.stride
-            if min(len(split.validation), len(split.test)) < fewest:
+            shorter = min(len(split.validation), len(split.test)) - horizon
+            if shorter < FEWEST_WINDOWS - 1:
                 tell(f"too few candles were kept back to judge {wish.name}; no evaluation")
                 return None
+            densest = max(shorter // (FEWEST_WINDOWS - 1), 1)
+            stride = wish.stride or min(max(horizon // 2, 1), densest)
+            protocol = Protocol(settings.context, horizon, stride, wish.paths)
             baselines: list[PathSampler] = [_Baseline(job.candles, wish.baseline_context)]
             baselines += standard_baselines() if wish.every_baseline else []
             evaluation = evaluate(
@@ -110,7 +112,8 @@ class KronosTrainer:
             _learn_bands(evaluation, weights, settings, wish.name)
         if wish.report is not None:
             write_report(evaluation, wish.report, f"Evaluation of {wish.name}", facts)
-        return as_json(evaluation, facts)
+        # The database keeps no order of names, and a reader wants the model's own first.
+        return as_json(evaluation, facts) | {"order": [scores.name for scores in evaluation.scores]}
 
     def check(self, weights: Path) -> None:
         """See `Trainer`."""

@@ -15,6 +15,7 @@ from kokex.adapters.model_libraries import missing_libraries
 
 log = structlog.get_logger(__name__)
 
+_DATABASE: Final = "KOKEX_DATABASE_URL"
 _SHORTEST_WAIT: Final = 1.0
 _LONGEST_WAIT: Final = 60.0
 _STEADY_SECONDS: Final = 60.0
@@ -27,12 +28,24 @@ class WorkerProcess:
     """Keeps one worker alive on a data folder.
 
     Args:
-        home: the data folder, handed on as `KOKEX_HOME`; all else comes with the environment.
+        home: the data folder, handed on as `KOKEX_HOME`.
+        database_url: the database, handed on; None: the one in the data folder. All else comes with the environment.
         log_file: where the worker's own log goes; None: with this process's.
+        command: another than `kokex worker` (tests).
     """
 
-    def __init__(self, home: Path, log_file: Path | None = None, command: tuple[str, ...] = ()) -> None:
-        self._home = home
+    def __init__(
+        self,
+        home: Path,
+        *,
+        database_url: str | None = None,
+        log_file: Path | None = None,
+        command: tuple[str, ...] = (),
+    ) -> None:
+        self._environment = {name: value for name, value in os.environ.items() if name != _DATABASE}
+        self._environment["KOKEX_HOME"] = str(home)
+        if database_url is not None:
+            self._environment[_DATABASE] = database_url
         self._log_file = log_file
         self._command = command or (sys.executable, "-m", "kokex", "worker", "--with-parent")
 
@@ -67,7 +80,7 @@ class WorkerProcess:
                 stdin=asyncio.subprocess.PIPE,
                 stdout=sink,
                 stderr=sink,
-                env={**os.environ, "KOKEX_HOME": str(self._home)},
+                env=self._environment,
                 start_new_session=True,  # Ctrl-C is for the parent, which ends it in order
             )
         finally:

@@ -49,6 +49,10 @@ def demo(
     resume: Annotated[
         bool, typer.Option("--resume", help="Go on with the former demo's market, database and plan.")
     ] = False,
+    train: Annotated[
+        bool,
+        typer.Option("--train", help="Train a tiny model on this market meanwhile, and forecast with it."),
+    ] = False,
     headless: Annotated[
         bool, typer.Option("--headless", help="A line a happening instead of the live view.")
     ] = False,
@@ -66,6 +70,10 @@ def demo(
         raise ConfigurationError(
             "--resume goes on with the former demo's market: leave --candles, --seed and --speed away"
         )
+    if train:
+        from kokex.adapters.model_libraries import require_libraries
+
+        require_libraries()
     note("KOKEX demo: a plan trades on a market of this machine. Ctrl-C ends it with a summary.")
     from kokex.bootstrap import sole_engine
     from kokex.demo.options import DemoOptions
@@ -75,7 +83,7 @@ def demo(
         home.mkdir(mode=0o700, parents=True, exist_ok=True)
     settings = load_settings(home=home / "demo", database_url=None)
     choice = None if resume else market_choice(candles, SEED if seed is None else seed, speed or SPEED)
-    options = DemoOptions(settings.folder, choice, duration, headless, as_json)
+    options = DemoOptions(settings.folder, choice, duration, headless, as_json, train)
     with sole_engine(settings.folder):
         play(options, settings)
 

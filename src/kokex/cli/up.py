@@ -17,6 +17,7 @@ from kokex.cli.running import load_settings, run_async, stop_signals
 from kokex.domain.plan import PlanStatus
 
 if TYPE_CHECKING:
+    from kokex.adapters.worker_process import WorkerProcess
     from kokex.bootstrap import Engine
     from kokex.settings import Settings
 
@@ -42,7 +43,6 @@ def up(as_json: Annotated[bool, AsJson] = False) -> None:
 
 
 async def _serve(settings: Settings, *, as_json: bool) -> None:
-    from kokex.adapters.worker_process import WorkerProcess
     from kokex.bootstrap import application, engine
 
     stop = asyncio.Event()
@@ -53,12 +53,19 @@ async def _serve(settings: Settings, *, as_json: bool) -> None:
             async with asyncio.TaskGroup() as tasks:
                 running = tasks.create_task(built.run(ready))
                 telling = tasks.create_task(_tell(built, ready, as_json=as_json))
-                working = tasks.create_task(WorkerProcess(settings.folder).run())
+                working = tasks.create_task(_worker(settings).run())
                 await stop.wait()
                 telling.cancel()
                 working.cancel()
                 running.cancel()
     note("stopped; plans keep their status and go on with the next `kokex up`")
+
+
+def _worker(settings: Settings) -> WorkerProcess:
+    from kokex.adapters.worker_process import WorkerProcess
+
+    url = settings.database_url
+    return WorkerProcess(settings.folder, database_url=None if url is None else url.get_secret_value())
 
 
 async def _tell(built: Engine, ready: asyncio.Event, *, as_json: bool) -> None:

@@ -85,6 +85,11 @@ def market_log_file(folder: Path) -> Path:
     return folder / "market.log"
 
 
+def worker_log_file(folder: Path) -> Path:
+    """Where the worker's process tells what it does."""
+    return folder / "worker.log"
+
+
 def _choice_file(folder: Path) -> Path:
     return folder / "market.json"
 
@@ -101,5 +106,7 @@ _OURS = frozenset(
         "market.sqlite-shm",
         "market.sqlite-journal",
         "market.log",
+        "models",
+        "worker.log",
     }
 )

@@ -9,7 +9,7 @@ from typing import Final
 
 from kokex.domain.account import Credentials
 from kokex.domain.candle import Interval
-from kokex.domain.plan import ForecastSettings, RiskLimits
+from kokex.domain.plan import KRONOS, ForecastSettings, RiskLimits
 
 INTERVAL: Final = Interval("1H")
 INSTRUMENT: Final = "ETH-USDT"
@@ -29,6 +29,8 @@ LIMITS: Final = RiskLimits(
 )
 """Tight enough that the gate has something to say now and then."""
 FORECAST: Final = ForecastSettings(context=400, horizon=24, paths=128)
+TRAINED_FORECAST: Final = ForecastSettings(forecaster=KRONOS, context=400, horizon=24, paths=128)
+"""With `--train`: the baseline forecasts until a version is ready."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,3 +70,5 @@ class DemoOptions:
     duration: float | None
     headless: bool
     as_json: bool
+    train: bool = False
+    """Train a model on the demo's own market, and forecast with it."""

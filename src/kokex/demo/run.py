@@ -9,11 +9,21 @@ from dataclasses import dataclass
 from typing import Final, Protocol
 
 from kokex.adapters.okx import endpoints_for
+from kokex.adapters.worker_process import WorkerProcess
 from kokex.bootstrap import Application, Engine, application, engine
 from kokex.cli.running import stop_signals
-from kokex.demo.folder import make_anew, take_up
+from kokex.demo.folder import make_anew, take_up, worker_log_file
 from kokex.demo.market import Market, start_market
-from kokex.demo.options import FORECAST, INTERVAL, KEYS, LIMITS, NAME, DemoOptions, MarketChoice
+from kokex.demo.options import (
+    FORECAST,
+    INTERVAL,
+    KEYS,
+    LIMITS,
+    NAME,
+    TRAINED_FORECAST,
+    DemoOptions,
+    MarketChoice,
+)
 from kokex.demo.summary import (
     Summary,
     compare,
@@ -22,6 +32,7 @@ from kokex.demo.summary import (
     journalled,
     read_record,
 )
+from kokex.demo.training import DemoTraining, closing_lines
 from kokex.demo.watch import LOOK_SECONDS, Happening, Picture, Watcher
 from kokex.domain.account import Environment, ExchangeAccount
 from kokex.domain.errors import NotFoundError, StateError
@@ -62,6 +73,9 @@ class _Play:
     plan: Plan
     account: ExchangeAccount
     stage: Stage
+    training: DemoTraining
+    """Asks for nothing where the demo trains no model."""
+    options: DemoOptions
 
 
 async def run_demo(options: DemoOptions, settings: Settings, stage: Stage) -> tuple[Summary, MarketChoice]:
@@ -83,28 +97,43 @@ async def run_demo(options: DemoOptions, settings: Settings, stage: Stage) -> tu
             market = await process.stands()
             stage.say(f"The market stands at {market.rest_url}; the database is ready.")
             account = await _account(opened, market)
-            plan = await _plan(opened, account, choice)
-            play = _Play(opened, await engine(opened), market, plan, account, stage)
-            return await _play(play, options.duration, stop), choice
+            plan = await _plan(opened, account, choice, train=options.train)
+            training = DemoTraining(opened, plan, account)
+            play = _Play(opened, await engine(opened), market, plan, account, stage, training, options)
+            return await _play(play, stop), choice
 
 
-async def _play(play: _Play, duration: float | None, stop: asyncio.Event) -> Summary:
+async def _play(play: _Play, stop: asyncio.Event) -> Summary:
     ready = asyncio.Event()
+    with_models = play.options.train or await play.opened.store.models.list(play.plan.id)
     async with asyncio.TaskGroup() as tasks:
         running = tasks.create_task(play.engine.run(ready))
-        dying = tasks.create_task(play.market.ended())
+        others = [tasks.create_task(play.market.ended())]
+        if with_models:
+            folder = play.options.folder
+            worker = WorkerProcess(folder, log_file=worker_log_file(folder))
+            others.append(tasks.create_task(worker.run()))
         await play.opened.plans.start(play.plan.id)
         await _until_ready(play, ready, stop)
         watcher = Watcher(play.engine, play.plan, play.account)
         await watcher.catch_up()
+        if play.options.train and not stop.is_set():
+            version = await play.training.ask()
+            play.stage.say(
+                f"{version.name}, a tiny Kronos model, is trained on this market by a worker beside it."
+            )
         await play.market.run_clock()
-        await _show(watcher, play.stage, stop, duration)
+        await _show(play, watcher, stop)
         play.stage.curtain()
         play.stage.say("The market is frozen, the plan stops; both books are read.")
         await _wind_down(play)
         summary = await _compare(play)
+        trained = await play.training.version()
+        for line in closing_lines(trained) if trained else ():
+            play.stage.say(line)
         running.cancel()
-        dying.cancel()
+        for task in others:
+            task.cancel()
     return summary
 
 
@@ -119,11 +148,14 @@ async def _until_ready(play: _Play, ready: asyncio.Event, stop: asyncio.Event) -
         raise StateError(f"the plan was not at work within {READY_SECONDS:.0f} s: {reason}")
 
 
-async def _show(watcher: Watcher, stage: Stage, stop: asyncio.Event, duration: float | None) -> None:
+async def _show(play: _Play, watcher: Watcher, stop: asyncio.Event) -> None:
     """Look and tell, until told to stop or the time is over."""
+    duration = play.options.duration
     ends = None if duration is None else time.monotonic() + duration
     while not stop.is_set() and (ends is None or time.monotonic() < ends):
-        stage.show(watcher.picture, await watcher.look())
+        happenings = await watcher.look() + await play.training.look()
+        watcher.picture.training = play.training.line
+        play.stage.show(watcher.picture, happenings)
         wait = LOOK_SECONDS if ends is None else min(LOOK_SECONDS, max(ends - time.monotonic(), 0.0))
         try:
             async with asyncio.timeout(wait):
@@ -188,12 +220,19 @@ async def _account(opened: Application, market: Market) -> ExchangeAccount:
     return await opened.store.accounts.get(known.id)
 
 
-async def _plan(opened: Application, account: ExchangeAccount, choice: MarketChoice) -> Plan:
+async def _plan(opened: Application, account: ExchangeAccount, choice: MarketChoice, *, train: bool) -> Plan:
     """The demo's plan, as a former demo left it or new."""
     for plan in await opened.store.plans.list():
         if plan.name == NAME:
             if plan.status in (PlanStatus.RUNNING, PlanStatus.PAUSED):
                 await opened.plans.stop(plan.id)
             return plan
-    new = NewPlan(NAME, account.id, choice.inst_id, INTERVAL, limits=LIMITS, forecast=FORECAST)
+    new = NewPlan(
+        NAME,
+        account.id,
+        choice.inst_id,
+        INTERVAL,
+        limits=LIMITS,
+        forecast=TRAINED_FORECAST if train else FORECAST,
+    )
     return await opened.plans.create(new)

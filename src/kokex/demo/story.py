@@ -33,14 +33,16 @@ def closing(summary: Summary, choice: MarketChoice) -> RenderableType:
             f"{record.decisions} decisions, {record.denied} orders denied by the risk gate, "
             f"fees paid: {summary.fees}; money in {quote}."
         ),
-        Text(
-            f"Forecaster: {record.forecaster}, a baseline whose skill is not measured here. The market: {choice.words}."
-        ),
+        Text(f"Forecaster: {record.forecaster}{_skill(record.forecaster)}. The market: {choice.words}."),
         Text(
             "This shows that the parts work together; it says nothing about what a real market would have paid."
         ),
         *_verdict(summary),
     )
+
+
+def _skill(forecaster: str) -> str:
+    return "" if forecaster.startswith("kronos") else ", a baseline whose skill is not measured here"
 
 
 def _verdict(summary: Summary) -> Iterable[Text]:

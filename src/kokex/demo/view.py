@@ -114,6 +114,8 @@ def _head(picture: Picture, choice: MarketChoice | None) -> RenderableType:
 
 def _foot(picture: Picture) -> Text:
     name = picture.forecast.forecaster if picture.forecast else picture.plan.forecast.forecaster
+    if picture.training:
+        return Text(f" Ctrl-C ends it with a summary. Forecaster: {name}. Model: {picture.training}", "dim")
     return Text(
         f" Ctrl-C ends it with a summary. Forecaster: {name}; its skill is not measured, and nothing is promised.",
         "dim",

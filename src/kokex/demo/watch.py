@@ -30,7 +30,7 @@ _AT_ONCE: Final = 200
 
 @dataclass(frozen=True, slots=True)
 class Happening:
-    """One line of the story. `kind`: candle, forecast, decision, denied or event."""
+    """One line of the story. `kind`: candle, forecast, decision, denied, event or training."""
 
     kind: str
     at: datetime | None
@@ -43,6 +43,7 @@ class Picture:
 
     Attributes:
         closes: closing prices of the latest candles, oldest first.
+        training: the newest word of a training; empty where there is none.
         market_time: the market's own clock.
     """
 
@@ -56,6 +57,7 @@ class Picture:
     decisions: int = 0
     denied: int = 0
     events: int = 0
+    training: str = ""
     latest: dict[str, deque[Happening]] = field(default_factory=dict)
 
     @property
@@ -149,7 +151,7 @@ class Watcher:
         low, middle, high = forecast.quantiles((0.05, 0.5, 0.95))[:, -1]
         words = (
             f"in {forecast.horizon} candles {middle:.2f} ({low:.2f} to {high:.2f} in 90 of 100 paths), "
-            f"no change is {forecast.origin_price:g}"
+            f"no change is {forecast.origin_price:g}; by {forecast.forecaster}"
         )
         return [Happening("forecast", forecast.origin_time, words)]
 

@@ -163,7 +163,8 @@ class ForecasterScore:
 
 def evaluation_scores(evaluation: Mapping[str, Any]) -> list[ForecasterScore]:
     """The scores inside an evaluation's record, the model's own first."""
-    return [_score(name, scores) for name, scores in evaluation.get("scores", {}).items()]
+    scores = evaluation.get("scores", {})
+    return [_score(name, scores[name]) for name in evaluation.get("order", scores)]
 
 
 def evaluation_verdicts(evaluation: Mapping[str, Any]) -> list[str]:

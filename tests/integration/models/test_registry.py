@@ -47,7 +47,9 @@ async def test_a_version_is_kept_with_all_that_made_it(store: PostgresStore, pla
     version = await store.models.add(plan.id, VersionWish(preset="tiny", changes=("context=64",)))
     start = VersionStart({"context": 64}, DATA, "0.1.0+abc", "cpu", {"training": 7})
     await store.models.started(version.id, start, NOW)
-    outcome = VersionOutcome(DATA, (CurvePoint("tokenizer", 1, None, 0.5, best=True),), None, "b" * 64, 99, 3.25)
+    outcome = VersionOutcome(
+        DATA, (CurvePoint("tokenizer", 1, None, 0.5, best=True),), None, "b" * 64, 99, 3.25
+    )
     await store.models.finished(version.id, outcome, NOW)
     kept = await store.models.by_number(plan.id, 1)
     assert (kept.name, kept.status, kept.active) == ("v1", VersionStatus.READY, False)

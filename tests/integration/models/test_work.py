@@ -41,7 +41,9 @@ async def test_asking_twice_is_asking_once(store: PostgresStore) -> None:
     assert await store.work.add(forecast("a")) == await store.work.add(forecast("a"))
 
 
-async def test_a_dead_worker_s_request_is_taken_over_and_its_late_answer_refused(store: PostgresStore) -> None:
+async def test_a_dead_worker_s_request_is_taken_over_and_its_late_answer_refused(
+    store: PostgresStore,
+) -> None:
     """A lease that has run out is the sign."""
     number = await store.work.add(forecast("a"))
     assert await claim(store, "dead", lease=-1.0) == "a"
