@@ -156,9 +156,7 @@ async def test_a_worker_trains_what_is_queued_and_answers_the_engine(house: Hous
     async with asyncio.TaskGroup() as tasks:
         listening = tasks.create_task(asker.run())
         running = tasks.create_task(worker.run())
-        async with asyncio.timeout(60):
-            while await house.store.models.active(plan.id) is None:
-                await asyncio.sleep(0.05)
+        await eventually(lambda: house.store.models.active(plan.id), "an active version", seconds=60)
         patient = WorkerForecasts(house.store, SystemClock(), Patience(20.0, 20.0))
         hearing = tasks.create_task(patient.run())
         made = await patient.forecast(switched, series, 1)
