@@ -15,8 +15,6 @@ from typing import Any
 
 import pytest
 import structlog
-from tests.integration.models.market import SECONDS_LONG, keep_walk, walk
-from tests.world import eventually
 
 from kokex.adapters import model_libraries
 from kokex.adapters.postgres import PostgresStore
@@ -29,6 +27,8 @@ from kokex.domain.model import VersionStatus
 from kokex.domain.plan import ForecastSettings, NewPlan, Plan
 from kokex.services.working import Lease
 from kokex.settings import Settings
+from tests.integration.models.market import SECONDS_LONG, keep_walk, walk
+from tests.world import eventually
 
 pytestmark = pytest.mark.slow
 

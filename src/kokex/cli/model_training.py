@@ -14,7 +14,8 @@ from kokex.cli.running import stop_signals
 from kokex.domain.errors import StateError
 from kokex.domain.model import ModelVersion, VersionStatus, VersionWish
 from kokex.domain.plan import Plan
-from kokex.ports.models import ProgressEvent, Trainer, Work, WorkStatus
+from kokex.ports.models import ProgressEvent, Trainer
+from kokex.ports.work import Work, WorkStatus
 from kokex.services.training import Claim, work_key
 from kokex.services.working import Lease, Worker
 

@@ -15,7 +15,8 @@ from kokex.domain.forecast import Forecast
 from kokex.domain.instrument import Instrument
 from kokex.domain.order import Fill, Order, OrderStatus
 from kokex.domain.plan import NewPlan, Plan, PlanStatus
-from kokex.ports.models import ModelStore, WorkStore
+from kokex.ports.models import ModelStore
+from kokex.ports.work import WorkStore
 
 
 @dataclass(frozen=True, slots=True)

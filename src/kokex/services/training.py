@@ -19,16 +19,15 @@ from kokex.ports.clock import Clock
 from kokex.ports.models import (
     EvaluationWish,
     ModelFiles,
-    NewWork,
     ProgressEvent,
     Trainer,
     TrainingCandles,
     TrainingJob,
     VersionOutcome,
     VersionStart,
-    WorkKind,
 )
 from kokex.ports.store import Store
+from kokex.ports.work import NewWork, WorkKind
 from kokex.services.accounts import market_of
 
 log = structlog.get_logger(__name__)

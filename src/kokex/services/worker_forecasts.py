@@ -19,8 +19,8 @@ from kokex.domain.forecast import Forecast
 from kokex.domain.model import ModelVersion
 from kokex.domain.plan import Plan
 from kokex.ports.clock import Clock
-from kokex.ports.models import NewWork, Work, WorkKind, WorkStatus
 from kokex.ports.store import Store
+from kokex.ports.work import NewWork, Work, WorkKind, WorkStatus
 
 log = structlog.get_logger(__name__)
 

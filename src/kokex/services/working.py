@@ -14,8 +14,9 @@ import structlog
 from kokex.domain.errors import KokexError, StoreUnavailableError
 from kokex.ports.clock import Clock
 from kokex.ports.forecaster import Forecaster
-from kokex.ports.models import ModelFiles, Trainer, Work, WorkKind, WorkStatus
+from kokex.ports.models import ModelFiles, Trainer
 from kokex.ports.store import Store
+from kokex.ports.work import Work, WorkKind, WorkStatus
 from kokex.services.training import TrainingService
 from kokex.services.worker_forecasts import forecast_answer, series_from
 

@@ -11,8 +11,6 @@ from typing import Any
 
 import numpy as np
 import pytest
-from tests.unit.models.test_model_files import weights
-from tests.world import Platform, eventually, platform
 
 from kokex.bootstrap import worker
 from kokex.domain.candle import CandleSeries
@@ -24,6 +22,8 @@ from kokex.ports.forecaster import Forecaster
 from kokex.ports.models import EvaluationWish, ProgressEvent, TrainingJob, VersionOutcome
 from kokex.services.worker_forecasts import Patience
 from kokex.services.working import Worker
+from tests.unit.models.test_model_files import weights
+from tests.world import Platform, eventually, platform
 
 NOW = datetime(2026, 1, 1, tzinfo=UTC)
 SETTINGS = ForecastSettings(context=200, horizon=4, paths=16)

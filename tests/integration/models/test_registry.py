@@ -10,8 +10,6 @@ import pytest
 from alembic.autogenerate import compare_metadata
 from alembic.migration import MigrationContext
 from sqlalchemy import create_engine
-from tests.fakes.clock import ManualClock
-from tests.unit.models.test_model_files import weights
 
 from kokex.adapters.model_files import ModelFolder
 from kokex.adapters.postgres import PostgresStore
@@ -22,6 +20,8 @@ from kokex.domain.model import CurvePoint, ModelVersion, TrainingData, VersionSt
 from kokex.domain.plan import KRONOS, Plan
 from kokex.ports.models import VersionOutcome, VersionStart
 from kokex.services.models import ModelService
+from tests.fakes.clock import ManualClock
+from tests.unit.models.test_model_files import weights
 
 NOW = datetime(2026, 1, 1, tzinfo=UTC)
 DATA = TrainingData("okx:live", "ETH-USDT", "1H", 500, NOW, NOW, "f" * 64)

@@ -10,8 +10,6 @@ from typing import Any
 
 import numpy as np
 import pytest
-from tests.integration.models.market import keep_walk, quick
-from tests.world import eventually
 
 from kokex.adapters.model_files import ModelFolder, content_hash_of
 from kokex.adapters.postgres import PostgresStore
@@ -20,11 +18,14 @@ from kokex.domain.candle import Interval
 from kokex.domain.errors import ConfigurationError, DataError, KokexError
 from kokex.domain.model import ModelVersion, VersionStatus
 from kokex.domain.plan import KRONOS, Plan
-from kokex.ports.models import TrainingCandles, WorkStatus
+from kokex.ports.models import TrainingCandles
+from kokex.ports.work import WorkStatus
 from kokex.services.models import ModelService
 from kokex.services.training import TrainingService, work_key
 from kokex.services.worker_forecasts import Patience, WorkerForecasts
 from kokex.services.working import Lease, Worker
+from tests.integration.models.market import keep_walk, quick
+from tests.world import eventually
 
 torch = pytest.importorskip("torch")
 kronos_training = pytest.importorskip("kokex.adapters.kronos_training")

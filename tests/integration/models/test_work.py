@@ -8,7 +8,7 @@ import pytest
 
 from kokex.adapters.postgres import PostgresStore
 from kokex.domain.errors import StateError
-from kokex.ports.models import NewWork, WorkKind, WorkStatus
+from kokex.ports.work import NewWork, WorkKind, WorkStatus
 
 LONG = 60.0
 

@@ -7,10 +7,10 @@ import sys
 from pathlib import Path
 
 import pytest
-from tests.world import eventually
 
 from kokex.adapters import worker_process
 from kokex.adapters.worker_process import WorkerProcess
+from tests.world import eventually
 
 DIES = "import os, sys; open(sys.argv[1], 'a').write(f'{os.getpid()} '); sys.exit(3)"
 LIVES = (

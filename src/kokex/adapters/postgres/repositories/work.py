@@ -18,7 +18,7 @@ from kokex.adapters.postgres.listening import notifications
 from kokex.adapters.postgres.tables import work_requests
 from kokex.adapters.postgres.text import storable_json, storable_text
 from kokex.domain.errors import NotFoundError, StateError
-from kokex.ports.models import NewWork, Work, WorkKind, WorkStatus
+from kokex.ports.work import NewWork, Work, WorkKind, WorkStatus
 
 _ARRIVALS: Final = "kokex_work"
 _ENDINGS: Final = "kokex_work_ended"
