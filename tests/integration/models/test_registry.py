@@ -1,4 +1,4 @@
-"""The registry: numbers, states, what is active, rolling back, clearing away, tables as the migrations make them."""
+"""The registry: numbers, states, what is active, rolling back, clearing away."""
 
 from __future__ import annotations
 
@@ -7,14 +7,9 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
-from alembic.autogenerate import compare_metadata
-from alembic.migration import MigrationContext
-from sqlalchemy import create_engine
 
 from kokex.adapters.model_files import ModelFolder
 from kokex.adapters.postgres import PostgresStore
-from kokex.adapters.postgres.address import DatabaseAddress
-from kokex.adapters.postgres.tables import metadata
 from kokex.domain.errors import NotFoundError, StateError
 from kokex.domain.model import CurvePoint, ModelVersion, TrainingData, VersionStatus, VersionWish
 from kokex.domain.plan import KRONOS, Plan
@@ -150,13 +145,3 @@ async def test_a_version_that_is_not_there_is_named_with_those_that_are(
     await ready(store, plan)
     with pytest.raises(NotFoundError, match="no version v7; it has: v1"):
         await store.models.by_number(plan.id, 7)
-
-
-def test_migrations_make_the_tables_that_the_code_knows(database_url: str) -> None:
-    """Columns and constraints of all tables, as Alembic compares them."""
-    engine = create_engine(DatabaseAddress.parse(database_url).url)
-    try:
-        with engine.connect() as connection:
-            assert compare_metadata(MigrationContext.configure(connection), metadata) == []
-    finally:
-        engine.dispose()

@@ -46,6 +46,14 @@ ROWS = {
         VALUES (1, 'okx:paper:1', 'ETH-USDT', true, now(), now());
         """,
     "0003": "",
+    "0004": r"""
+        INSERT INTO model_versions (plan_id, number, status, origin, preset, wish)
+        VALUES (1, 1, 'ready', 'trained', 'tiny', '{}');
+        INSERT INTO model_activations (plan_id, version_id, activated_at) VALUES (1, 1, now());
+        INSERT INTO model_events (version_id, event) VALUES (1, '{}');
+        INSERT INTO work_requests (kind, key, status, details, data)
+        VALUES ('forecast', 'a', 'waiting', '{}', '\x00');
+        """,
 }
 
 
