@@ -6,11 +6,12 @@
 
 from __future__ import annotations
 
+import fcntl
 import hashlib
 import json
 import shutil
 import zipfile
-from collections.abc import Collection, Mapping
+from collections.abc import Callable, Collection, Mapping
 from pathlib import Path
 from tempfile import TemporaryDirectory, mkdtemp
 from typing import Any, Final
@@ -34,6 +35,7 @@ RECORD: Final = "record.json"
 _LARGEST_RECORD: Final = 64 * 2**20
 _LARGEST_WEIGHTS: Final = 8 * 2**30
 _PIECE: Final = 2**20
+_LOCK: Final = "lock"
 _SNAPSHOT: Final = "candles.npz"
 
 
@@ -49,6 +51,16 @@ class ModelFolder:
         folder = self._runs / str(version_id)
         _make(folder)
         return folder
+
+    def hold_run(self, version_id: int) -> Callable[[], None] | None:
+        """See `ModelFiles`. The system lets go of it when the process dies, however it dies."""
+        file = (self.run_folder(version_id) / _LOCK).open("a")
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            file.close()
+            return None
+        return file.close
 
     def snapshot(self, version_id: int) -> TrainingCandles | None:
         """See `ModelFiles`. Raises `DataError` where it cannot be read."""

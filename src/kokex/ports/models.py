@@ -235,6 +235,10 @@ class ModelFiles(Protocol):
         """Where a version's training works; made where it is not there."""
         ...
 
+    def hold_run(self, version_id: int) -> Callable[[], None] | None:
+        """Hold a training's folder for this process; what lets go of it again. None: another process that lives holds it."""
+        ...
+
     def snapshot(self, version_id: int) -> TrainingCandles | None:
         """The candles that a training began with, so that it goes on with the same; None: it never began here."""
         ...

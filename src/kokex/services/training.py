@@ -105,6 +105,11 @@ class TrainingService:
         version = await self._store.models.get(version_id)
         if version.status is VersionStatus.READY:
             return version
+        # A worker that was taken for dead may live: it hears of its loss at its next step, and until then the folder is its own.
+        while (let_go := self._files.hold_run(version_id)) is None:
+            if should_stop():
+                return None
+            await self._clock.sleep(TELL_SECONDS)
         try:
             return await self._train(version, trainer, should_stop)
         except StoreUnavailableError:
@@ -112,6 +117,8 @@ class TrainingService:
         except KokexError as error:
             await self.give_up(version_id, str(error))
             raise
+        finally:
+            let_go()
 
     async def give_up(self, version_id: int, error: str) -> None:
         """Mark a version failed, for its followers too."""

@@ -70,10 +70,7 @@ class WorkerForecasts:
         answered = self._waiting.setdefault(work.key, asyncio.Event())
         try:
             number = await self._store.work.add(work)
-            if not await _within(answered, self._patience.claim_seconds):
-                begun = (await self._store.work.get(number)).status is not WorkStatus.WAITING
-                if begun:
-                    await _within(answered, self._patience.answer_seconds - self._patience.claim_seconds)
+            await self._wait(number, answered)
             answer = await self._store.work.expire(number)
         finally:
             del self._waiting[work.key]
@@ -82,6 +79,22 @@ class WorkerForecasts:
         reason = answer.error or "no worker answered in time"
         log.warning("the baseline forecasts instead", plan=plan.id, version=version.name, reason=reason)
         return None
+
+    async def _wait(self, number: int, answered: asyncio.Event) -> None:
+        """Until the request ended, nobody has begun it in time, or the answer's time is over."""
+        began = self._clock.monotonic()
+        limit = self._patience.claim_seconds
+        while True:
+            woken = await _within(answered, began + limit - self._clock.monotonic())
+            answered.clear()
+            status = (await self._store.work.get(number)).status
+            if status not in (WorkStatus.WAITING, WorkStatus.RUNNING):
+                return
+            if woken:  # word of a new connection: any request may have ended, and this one has not
+                continue
+            if status is WorkStatus.WAITING or limit == self._patience.answer_seconds:
+                return
+            limit = self._patience.answer_seconds
 
 
 def forecast_request(

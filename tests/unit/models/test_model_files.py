@@ -138,3 +138,12 @@ def test_a_training_goes_on_with_the_candles_it_began_with(files: ModelFolder) -
     assert kept is not None
     np.testing.assert_array_equal(kept.values, values)
     assert kept.describe() == candles.describe()
+
+
+def test_a_training_s_folder_has_one_holder(files: ModelFolder) -> None:
+    """The next one comes when it lets go."""
+    let_go = files.hold_run(7)
+    assert let_go is not None
+    assert files.hold_run(7) is None
+    let_go()
+    assert files.hold_run(7) is not None
