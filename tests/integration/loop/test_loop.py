@@ -159,6 +159,32 @@ async def test_an_order_whose_answer_was_lost_is_found_again_and_not_repeated(
         assert [(made.order_id, "live", "")] == world.pushed() == await world.journalled(plan)
 
 
+async def test_an_order_of_which_neither_answer_nor_push_came_is_asked_for_by_its_name(
+    database_url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The ack is cut and the push is lost: only the question by client order id can find it."""
+    answers: list[Mapping[str, Any]] = []
+
+    async def rest_once(turn: Turn, toolbox: Toolbox) -> None:
+        if TriggerKind.FORECAST in woken_by(turn) and not answers:
+            price = Decimal(str((await toolbox.get_current_price())["bid"])) - 20
+            answers.append(await toolbox.place_order(Side.BUY, OrderType.LIMIT, LOT, price))
+
+    async with platform(database_url, tmp_path, rest_once) as (world, _, _):
+        monkeypatch.setattr(world.server.hub, "push_private", lambda *_: 0)
+        world.server.faults.arm("cut_before_ack")
+        plan = await world.plan()
+        await eventually(lambda: answers, "an answer")
+        assert answers[0]["status"] == "unknown"
+
+        async def found() -> bool:
+            (made,) = await world.orders(plan)
+            return made.status is OrderStatus.ACCEPTED and await _same(world, plan)
+
+        await eventually(found, "the order's fate")
+        assert len(world.pushed()) == 1
+
+
 async def test_an_order_that_never_arrived_expires_and_frees_its_limit(
     database_url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
