@@ -8,6 +8,7 @@ from datetime import datetime
 from typing import Protocol
 
 from kokex.domain.account import AccountSnapshot, Credentials, ExchangeAccount, Ticker
+from kokex.domain.account_reports import AccountReport
 from kokex.domain.candle import Candle, Interval
 from kokex.domain.events import ClassifiedUpdate
 from kokex.domain.instrument import Instrument, InstrumentKind
@@ -118,6 +119,18 @@ class AccountStreamListener(Protocol):
 
     async def room(self) -> None:
         """Return when `on_order_updates` can take more."""
+        ...
+
+    def on_account_reports(self, reports: Sequence[AccountReport], received_at: datetime) -> None:
+        """A frame told of positions, balances, stops, fills or margin."""
+        ...
+
+    def on_flaw(self, reason: str) -> None:
+        """Something was pushed that could not be read: ask over REST for what it may have said."""
+        ...
+
+    def on_refused(self, channel: str, inst_id: str, reason: str) -> None:
+        """A wanted channel is not given until a person acts (tier, permission, instrument)."""
         ...
 
     def on_subscribed(self) -> None:

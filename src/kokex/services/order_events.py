@@ -17,6 +17,7 @@ from typing import Protocol
 import structlog
 
 from kokex.domain.account import Credentials, ExchangeAccount
+from kokex.domain.account_reports import AccountReport
 from kokex.domain.errors import ExchangeStoppedError, StoreUnavailableError
 from kokex.domain.events import ClassifiedUpdate, EventSource, OrderEvent
 from kokex.domain.ids import order_origin
@@ -351,6 +352,22 @@ class _Listener:
 
     async def room(self) -> None:
         await self._service.room(self._connection)
+
+    def on_account_reports(self, reports: Sequence[AccountReport], received_at: datetime) -> None:
+        self._connection.last_event_at = received_at
+
+    def on_flaw(self, reason: str) -> None:
+        log.warning("push not readable", connection=self._connection.account.connection_key, reason=reason)
+        self._service.subscribed(self._connection)
+
+    def on_refused(self, channel: str, inst_id: str, reason: str) -> None:
+        log.error(
+            "channel refused",
+            connection=self._connection.account.connection_key,
+            channel=channel,
+            inst_id=inst_id,
+            reason=reason,
+        )
 
     def on_subscribed(self) -> None:
         self._service.subscribed(self._connection)
