@@ -1,14 +1,11 @@
-"""Order events: from the exchange's push to the journal, to the ledgers, to whoever waits for them.
+"""Order events: one stream an account, shared by its plans; what it says goes to the journal, and from there to whom it concerns.
 
-    stream ─► on_order_updates ─► queue ─► one transaction for all that waits ─► ledgers ─► dispatch by account, then plan
-
-Nobody acts on an event before it is committed. What arrives while a commit is under way goes into the next one.
+stream ─► take ─► held until the account is reconciled ─► `Journalling`: one transaction, ledgers, dispatch
 """
 
 from __future__ import annotations
 
 import asyncio
-from collections import deque
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -19,30 +16,23 @@ import structlog
 from kokex.domain.account import Credentials, ExchangeAccount
 from kokex.domain.account_reports import AccountReport
 from kokex.domain.errors import ExchangeStoppedError, StoreUnavailableError
-from kokex.domain.events import ClassifiedUpdate, EventSource, OrderEvent
-from kokex.domain.ids import order_origin
+from kokex.domain.events import ClassifiedUpdate, EventSource
 from kokex.domain.plan import Plan
 from kokex.ports.clock import Clock
 from kokex.ports.exchange import AccountStream, ExchangeAdapter
-from kokex.ports.store import JournalEntry, Store, SubscriptionStatus
+from kokex.ports.store import Store, SubscriptionStatus
+from kokex.services import journalling
+from kokex.services.journalling import Journalling, JournalSink
 from kokex.services.ledger import Ledgers
 
 log = structlog.get_logger(__name__)
 
-BATCH = 2000
-"""Most events in one transaction."""
-QUEUE = 20_000
-"""Events waiting for the journal before a socket is asked to wait."""
 STATUS_SECONDS = 1.0
 """How often `ws_subscriptions` is brought up to date while events arrive."""
 
 
-class OrderEventSink(Protocol):
-    """Who is told of a plan's journalled events."""
-
-    def on_order_events(self, plan_id: int, events: Sequence[OrderEvent]) -> None:
-        """Take note, without waiting; `events` are in the journal's order."""
-        ...
+class OrderEventSink(JournalSink, Protocol):
+    """Who is told of a plan's journalled events, and of how the streams stand."""
 
     def on_account_subscribed(self, connection_key: str) -> None:
         """The account's stream stands (again): reconcile."""
@@ -94,16 +84,15 @@ class OrderEventService:
         self._store = store
         self._clock = clock
         self._adapter = adapter
-        self._ledgers = ledgers
-        self._installation = installation
-        self._queue: deque[JournalEntry] = deque()
-        self._arrived = asyncio.Event()
-        self._drained = asyncio.Event()
-        self._drained.set()
+        self._journalling = Journalling(store, clock, ledgers, installation)
         self._tasks: asyncio.TaskGroup | None = None
         self._sink: OrderEventSink | None = None
-        self.journal_lock = asyncio.Lock()
         self.connections: dict[str, Connection] = {}
+
+    @property
+    def journal_lock(self) -> asyncio.Lock:
+        """Under it, journal and ledgers agree: no transaction is under way."""
+        return self._journalling.lock
 
     async def run(self, sink: OrderEventSink) -> None:
         """Serve until cancelled."""
@@ -112,7 +101,7 @@ class OrderEventService:
             self._tasks = tasks
             for connection in self.connections.values():
                 self._start(connection)
-            tasks.create_task(self._write())
+            tasks.create_task(self._journalling.run(sink))
             tasks.create_task(self._report())
 
     async def subscribe(self, plan: Plan, account: ExchangeAccount, credentials: Credentials) -> None:
@@ -153,11 +142,13 @@ class OrderEventService:
         now = self._clock.now()
         connection = self.connections.get(account.connection_key)
         plans = connection.plans if connection else {}
-        entries = [
-            entry for update in updates for entry in self._entries(account, plans, update, source, now)
-        ]
-        for start in range(0, len(entries), BATCH):
-            await self._journal(entries[start : start + BATCH])
+        await self._journalling.write(
+            [
+                entry
+                for update in updates
+                for entry in self._journalling.entries(account, plans, update, source, now)
+            ]
+        )
 
     def hold(self, account: ExchangeAccount) -> None:
         """Keep back what the stream says until `release`: the account is about to be reconciled."""
@@ -198,7 +189,7 @@ class OrderEventService:
         """Return when the queue is short again, and what was held is let through."""
         if connection.held is not None:
             await connection.released.wait()
-        await self._drained.wait()
+        await self._journalling.room()
 
     def take(
         self, connection: Connection, updates: Sequence[ClassifiedUpdate], received_at: datetime
@@ -208,13 +199,10 @@ class OrderEventService:
         connection.last_event_at = received_at
         if connection.held is not None:
             connection.held.extend((update, received_at) for update in updates)
-            return len(connection.held) < QUEUE
+            return len(connection.held) < journalling.QUEUE
         for update in updates:
             self._enqueue(connection, update, received_at)
-        if len(self._queue) >= QUEUE:
-            self._drained.clear()
-            return False
-        return True
+        return self._journalling.has_room()
 
     def subscribed(self, connection: Connection) -> None:
         """Every wanted channel is open: hold what they say until the past is reconciled."""
@@ -237,62 +225,11 @@ class OrderEventService:
             self._sink.on_account_lost(connection.account.connection_key)
 
     def _enqueue(self, connection: Connection, update: ClassifiedUpdate, received_at: datetime) -> None:
-        self._queue.extend(
-            self._entries(connection.account, connection.plans, update, EventSource.STREAM, received_at)
+        self._journalling.put(
+            self._journalling.entries(
+                connection.account, connection.plans, update, EventSource.STREAM, received_at
+            )
         )
-        self._arrived.set()
-
-    def _entries(
-        self,
-        account: ExchangeAccount,
-        plans: dict[int, str],
-        classified: ClassifiedUpdate,
-        source: EventSource,
-        received_at: datetime,
-    ) -> list[JournalEntry]:
-        origin = order_origin(classified.update.client_order_id)
-        if origin is not None and origin.installation == self._installation:
-            return [JournalEntry(origin.plan_id, account.id, classified, source, False, received_at)]
-        return [
-            JournalEntry(plan_id, account.id, classified, source, True, received_at)
-            for plan_id, inst_id in plans.items()
-            if inst_id == classified.update.inst_id
-        ]
-
-    async def _write(self) -> None:
-        while True:
-            await self._arrived.wait()
-            self._arrived.clear()
-            while self._queue:
-                batch = [self._queue.popleft() for _ in range(min(BATCH, len(self._queue)))]
-                await self._journal(batch)
-                if len(self._queue) < QUEUE // 2:
-                    self._drained.set()
-
-    async def _journal(self, batch: Sequence[JournalEntry]) -> None:
-        if not batch:
-            return
-        async with self.journal_lock:
-            numbers = await self._append(batch)
-            told: dict[int, list[OrderEvent]] = {}
-            for number, entry in zip(numbers, batch, strict=True):
-                if number is not None:
-                    event = _event(number, entry)
-                    self._ledgers.apply(event)
-                    told.setdefault(entry.plan_id, []).append(event)
-        if self._sink is not None:
-            for plan_id, events in told.items():
-                self._sink.on_order_events(plan_id, events)
-
-    async def _append(self, batch: Sequence[JournalEntry]) -> list[int | None]:
-        delay = 0.05
-        while True:
-            try:
-                return await self._store.journal.append(batch)
-            except StoreUnavailableError as error:
-                log.warning("journal waits for the database", waiting=len(batch), reason=str(error))
-                await self._clock.sleep(delay)
-                delay = min(delay * 2, 2.0)
 
     def _save_soon(self, connection: Connection) -> None:
         """Connected or lost: that is told at once, counts now and then."""
@@ -374,18 +311,3 @@ class _Listener:
 
     def on_disconnected(self, reason: str) -> None:
         self._service.disconnected(self._connection, reason)
-
-
-def _event(number: int, entry: JournalEntry) -> OrderEvent:
-    return OrderEvent(
-        id=number,
-        plan_id=entry.plan_id,
-        account_id=entry.account_id,
-        event_type=entry.classified.event_type,
-        kind=entry.classified.kind,
-        event_key=entry.classified.event_key,
-        update=entry.classified.update,
-        source=entry.source,
-        external=entry.external,
-        received_at=entry.received_at,
-    )

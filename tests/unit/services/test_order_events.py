@@ -15,7 +15,7 @@ from kokex.domain.errors import ExchangeStoppedError
 from kokex.domain.events import ClassifiedUpdate, EventSource, OrderEvent, classify
 from kokex.domain.ids import OrderOrigin, client_order_id
 from kokex.domain.order import OrderStatus
-from kokex.services import order_events
+from kokex.services import journalling
 from kokex.services.ledger import Ledgers
 from kokex.services.order_events import OrderEventService
 from tests.builders import ETH, START, fill, order, plan, update
@@ -205,7 +205,7 @@ async def test_a_database_that_is_away_loses_nothing() -> None:
 
 async def test_a_full_queue_asks_the_socket_to_wait(monkeypatch: pytest.MonkeyPatch) -> None:
     """Back-pressure instead of memory without bound; room comes back as the journal catches up."""
-    monkeypatch.setattr(order_events, "QUEUE", 10)
+    monkeypatch.setattr(journalling, "QUEUE", 10)
     async with running() as bench:
         stream = await bench.subscribe(plan())
         bench.service.release(account())
