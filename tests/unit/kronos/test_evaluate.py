@@ -95,6 +95,18 @@ def test_the_models_test_windows_lie_after_the_purge_gap(forecaster: KronosForec
     assert origins.max() + 12 <= split.test.stop
 
 
+def test_choices_are_made_without_the_test_part() -> None:
+    """The validation part in two halves, a window between them, and nothing after it."""
+    split = split_by_time(3000, 60, validation_share=0.3, test_share=0.3)
+    choosing = split.of_validation()
+    assert choosing.validation.start == split.validation.start
+    assert choosing.test.stop == split.validation.stop <= split.test.start - 60
+    assert choosing.test.start - choosing.validation.stop >= 60
+    assert len(choosing.validation) == len(choosing.test)
+    with pytest.raises(BadSettingsError, match="two halves"):
+        split_by_time(1000, 60, validation_share=0.2, test_share=0.2).of_validation()
+
+
 def test_the_model_sees_nothing_from_its_origin_on(forecaster: KronosForecaster) -> None:
     """Other futures, equal forecasts; the batch plays no part either."""
     known = series()
@@ -156,6 +168,20 @@ def test_both_command_lines_from_candles_to_report(
     command = ["--run", run, "--out", str(tmp_path / "report"), "--paths", "4", "--stride", "6"]
     assert evaluation_command([str(tmp_path / "candles.csv"), *command]) == 0
     assert "Kronos anchored, conformal" in (tmp_path / "report" / "report.md").read_text()
+    choosing = [
+        *command[:2],
+        "--out",
+        str(tmp_path / "chosen"),
+        "--paths",
+        "4",
+        "--stride",
+        "1",
+        "--horizon",
+        "6",
+    ]
+    assert evaluation_command([str(tmp_path / "candles.csv"), *choosing, "--part", "validation"]) == 0
+    report = (tmp_path / "chosen" / "report.md").read_text()
+    assert "the test part was not touched" in report and "tested on" not in report
     _write_csv(series(1200, seed=3), tmp_path / "other.csv")
     assert evaluation_command([str(tmp_path / "other.csv"), *command]) == 1
     assert training_command([str(tmp_path / "none.csv"), "--out", run]) == 1

@@ -25,6 +25,8 @@ from kokex.kronos.training.errors import RunMismatchError
 from kokex.kronos.training.series import CandleSeries, readable_time
 from kokex.kronos.training.splits import Part, Split
 
+TEST, VALIDATION = "test", "validation"
+
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Evaluate as the arguments say. 0: done; 1: an error, told in a sentence."""
@@ -49,7 +51,7 @@ def _evaluate(given: argparse.Namespace) -> None:
     protocol = Protocol(context, horizon, given.stride or horizon // 2, given.paths)
     sampler = _sampler(given, context, horizon)
     models = [sampler, replace(sampler, anchored=True, name=f"{sampler.name} anchored")]
-    split = _split(run)
+    split = _split(run) if given.part == TEST else _split(run).of_validation()
     evaluation = evaluate(series, split, protocol, models, standard_baselines(), _tell)
     write_report(evaluation, Path(given.out), given.title, _facts(given, series, split, protocol))
     for scores in evaluation.scores:
@@ -79,12 +81,20 @@ def _facts(
     return {
         "candles": Path(given.candles).name,
         "trained on": span(split.train),
-        "best weights and recalibration chosen on": span(split.validation),
-        "tested on": span(split.test),
+        **_judged(given.part, span(split.validation), span(split.test)),
         "between the parts": f"{split.gap} candles that belong to none",
         "protocol": f"context {protocol.context}, horizon {protocol.horizon}, an origin every {protocol.stride} candles, "
         f"{protocol.paths} paths, temperature {given.temperature}, top_p {given.top_p}, seed {given.seed}",
         "anchored": "paths scaled so that their first open is the last known close",
+    }
+
+
+def _judged(part: str, earlier: str, later: str) -> dict[str, str]:
+    if part == TEST:
+        return {"best weights and recalibration chosen on": earlier, "tested on": later}
+    return {
+        "recalibration fitted on": f"{earlier}, the earlier half of the validation part",
+        "judged on": f"{later}, the later half; the best weights were chosen on both, the test part was not touched",
     }
 
 
@@ -110,6 +120,12 @@ def _parser() -> argparse.ArgumentParser:
     add("--run", required=True, help="folder of a finished training run")
     add("--out", required=True, help="folder of the report")
     add("--title", default="Walk-forward evaluation")
+    add(
+        "--part",
+        choices=(TEST, VALIDATION),
+        default=TEST,
+        help="what to judge on: test, once at the end; validation, as often as there are choices to compare",
+    )
     add("--name", default="Kronos", help="what the report calls the model")
     add("--horizon", type=int, help="candles to forecast; 24, or the run's own if that is less")
     add("--stride", type=int, help="candles between origins; half the horizon when left out")

@@ -30,6 +30,23 @@ class Split:
     test: Part
     gap: int
 
+    def of_validation(self) -> Split:
+        """For choices: the validation part's earlier half in the place of validation, its later half in that of the test.
+
+        The test part itself is in neither, so whatever is chosen by this split, the test has not seen it.
+
+        Raises:
+            BadSettingsError: a half is shorter than a window.
+        """
+        half = (len(self.validation) - self.gap) // 2
+        if half < self.gap:
+            raise BadSettingsError(
+                f"{len(self.validation)} candles of validation cannot be cut in two halves of a window of {self.gap} "
+                "with such a window between them; give more candles"
+            )
+        start, stop = self.validation.start, self.validation.stop
+        return Split(self.train, Part(start, start + half), Part(stop - half, stop), self.gap)
+
 
 def split_by_time(
     candles: int, window: int, *, validation_share: float = 0.15, test_share: float = 0.15
