@@ -3,7 +3,7 @@
 GET  state                       market time, speed, seed, prices, armed faults
 GET  books?account=              an account's own books, exact
 GET  events?account=&after=      every orders-channel event that the exchange made, connected or not
-POST accounts                    {"api_key", "secret_key", "passphrase", "balances": {"USDT": "1000"}, "uid"}
+POST accounts                    {"api_key", "secret_key", "passphrase", "balances": {"USDT": "1000"}, "uid", "fee_tier"}
 POST clock                       {"speed": 60} | {"pause": true} | {"resume": true} |
                                  {"step_ms": 1000} | {"step_candles": 2} | {"step_ticks": 5}
 POST faults                      {"kind": "cut_before_ack", "count": 1}
@@ -118,8 +118,11 @@ class AdminFace:
         if not isinstance(balances, dict):
             raise ConfigurationError("balances must be an object of amounts by currency")
         config = AccountConfig(
-            **needed,
+            api_key=needed["api_key"],
+            secret_key=needed["secret_key"],
+            passphrase=needed["passphrase"],
             uid=str(fields.get("uid") or ""),
+            fee_tier=_whole(fields, "fee_tier", 0),
             balances={str(ccy): _amount(str(ccy), amount) for ccy, amount in balances.items()},
         )
         account = self._exchange.run(lambda: self._exchange.open_account(config), settings=True)

@@ -33,6 +33,8 @@ class AccountConfig:
     """Initial cash by currency."""
     uid: str = ""
     """Account number on the wire; numbered by the exchange where empty."""
+    fee_tier: int = 0
+    """VIP level, 0 for a regular user; the fills channel needs 4."""
 
 
 DEFAULT_ACCOUNT = AccountConfig(
@@ -115,6 +117,8 @@ class PaperConfig:
     """New WebSocket connections a second; OKX allows 3. None does not limit them."""
     private_push_interval_s: float = 5.0
     """Regular account and positions pushes."""
+    snapshot_rows: int = 50
+    """Currencies or positions on one page of a snapshot; OKX names no number."""
     client_buffer_frames: int = 20_000
     """Frames a slow client may leave unread before it is closed with 4005."""
 

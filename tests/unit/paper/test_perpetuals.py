@@ -7,7 +7,6 @@ from decimal import Decimal
 import pytest
 
 from kokex.paper.ledger.margin import margin_state
-from kokex.paper.matching.liquidation import liquidate_where_due
 from tests.unit.paper.trading import SWAP, Trader, account_config, trader
 
 
@@ -24,8 +23,6 @@ def position(one: Trader, key: tuple[str, str] = ("cross", "net")) -> tuple[int,
 def move(one: Trader, ticks: int) -> None:
     """Let the perpetual's market jump to a price."""
     one.print(ticks, 1, buy=True, inst_id=SWAP)
-    with one.exchange.exact():
-        liquidate_where_due(one.exchange.floor, SWAP)
 
 
 def test_open_enlarge_reduce_turn_and_close(one: Trader) -> None:

@@ -11,7 +11,6 @@ from kokex.paper import AccountConfig, PaperConfig, PaperExchange
 from kokex.paper.ledger.account import Account
 from kokex.paper.market.candle import Tick
 from kokex.paper.matching.order import Order
-from kokex.paper.matching.prints import on_tick
 
 SPOT, SWAP = "ETH-USDT", "ETH-USDT-SWAP"
 
@@ -108,9 +107,8 @@ class Trader:
         """Let one market print of this size happen; clients may catch all of it."""
         exchange = self.exchange
         tick = Tick(exchange.now_ms + 1, ticks, lots, buy)
-        exchange.outbox.now_ms = tick.at_ms
         with exchange.exact():
-            on_tick(exchange.floor, exchange.floor.books[inst_id], tick, Decimal(1))
+            exchange.happen(exchange.floor.books[inst_id], tick, share=Decimal(1))
 
 
 def trader(**changes: Any) -> Trader:

@@ -18,6 +18,7 @@ from kokex.paper.exchange.valuation import books_report, currency_prices
 from kokex.paper.instruments import Instrument
 from kokex.paper.ledger.account import Account
 from kokex.paper.ledger.settlement import transfer_in
+from kokex.paper.market.candle import Tick
 from kokex.paper.market.feed import MarketFeed, Strand
 from kokex.paper.matching.book import OrderBook
 from kokex.paper.matching.floor import Floor
@@ -119,6 +120,13 @@ class PaperExchange:
             self.commit()
         return done
 
+    def happen(self, book: OrderBook, tick: Tick, *, share: Decimal) -> None:
+        """One print of the market and everything that follows from it; `share` is what clients may catch of it."""
+        self.outbox.now_ms = tick.at_ms
+        on_tick(self.floor, book, tick, share)
+        if book.instrument.is_swap:
+            liquidate_where_due(self.floor, book.instrument.inst_id)
+
     def books(self, account: Account) -> dict[str, Any]:
         """The account's own books, see `books_report`."""
         with localcontext(_EXACT):
@@ -157,10 +165,7 @@ class PaperExchange:
         share = self.config.print_share
         for count, (index, tick) in enumerate(self.feed.until(until_ms), 1):
             book = self._books[index]
-            self.outbox.now_ms = tick.at_ms
-            on_tick(self.floor, book, tick, share)
-            if book.instrument.is_swap:
-                liquidate_where_due(self.floor, book.instrument.inst_id)
+            self.happen(book, tick, share=share)
             if most_ticks is not None and count >= most_ticks and self.feed.next_at_ms > tick.at_ms:
                 return self.feed.next_at_ms > until_ms
         self.floor.now_ms = self.outbox.now_ms = max(self.now_ms, until_ms)
@@ -232,7 +237,11 @@ class PaperExchange:
         keys = {account.api_key: account for account in self.config.accounts}
         for known in saved.accounts:
             config = keys.get(known.api_key) or AccountConfig(
-                api_key=known.api_key, secret_key=known.secret_key, passphrase=known.passphrase, uid=known.uid
+                api_key=known.api_key,
+                secret_key=known.secret_key,
+                passphrase=known.passphrase,
+                uid=known.uid,
+                fee_tier=known.fee_tier,
             )
             account = Account(config=config, uid=known.uid)
             restore_account(account, known)

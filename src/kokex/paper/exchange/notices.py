@@ -3,11 +3,20 @@
 from __future__ import annotations
 
 from collections import defaultdict, deque
+from collections.abc import Mapping
 from dataclasses import dataclass, field
+from decimal import Decimal
 from functools import partial
 
+import msgspec
+
 from kokex.paper.instruments import Instrument
-from kokex.paper.ledger.account import Account
+from kokex.paper.ledger.account import Account, FillRecord, Position
+from kokex.paper.wire.account import balance_and_position
+from kokex.paper.wire.positions import View, warning_row
+
+_encode = msgspec.json.Encoder().encode
+PositionKey = tuple[str, str, str]
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,12 +30,11 @@ class OrderNotice:
 
 @dataclass(frozen=True, slots=True)
 class FundsNotice:
-    """Balances or holds moved. `event` is set where cash did (filled, claw_back)."""
+    """Balances or holds moved; `payload` is one item of balance_and_position where cash or a position did."""
 
     uid: str
     currencies: tuple[str, ...]
-    event: str
-    trade: tuple[str, str] | None
+    payload: bytes
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,7 +42,25 @@ class PositionNotice:
     """A position moved."""
 
     uid: str
-    key: tuple[str, str, str]
+    key: PositionKey
+
+
+@dataclass(frozen=True, slots=True)
+class FillNotice:
+    """An execution of an account, for the fills channel."""
+
+    uid: str
+    instrument: Instrument
+    fill: FillRecord
+
+
+@dataclass(frozen=True, slots=True)
+class WarningNotice:
+    """A position came near its liquidation; `payload` is one item of liquidation-warning."""
+
+    uid: str
+    instrument: Instrument
+    payload: bytes
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,7 +77,7 @@ class TradeNotice:
 
 _TRADES_KEPT = 500
 
-Notice = OrderNotice | FundsNotice | PositionNotice | TradeNotice
+Notice = OrderNotice | FundsNotice | PositionNotice | FillNotice | WarningNotice | TradeNotice
 
 
 @dataclass(slots=True)
@@ -82,11 +108,29 @@ class Outbox:
         self.add(notice)
 
     def account_changed(
-        self, account: Account, currencies: tuple[str, ...], *, event: str, trade: tuple[str, str] | None
+        self,
+        account: Account,
+        currencies: tuple[str, ...],
+        *,
+        event: str = "",
+        trade: tuple[str, str] | None = None,
+        positions: tuple[PositionKey, ...] = (),
     ) -> None:
-        """Balances or holds of an account moved."""
-        self.add(FundsNotice(account.uid, currencies, event, trade))
+        """Balances or holds of an account moved, or (`event` set) its cash or positions did."""
+        payload = b""
+        if event:
+            shown = [account.positions[key] for key in positions]
+            row = balance_and_position(
+                account, self.now_ms, event=event, currencies=currencies, positions=shown, trade=trade
+            )
+            payload = _encode(row)
+        self.add(FundsNotice(account.uid, currencies, payload))
 
-    def position_changed(self, account: Account, key: tuple[str, str, str]) -> None:
+    def margin_warned(self, account: Account, position: Position, marks: Mapping[str, Decimal]) -> None:
+        """A position of an account came near its liquidation."""
+        row = warning_row(account, position, View(marks, {}, self.now_ms))
+        self.add(WarningNotice(account.uid, position.instrument, _encode(row)))
+
+    def position_changed(self, account: Account, key: PositionKey) -> None:
         """A position of an account moved."""
         self.add(PositionNotice(account.uid, key))

@@ -8,7 +8,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from decimal import Decimal
 
-from kokex.paper.exchange.notices import OrderNotice, Outbox
+from kokex.paper.exchange.notices import FillNotice, OrderNotice, Outbox
 from kokex.paper.ledger.account import Account, Bill, FillRecord
 from kokex.paper.matching.order import Order
 from kokex.paper.wire.orders import render_push
@@ -165,6 +165,7 @@ class Records:
         """Keep an execution."""
         self.fills[account.uid].append(fill)
         self.unsaved.fills.append((account.uid, fill))
+        self._outbox.add(FillNotice(account.uid, self.orders[fill.order_id].instrument, fill))
 
     def open_orders(self, uid: str) -> list[Order]:
         """An account's open orders, oldest first."""

@@ -56,6 +56,7 @@ class SavedAccount:
     fees: dict[str, Decimal]
     realised: Decimal
     changed_ms: dict[str, int]
+    fee_tier: int = 0
 
 
 @dataclass(slots=True)
@@ -171,6 +172,7 @@ def save_account(account: Account) -> SavedAccount:
         fees=account.fees,
         realised=account.realised,
         changed_ms=account.changed_ms,
+        fee_tier=account.config.fee_tier,
     )
 
 

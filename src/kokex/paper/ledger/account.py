@@ -39,6 +39,8 @@ class Position:
     opened_lots: int = 0
     closed_value: Decimal = ZERO
     closed_lots: int = 0
+    warned: bool = False
+    """Whether its owner was told that it is near its liquidation."""
 
     @property
     def key(self) -> tuple[str, str, str]:

@@ -48,7 +48,7 @@ def publish_funds(floor: Floor, account: Account, order: Order) -> None:
     instrument = order.instrument
     currency = instrument.base if not instrument.is_swap and not order.is_buy else instrument.quote
     account.changed_ms[currency] = floor.now_ms
-    floor.publisher.account_changed(account, (currency,), event="", trade=None)
+    floor.publisher.account_changed(account, (currency,))
 
 
 def fill(floor: Floor, order: Order, *, ticks: int, lots: int, exec_type: str, trade_id: str) -> None:
@@ -75,7 +75,9 @@ def fill(floor: Floor, order: Order, *, ticks: int, lots: int, exec_type: str, t
     floor.registers.record_fill(account, _record(order, done, settled, mark))
     reserve(account, order)
     trade = (instrument.inst_id, trade_id)
-    floor.publisher.account_changed(account, settled.currencies, event="filled", trade=trade)
+    event = "filled" if order.category == "normal" else "liquidation"
+    moved = (order.position_key,) if instrument.is_swap else ()
+    floor.publisher.account_changed(account, settled.currencies, event=event, trade=trade, positions=moved)
     if instrument.is_swap:
         floor.publisher.position_changed(account, order.position_key)
 
@@ -104,7 +106,7 @@ def drop_unfunded(floor: Floor, account: Account) -> None:
             cancel(floor, order, RISK)
     if account.cash.get(QUOTE, ZERO) < 0 and not account.open_positions():
         cover_shortfall(account, floor.registers, QUOTE, floor.now_ms)
-        floor.publisher.account_changed(account, (QUOTE,), event="claw_back", trade=None)
+        floor.publisher.account_changed(account, (QUOTE,), event="claw_back")
 
 
 def drop_superseded(floor: Floor, cause: Order) -> None:

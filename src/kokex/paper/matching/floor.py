@@ -9,7 +9,7 @@ from typing import Protocol
 
 from kokex.paper.config import FeeRates
 from kokex.paper.instruments import Instrument
-from kokex.paper.ledger.account import Account, FillRecord
+from kokex.paper.ledger.account import Account, FillRecord, Position
 from kokex.paper.ledger.settlement import Books
 from kokex.paper.matching.book import OrderBook
 from kokex.paper.matching.order import Order
@@ -53,9 +53,18 @@ class Publisher(Protocol):
         """A public trade."""
 
     def account_changed(
-        self, account: Account, currencies: tuple[str, ...], *, event: str, trade: tuple[str, str] | None
+        self,
+        account: Account,
+        currencies: tuple[str, ...],
+        *,
+        event: str = "",
+        trade: tuple[str, str] | None = None,
+        positions: tuple[tuple[str, str, str], ...] = (),
     ) -> None:
-        """Balances moved; `trade` is (instrument, trade id)."""
+        """Balances or holds moved; `event` is OKX's cause where cash or a position did, `trade` (instrument, id)."""
+
+    def margin_warned(self, account: Account, position: Position, marks: Mapping[str, Decimal]) -> None:
+        """A position came near its liquidation."""
 
     def position_changed(self, account: Account, key: tuple[str, str, str]) -> None:
         """A position moved."""

@@ -1,12 +1,17 @@
-"""Closing positions whose margin is used up. One step, at the mark price: no tiers, no partial liquidation."""
+"""Positions whose margin runs out: a warning, then the end. One step, at the mark price: no tiers, no partial liquidation."""
 
 from __future__ import annotations
+
+from decimal import Decimal
 
 from kokex.paper.ledger.account import Account, Position
 from kokex.paper.ledger.margin import maintenance_margin, margin_state
 from kokex.paper.matching.execution import RISK, cancel, close_order, drop_unfunded, emit, fill
 from kokex.paper.matching.floor import Floor
 from kokex.paper.matching.order import Order
+
+WARNING_RATIO = Decimal(3)
+"""Equity over maintenance margin at which OKX warns (300 %, as its help pages say)."""
 
 
 def liquidate_where_due(floor: Floor, inst_id: str) -> None:
@@ -25,19 +30,30 @@ def liquidate_where_due(floor: Floor, inst_id: str) -> None:
 def _check_isolated(floor: Floor, account: Account, position: Position) -> None:
     mark = floor.marks[position.instrument.inst_id]
     equity = position.initial_margin(mark) + position.unrealised(mark)
-    if equity < maintenance_margin(position, mark):
+    maintenance = maintenance_margin(position, mark)
+    _warn(floor, account, [position], near=equity <= maintenance * WARNING_RATIO)
+    if equity < maintenance:
         _cancel_orders(floor, account, inst_id=position.instrument.inst_id)
         _close(floor, account, position)
 
 
 def _check_cross(floor: Floor, account: Account) -> None:
     state = margin_state(account, floor.marks)
+    crossed = [item for item in account.open_positions() if item.margin_mode == "cross"]
+    _warn(floor, account, crossed, near=state.cross_equity <= state.maintenance * WARNING_RATIO)
     if state.cross_equity >= state.maintenance:
         return
     _cancel_orders(floor, account, inst_id=None)
-    for position in account.open_positions():
-        if position.margin_mode == "cross":
-            _close(floor, account, position)
+    for position in crossed:
+        _close(floor, account, position)
+
+
+def _warn(floor: Floor, account: Account, positions: list[Position], *, near: bool) -> None:
+    """Say it once each time that positions come near; how often OKX repeats it is not documented."""
+    for position in positions:
+        if near and not position.warned:
+            floor.publisher.margin_warned(account, position, floor.marks)
+        position.warned = near
 
 
 def _cancel_orders(floor: Floor, account: Account, *, inst_id: str | None) -> None:

@@ -12,6 +12,7 @@ from kokex.paper.gateway.limits import Limit
 from kokex.paper.instruments import Instrument
 from kokex.paper.ledger.margin import free_cash, margin_state
 from kokex.paper.rest.call import Call, Data, Route
+from kokex.paper.wire.account import fee_level
 
 
 def max_size(call: Call) -> Data:
@@ -81,7 +82,7 @@ def trade_fee(call: Call) -> Data:
         "feeGroup": [{"groupId": group, "maker": maker, "taker": taker} for group in groups],
         "fiat": [],
         "instType": kind,
-        "level": "Lv1",
+        "level": fee_level(call.account),
         "maker": maker,
         "makerU": maker if swap else "",
         "makerUSDC": "",

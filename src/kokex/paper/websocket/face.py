@@ -14,13 +14,7 @@ from kokex.paper.config import PaperConfig
 from kokex.paper.exchange.exchange import PaperExchange
 from kokex.paper.gateway.refusal import RefusalError
 from kokex.paper.gateway.signing import login
-from kokex.paper.websocket.channels import (
-    COUNTED,
-    PRIVATE,
-    PRIVATE_CHANNELS,
-    Subscription,
-    parse_subscription,
-)
+from kokex.paper.websocket.channels import COUNTED, Subscription, parse_subscription
 from kokex.paper.websocket.connection import Connection
 from kokex.paper.websocket.operations import OPERATIONS, Operations
 from kokex.paper.websocket.publisher import Publisher
@@ -171,10 +165,7 @@ class WebSocketFace:
                 self._unsubscribe(connection, message, subscription)
 
     def _checked(self, connection: Connection, arg: Mapping[str, Any]) -> Subscription:
-        needs_login = connection.path == PRIVATE and arg.get("channel") in PRIVATE_CHANNELS
-        if needs_login and connection.account is None:
-            raise RefusalError("60011", "Please log in")
-        return parse_subscription(connection.path, arg, self._exchange.instruments)
+        return parse_subscription(connection.path, arg, self._exchange.instruments, connection.account)
 
     def _subscribe(
         self, connection: Connection, message: Mapping[str, Any], subscription: Subscription

@@ -117,7 +117,7 @@ def _detail(account: Account, currency: str, state: MarginState, view: View) -> 
 
 def balance_and_position(
     account: Account,
-    view: View,
+    now_ms: int,
     *,
     event: str,
     currencies: Collection[str] | None,
@@ -125,21 +125,26 @@ def balance_and_position(
     trade: tuple[str, str] | None,
 ) -> dict[str, Any]:
     """One item of the balance_and_position channel; only the changed side is sent after the snapshot."""
-    shown = [ccy for ccy in account.cash if currencies is None or ccy in currencies]
+    shown = [ccy for ccy in account.cash if (account.cash[ccy] if currencies is None else ccy in currencies)]
     return {
-        "pTime": str(view.now_ms),
+        "pTime": str(now_ms),
         "eventType": event,
         "balData": [
             {
                 "ccy": ccy,
                 "cashBal": text(account.cash[ccy]),
-                "uTime": str(account.changed_ms.get(ccy, view.now_ms)),
+                "uTime": str(account.changed_ms.get(ccy, now_ms)),
             }
             for ccy in shown
         ],
         "posData": [brief_position(position) for position in positions],
         "trades": [] if trade is None else [{"instId": trade[0], "tradeId": trade[1]}],
     }
+
+
+def fee_level(account: Account) -> str:
+    """The fee tier as OKX writes it: Lv1 for regular users, VIP1 and up."""
+    return f"VIP{account.config.fee_tier}" if account.config.fee_tier else "Lv1"
 
 
 def config_row(account: Account, level: str) -> dict[str, Any]:
@@ -152,7 +157,7 @@ def config_row(account: Account, level: str) -> dict[str, Any]:
         "posMode": "long_short_mode" if account.long_short_mode else "net_mode",
         "autoLoan": False,
         "greeksType": "PA",
-        "level": "Lv1",
+        "level": fee_level(account),
         "levelTmp": "",
         "ctIsoMode": "automatic",
         "mgnIsoMode": "automatic",

@@ -103,6 +103,28 @@ def position_row(account: Account, position: Position, view: View) -> dict[str, 
     }
 
 
+def warning_row(account: Account, position: Position, view: View) -> dict[str, Any]:
+    """One item of the liquidation-warning channel."""
+    row = position_row(account, position, view)
+    names = (
+        "cTime",
+        "ccy",
+        "instId",
+        "instType",
+        "lever",
+        "markPx",
+        "mgnMode",
+        "mgnRatio",
+        "pTime",
+        "pos",
+        "posCcy",
+        "posId",
+        "posSide",
+        "uTime",
+    )
+    return {name: row[name] for name in names}
+
+
 def brief_position(position: Position) -> dict[str, Any]:
     """A position in the balance_and_position channel."""
     lots = position.lots if position.side == "net" else abs(position.lots)
