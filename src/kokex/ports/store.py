@@ -16,6 +16,7 @@ from kokex.domain.instrument import Instrument
 from kokex.domain.order import Fill, Order, OrderStatus
 from kokex.domain.plan import NewPlan, Plan, PlanStatus
 from kokex.ports.models import ModelStore
+from kokex.ports.ownership import AccountOwners
 from kokex.ports.work import WorkStore
 
 
@@ -320,6 +321,8 @@ class Store(Protocol):
     def models(self) -> ModelStore: ...
     @property
     def work(self) -> WorkStore: ...
+    @property
+    def owners(self) -> AccountOwners: ...
 
     async def installation(self) -> str:
         """Four letters or digits, drawn once per database: part of every client order id."""

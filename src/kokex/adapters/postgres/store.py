@@ -12,6 +12,7 @@ from sqlalchemy.dialects.postgresql import insert
 from kokex.adapters.postgres.address import DatabaseAddress
 from kokex.adapters.postgres.database import Database
 from kokex.adapters.postgres.journal_writer import JournalWriter
+from kokex.adapters.postgres.ownership import PostgresAccountLocks, PostgresAccountOwners
 from kokex.adapters.postgres.repositories.accounts import PostgresAccounts, SecretKeeper
 from kokex.adapters.postgres.repositories.candles import PostgresCandles
 from kokex.adapters.postgres.repositories.forecasts import PostgresForecasts
@@ -48,6 +49,7 @@ class PostgresStore:
         self.subscriptions = PostgresSubscriptions(database)
         self.models = PostgresModels(database)
         self.work = PostgresWork(database)
+        self.owners = PostgresAccountOwners(database)
 
     @classmethod
     async def open(cls, url: str, keeper: SecretKeeper) -> Self:
@@ -81,6 +83,10 @@ class PostgresStore:
                 await connection.execute(keep)
                 code = (await connection.execute(select(installation.c.code))).scalar_one()
         return str(code)
+
+    def account_locks(self) -> PostgresAccountLocks:
+        """Ownership of accounts for one engine, on a session of its own."""
+        return PostgresAccountLocks(self._database.address)
 
     async def close(self) -> None:
         """See `Store`."""
