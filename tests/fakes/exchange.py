@@ -23,15 +23,34 @@ class FakeAccountStream:
 
     def __init__(self, listener: AccountStreamListener) -> None:
         self.listener = listener
-        self.wanted: set[str] = set()
+        self.wanted: set[str | None] = set()
+        self.reports_wanted: set[str] = set()
         self.running = asyncio.Event()
         self.error: Exception | None = None
 
-    def subscribe_orders_channel(self, inst_id: str) -> None:
+    def subscribe_orders_channel(self, inst_id: str | None = None) -> None:
         self.wanted.add(inst_id)
 
-    def unsubscribe_orders_channel(self, inst_id: str) -> None:
+    def unsubscribe_orders_channel(self, inst_id: str | None = None) -> None:
         self.wanted.discard(inst_id)
+
+    def subscribe_account_channels(self) -> None:
+        self.reports_wanted.add("account")
+
+    def unsubscribe_account_channels(self) -> None:
+        self.reports_wanted.discard("account")
+
+    def subscribe_stop_channels(self) -> None:
+        self.reports_wanted.add("stops")
+
+    def unsubscribe_stop_channels(self) -> None:
+        self.reports_wanted.discard("stops")
+
+    def subscribe_fills_channel(self, inst_id: str | None = None) -> None:
+        self.reports_wanted.add("fills")
+
+    def unsubscribe_fills_channel(self, inst_id: str | None = None) -> None:
+        self.reports_wanted.discard("fills")
 
     async def run(self) -> None:
         self.running.set()

@@ -10,6 +10,7 @@ from typing import Any
 
 from kokex.bootstrap import Application
 from kokex.cli.running import raise_first
+from kokex.domain import account_reports
 from kokex.domain.account import AccountSnapshot, Credentials, ExchangeAccount
 from kokex.domain.errors import ExchangeError, KokexError
 from kokex.domain.events import ClassifiedUpdate
@@ -131,6 +132,18 @@ class _Listener:
 
     async def room(self) -> None:
         """There always is."""
+
+    def on_account_reports(
+        self, reports: Sequence[account_reports.AccountReport], received_at: datetime
+    ) -> None:
+        """None were asked for."""
+
+    def on_flaw(self, reason: str) -> None:
+        """What the stream says does not matter here."""
+
+    def on_refused(self, channel: str, inst_id: str, reason: str) -> None:
+        """The stream opens, but not for the orders of this instrument."""
+        self.lost = reason
 
     def on_subscribed(self) -> None:
         """The stream stands."""

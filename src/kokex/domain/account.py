@@ -63,6 +63,31 @@ class ExchangeAccount:
         return f"{self.exchange}:{self.environment.value}:{self.id}"
 
 
+class PositionMode(StrEnum):
+    """How an account holds contracts: one signed position an instrument, or a long and a short one beside each other."""
+
+    NET = "net"
+    LONG_SHORT = "long_short"
+
+
+@dataclass(frozen=True, slots=True)
+class AccountSettings:
+    """How an account is set up at the exchange.
+
+    Attributes:
+        account_id: the exchange's own name of the account; two keys of one account have the same.
+        permissions: what the key may do, in the exchange's words (`read_only`, `trade`, `withdraw`).
+        margin_mode: the exchange's word for how balances back positions (OKX: spot, futures, multi_currency, portfolio).
+        fees_in_quote: spot fees are always taken in quote currency, not in what is received.
+    """
+
+    account_id: str
+    position_mode: PositionMode
+    margin_mode: str
+    permissions: frozenset[str]
+    fees_in_quote: bool
+
+
 @dataclass(frozen=True, slots=True)
 class Balance:
     """Holding of one currency: `total` = `available` + `frozen` by open orders."""

@@ -12,16 +12,19 @@ from datetime import datetime
 from decimal import Decimal
 from enum import StrEnum
 
-from kokex.domain.instrument import Side
+from kokex.domain.instrument import PositionSide, Side
 from kokex.domain.order import Fill
 
-
-class PositionSide(StrEnum):
-    """Which of an instrument's positions: the one net position, or one of the two of long/short mode."""
-
-    NET = "net"
-    LONG = "long"
-    SHORT = "short"
+__all__ = [
+    "AccountReport",
+    "BalanceReport",
+    "FillReport",
+    "MarginWarning",
+    "PositionReport",
+    "PositionSide",
+    "StopReport",
+    "StopState",
+]
 
 
 class StopState(StrEnum):

@@ -29,6 +29,14 @@ class Side(StrEnum):
         return 1 if self is Side.BUY else -1
 
 
+class PositionSide(StrEnum):
+    """Which of an instrument's positions: the one net position, or one of the two of long/short mode."""
+
+    NET = "net"
+    LONG = "long"
+    SHORT = "short"
+
+
 @dataclass(frozen=True, slots=True)
 class Instrument:
     """One tradable contract of one exchange.

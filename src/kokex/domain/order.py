@@ -17,7 +17,7 @@ from datetime import datetime
 from decimal import Decimal
 from enum import StrEnum
 
-from kokex.domain.instrument import Side
+from kokex.domain.instrument import PositionSide, Side
 
 
 class OrderType(StrEnum):
@@ -111,6 +111,7 @@ class OrderUpdate:
         fee: cumulative, negative when charged; None if not told.
         fill: the execution that this push reports; None in REST rows and pushes without one.
         never_live: the book refused it as it arrived (a post-only order that would have taken): it was never accepted.
+        position_side: whose position it trades: the net one, or the long or short one of an account in long/short mode.
         request_id, amend_result: of the amendment this push answers; None otherwise.
         raw: the exchange's own JSON of it.
     """
@@ -134,6 +135,7 @@ class OrderUpdate:
     amend_result: str | None = None
     cancel_reason: str | None = None
     never_live: bool = False
+    position_side: PositionSide = PositionSide.NET
     raw: bytes = b"{}"
 
 

@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Protocol
 
-from kokex.domain.account import AccountSnapshot, Credentials, ExchangeAccount, Ticker
-from kokex.domain.account_reports import AccountReport
+from kokex.domain.account import AccountSettings, AccountSnapshot, Credentials, ExchangeAccount, Ticker
+from kokex.domain.account_reports import AccountReport, BalanceReport, PositionReport, StopReport
 from kokex.domain.candle import Candle, Interval
 from kokex.domain.events import ClassifiedUpdate
 from kokex.domain.instrument import Instrument, InstrumentKind
@@ -93,16 +93,42 @@ class Exchange(Protocol):
         """The order as the exchange knows it; None where it does not (no proof that it never lived)."""
         ...
 
-    async def open_orders(self, inst_id: str) -> list[OrderUpdate]:
-        """All open orders of the instrument."""
+    async def open_orders(self, inst_id: str | None = None) -> list[OrderUpdate]:
+        """All open orders of the instrument (None: of all spot and swaps)."""
         ...
 
-    async def order_history(self, inst_id: str, since: datetime) -> list[OrderUpdate]:
+    async def order_history(self, inst_id: str | None, since: datetime) -> list[OrderUpdate]:
         """Orders that closed and were created at or after `since` (exchange's time), oldest first."""
         ...
 
-    async def fills(self, inst_id: str, since: datetime) -> list[Fill]:
-        """Our executions at or after `since` (exchange's time), oldest first."""
+    async def fills(
+        self, inst_id: str | None, since: datetime, *, after_bill_id: str | None = None
+    ) -> list[Fill]:
+        """Our executions at or after `since` (exchange's time), oldest first; None: of all spot and swaps.
+
+        With `after_bill_id`, also every one whose ledger entry is newer than that, however old the exchange's clock says it
+        is: the list is read until both are reached, so a `since` a little earlier is the overlap.
+        """
+        ...
+
+    async def positions(self) -> list[PositionReport]:
+        """Every open position, one by one: sides and margin modes are not added up. What is absent is closed."""
+        ...
+
+    async def balances(self) -> list[BalanceReport]:
+        """Every currency that is not zero. What is absent is zero."""
+        ...
+
+    async def open_stops(self, inst_id: str | None = None) -> list[StopReport]:
+        """Stops that wait at the exchange, of the instrument or of all, oldest first."""
+        ...
+
+    async def stop(self, stop_id: str) -> StopReport | None:
+        """What became of a stop; None where the exchange does not know it."""
+        ...
+
+    async def settings(self) -> AccountSettings:
+        """How the account is set up."""
         ...
 
     async def close(self) -> None:
@@ -111,7 +137,11 @@ class Exchange(Protocol):
 
 
 class AccountStreamListener(Protocol):
-    """Who hears an account stream. Methods are called on the event loop, in the order of the frames."""
+    """Who hears an account stream. Methods are called on the event loop, in the order of the frames.
+
+    What was told may be told again, an older report after a newer one too: after a connection was handed over to the next,
+    and wherever the exchange repeats itself.
+    """
 
     def on_order_updates(self, updates: Sequence[ClassifiedUpdate], received_at: datetime) -> bool:
         """Take a frame's updates at once, without waiting. False: full, pause reading until `room` returns."""
@@ -126,15 +156,21 @@ class AccountStreamListener(Protocol):
         ...
 
     def on_flaw(self, reason: str) -> None:
-        """Something was pushed that could not be read: ask over REST for what it may have said."""
+        """Something was pushed that could not be read, or proves that a push was missed: ask over REST what it may have said.
+
+        Told with each; whoever listens decides how often to ask.
+        """
         ...
 
     def on_refused(self, channel: str, inst_id: str, reason: str) -> None:
-        """A wanted channel is not given until a person acts (tier, permission, instrument)."""
+        """A wanted channel is not given until a person acts (tier, permission, instrument); `inst_id` "" for a channel of all.
+
+        Told once for each reason, however often the stream connects.
+        """
         ...
 
     def on_subscribed(self) -> None:
-        """Logged in and every wanted channel acknowledged: what happened before may have been missed."""
+        """Logged in and every wanted channel answered: what happened before may have been missed. Again when channels are added."""
         ...
 
     def on_disconnected(self, reason: str) -> None:
@@ -143,13 +179,40 @@ class AccountStreamListener(Protocol):
 
 
 class AccountStream(Protocol):
-    """One authenticated connection, kept up for ever."""
+    """The private stream of one account, kept up for ever.
 
-    def subscribe_orders_channel(self, inst_id: str) -> None:
-        """Want the order events of `inst_id`, now and after every reconnect."""
+    What is wanted is remembered over every reconnect; to want something twice is to want it once.
+    """
+
+    def subscribe_orders_channel(self, inst_id: str | None = None) -> None:
+        """Want the order events of `inst_id`, or of all spot and swaps (None)."""
         ...
 
-    def unsubscribe_orders_channel(self, inst_id: str) -> None:
+    def unsubscribe_orders_channel(self, inst_id: str | None = None) -> None:
+        """Want them no longer."""
+        ...
+
+    def subscribe_account_channels(self) -> None:
+        """Want reports of positions and balances, and margin warnings."""
+        ...
+
+    def unsubscribe_account_channels(self) -> None:
+        """Want them no longer."""
+        ...
+
+    def subscribe_stop_channels(self) -> None:
+        """Want reports of stops: conditional, one-cancels-other, trigger, trailing, iceberg and TWAP orders."""
+        ...
+
+    def unsubscribe_stop_channels(self) -> None:
+        """Want them no longer."""
+        ...
+
+    def subscribe_fills_channel(self, inst_id: str | None = None) -> None:
+        """Want reports of fills ahead of their orders' pushes. Most accounts are refused: see `on_refused`."""
+        ...
+
+    def unsubscribe_fills_channel(self, inst_id: str | None = None) -> None:
         """Want them no longer."""
         ...
 

@@ -12,6 +12,7 @@ from itertools import count
 from typing import Any, Protocol
 
 from kokex.domain.account import Credentials, ExchangeAccount, Ticker
+from kokex.domain.account_reports import AccountReport
 from kokex.domain.candle import Candle, Interval
 from kokex.domain.events import ClassifiedUpdate
 from kokex.domain.instrument import Instrument
@@ -131,6 +132,9 @@ class Ear:
         self.subscribed = 0
         self.market_subscribed = 0
         self.losses: list[str] = []
+        self.reports: list[AccountReport] = []
+        self.flaws: list[str] = []
+        self.refused: list[tuple[str, str, str]] = []
         self._heard = asyncio.Event()
 
     def on_order_updates(self, updates: Sequence[ClassifiedUpdate], received_at: datetime) -> bool:
@@ -140,6 +144,18 @@ class Ear:
 
     async def room(self) -> None:
         return
+
+    def on_account_reports(self, reports: Sequence[AccountReport], received_at: datetime) -> None:
+        self.reports.extend(reports)
+        self._heard.set()
+
+    def on_flaw(self, reason: str) -> None:
+        self.flaws.append(reason)
+        self._heard.set()
+
+    def on_refused(self, channel: str, inst_id: str, reason: str) -> None:
+        self.refused.append((channel, inst_id, reason))
+        self._heard.set()
 
     def on_subscribed(self) -> None:
         self.subscribed += 1

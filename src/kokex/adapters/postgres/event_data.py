@@ -15,7 +15,7 @@ from typing import Any
 import msgspec
 
 from kokex.domain.events import EventSource
-from kokex.domain.instrument import Side
+from kokex.domain.instrument import PositionSide, Side
 from kokex.domain.order import Fill, OrderStatus, OrderUpdate
 from kokex.ports.store import JournalEntry
 
@@ -42,6 +42,7 @@ class Update(msgspec.Struct, frozen=True, omit_defaults=True):
     amend_result: str | None = None
     cancel_reason: str | None = None
     never_live: bool = False
+    position_side: PositionSide = PositionSide.NET
 
 
 class EventData(msgspec.Struct, frozen=True):
