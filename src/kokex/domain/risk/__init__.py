@@ -1,0 +1,11 @@
+"""The risk gate: pure, and the only maker of `Approved`.
+
+`check` asks each rule in the order of `kokex.domain.risk.gate.RULES` and denies at the first that a request would break.
+Orders that are open, in flight or unknown count as if they had filled: what might happen is held against the limit.
+"""
+
+from kokex.domain.risk.codes import DenialCode
+from kokex.domain.risk.gate import Approved, Denied, check
+from kokex.domain.risk.state import RiskState
+
+__all__ = ["Approved", "DenialCode", "Denied", "RiskState", "check"]

@@ -1,0 +1,36 @@
+"""Is the request one that the exchange can take, at a price near the market's?"""
+
+from __future__ import annotations
+
+from kokex.domain.order import OrderRequest, OrderType
+from kokex.domain.plan import RiskLimits
+from kokex.domain.risk.codes import DenialCode, Finding
+from kokex.domain.risk.state import RiskState
+
+
+def steps(request: OrderRequest, limits: RiskLimits, state: RiskState) -> Finding | None:
+    """Quantity and price are in the instrument's steps, and there is a price exactly where one belongs."""
+    fault = state.instrument.quantity_fault(request.quantity)
+    if fault:
+        return DenialCode.INVALID_QUANTITY, fault
+    if request.order_type is OrderType.MARKET:
+        if request.price is not None:
+            return DenialCode.INVALID_PRICE, f"a market order takes no price, but {request.price} was given"
+        return None
+    if request.price is None:
+        return DenialCode.INVALID_PRICE, f"a {request.order_type.value} order needs a price"
+    fault = state.instrument.price_fault(request.price)
+    return (DenialCode.INVALID_PRICE, fault) if fault else None
+
+
+def price(request: OrderRequest, limits: RiskLimits, state: RiskState) -> Finding | None:
+    """A fresh price is known, and the request's own is within the collar around it."""
+    last = state.last_price
+    if last is None:
+        return DenialCode.NO_PRICE, f"no fresh price of {request.inst_id} is known; wait for market data"
+    if request.price is not None and abs(request.price - last) > limits.price_collar * last:
+        return (
+            DenialCode.PRICE_COLLAR,
+            f"price {request.price} is more than {limits.price_collar:%} from the last price {last}",
+        )
+    return None

@@ -1,0 +1,65 @@
+"""The gate itself: every rule in turn."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Final
+
+from kokex.domain.order import OrderRequest
+from kokex.domain.plan import RiskLimits
+from kokex.domain.risk.codes import DenialCode, Finding
+from kokex.domain.risk.exposure import cash, exposure
+from kokex.domain.risk.form import price, steps
+from kokex.domain.risk.pace import pace
+from kokex.domain.risk.standing import standing
+from kokex.domain.risk.state import RiskState
+
+Rule = Callable[[OrderRequest, RiskLimits, RiskState], Finding | None]
+
+RULES: tuple[Rule, ...] = (standing, steps, price, pace, exposure, cash)
+"""What is asked, in this order."""
+
+
+@dataclass(frozen=True, slots=True)
+class Denied:
+    """The gate's no, with a sentence for the agent and the record."""
+
+    request: OrderRequest
+    code: DenialCode
+    reason: str
+
+
+_MAKER: Final = object()
+
+
+class Approved:
+    """An order that passed the gate. Only `check` can make one: the exchange port takes nothing else."""
+
+    __slots__ = ("_checked_at", "_request")
+
+    def __init__(self, request: OrderRequest, checked_at: datetime, *, maker: object) -> None:
+        if maker is not _MAKER:
+            raise TypeError("Approved is made by kokex.domain.risk.check alone")
+        self._request = request
+        self._checked_at = checked_at
+
+    @property
+    def request(self) -> OrderRequest:
+        """The order as it may be sent, unchanged."""
+        return self._request
+
+    @property
+    def checked_at(self) -> datetime:
+        """When it was let through (UTC)."""
+        return self._checked_at
+
+
+def check(request: OrderRequest, limits: RiskLimits, state: RiskState) -> Approved | Denied:
+    """Let `request` through or say why not. Pure; no limit can be changed from here."""
+    for rule in RULES:
+        found = rule(request, limits, state)
+        if found is not None:
+            return Denied(request, *found)
+    return Approved(request, state.checked_at, maker=_MAKER)

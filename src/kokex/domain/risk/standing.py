@@ -1,0 +1,25 @@
+"""May the plan trade at all, and this instrument?"""
+
+from __future__ import annotations
+
+from kokex.domain.order import OrderRequest
+from kokex.domain.plan import PlanStatus, RiskLimits
+from kokex.domain.risk.codes import DenialCode, Finding
+from kokex.domain.risk.state import RiskState
+
+
+def standing(request: OrderRequest, limits: RiskLimits, state: RiskState) -> Finding | None:
+    """The plan is running, the account reconciled, the instrument the plan's own."""
+    if state.plan_status is not PlanStatus.RUNNING:
+        return DenialCode.PLAN_NOT_RUNNING, f"the plan is {state.plan_status.value}, not running"
+    if not state.reconciled:
+        return (
+            DenialCode.NOT_RECONCILED,
+            "the account is not reconciled with the exchange yet; try again shortly",
+        )
+    if request.inst_id != state.instrument.inst_id:
+        return (
+            DenialCode.WRONG_INSTRUMENT,
+            f"this plan trades {state.instrument.inst_id}, not {request.inst_id}",
+        )
+    return None
