@@ -7,6 +7,14 @@ from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from typing import Any
 
+from kokex.domain.account_reports import (
+    BalanceReport,
+    MarginWarning,
+    PositionReport,
+    PositionSide,
+    StopReport,
+    StopState,
+)
 from kokex.domain.candle import Interval
 from kokex.domain.instrument import Instrument, InstrumentKind, Side
 from kokex.domain.order import Fill, Order, OrderRequest, OrderStatus, OrderType, OrderUpdate
@@ -126,4 +134,56 @@ def update(**changes: Any) -> OrderUpdate:
 def plan(**changes: Any) -> Plan:
     """A running ETH-USDT 1H plan."""
     made = Plan(1, "test", 1, "ETH-USDT", Interval("1H"), PlanStatus.RUNNING, START)
+    return replace(made, **changes)
+
+
+def position_report(quantity: str | int = 1, second: float = 0, **changes: Any) -> PositionReport:
+    """The net position in ETH-USDT-SWAP, `second` seconds after the start."""
+    made = PositionReport(
+        inst_id="ETH-USDT-SWAP",
+        margin_mode="cross",
+        side=PositionSide.NET,
+        quantity=Decimal(quantity),
+        average_price=Decimal(2000),
+        occurred_at=START + timedelta(seconds=second),
+        raw=b'{"instId":"ETH-USDT-SWAP"}',
+    )
+    return replace(made, **changes)
+
+
+def balance_report(total: str | int = 100, second: float = 0, **changes: Any) -> BalanceReport:
+    """The USDT of an account, `second` seconds after the start."""
+    made = BalanceReport(
+        "USDT", Decimal(total), START + timedelta(seconds=second), raw=b'{"ccy":"USDT","cashBal":"100"}'
+    )
+    return replace(made, **changes)
+
+
+def stop_report(state: StopState = StopState.LIVE, second: float = 0, **changes: Any) -> StopReport:
+    """A stop-loss on the ETH-USDT-SWAP position, `second` seconds after the start."""
+    made = StopReport(
+        stop_id="700",
+        client_stop_id=None,
+        inst_id="ETH-USDT-SWAP",
+        side=Side.SELL,
+        order_type="conditional",
+        state=state,
+        quantity=Decimal(1),
+        occurred_at=START + timedelta(seconds=second),
+        stop_loss_price=Decimal(1900),
+        raw=b'{"algoId":"700"}',
+    )
+    return replace(made, **changes)
+
+
+def margin_warning(second: float = 0, **changes: Any) -> MarginWarning:
+    """The ETH-USDT-SWAP position is near its liquidation."""
+    made = MarginWarning(
+        inst_id="ETH-USDT-SWAP",
+        margin_mode="cross",
+        side=PositionSide.NET,
+        quantity=Decimal(1),
+        occurred_at=START + timedelta(seconds=second),
+        margin_ratio=Decimal("1.1"),
+    )
     return replace(made, **changes)

@@ -7,6 +7,7 @@ from datetime import datetime
 from enum import StrEnum
 from typing import Any
 
+from kokex.domain.account_events import AccountEventRecord
 from kokex.domain.events import OrderEvent
 from kokex.domain.forecast import Forecast
 from kokex.domain.plan import Plan, TriggerKind
@@ -34,6 +35,7 @@ class Trigger:
     Attributes:
         key: names this happening for ever (`forecast:42`, `events:100-117`), so it is handled once.
         events: the order events it stands for, oldest first.
+        account_events: the account events it stands for, oldest first.
         forecast: the forecast that woke it, or None.
         text: what the user said, or None.
     """
@@ -44,6 +46,7 @@ class Trigger:
     events: tuple[OrderEvent, ...] = ()
     forecast: Forecast | None = None
     text: str | None = None
+    account_events: tuple[AccountEventRecord, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -25,12 +25,24 @@ class PlanStatus(StrEnum):
 
 
 class TriggerKind(StrEnum):
-    """What may wake an agent."""
+    """What may wake an agent; the last four are events of the account, see `kokex.domain.account_events`."""
 
     FORECAST = "forecast"
     CANDLE = "candle"
     ORDER_EVENT = "order_event"
     USER = "user"
+    POSITION = "position"
+    BALANCE = "balance"
+    MARGIN = "margin"
+    STOP = "stop"
+
+    @property
+    def of_account(self) -> bool:
+        """Whether it stands for events of the account rather than of an order, the market or the user."""
+        return self in _OF_ACCOUNT
+
+
+_OF_ACCOUNT = frozenset({TriggerKind.POSITION, TriggerKind.BALANCE, TriggerKind.MARGIN, TriggerKind.STOP})
 
 
 @dataclass(frozen=True, slots=True)
