@@ -6,7 +6,10 @@ GET  events?account=&after=      every orders-channel event that the exchange ma
 POST accounts                    {"api_key", "secret_key", "passphrase", "balances": {"USDT": "1000"}, "uid", "fee_tier"}
 POST clock                       {"speed": 60} | {"pause": true} | {"resume": true} |
                                  {"step_ms": 1000} | {"step_candles": 2} | {"step_ticks": 5}
-POST faults                      {"kind": "cut_before_ack", "count": 1}
+GET  faults                      every kind, what is armed, how often faults struck
+GET  faults/record?after=        what struck, in order
+POST faults                      {"kind": "cut_before_ack", "count": 1} or {"seed": 7, "faults": [{...}, ...]}
+POST faults/clear                disarm everything
 POST disconnect                  drop every WebSocket
 POST notice                      announce a restart (64008)
 """
@@ -26,7 +29,8 @@ from kokex.paper.config import AccountConfig
 from kokex.paper.decimals import text
 from kokex.paper.exchange.exchange import PaperExchange
 from kokex.paper.exchange.records import OrderEvent
-from kokex.paper.gateway.faults import Faults
+from kokex.paper.faults import Fault, FaultPlan, Faults
+from kokex.paper.faults.injector import describe_kinds
 from kokex.paper.ledger.account import Account
 from kokex.paper.websocket.face import WebSocketFace
 from kokex.paper.websocket.publisher import Publisher
@@ -58,7 +62,10 @@ class AdminFace:
             ("GET", "events"): self._events,
             ("POST", "accounts"): self._open_account,
             ("POST", "clock"): self._set_clock,
+            ("GET", "faults"): self._show_faults,
+            ("GET", "faults/record"): self._struck,
             ("POST", "faults"): self._arm,
+            ("POST", "faults/clear"): self._disarm,
             ("POST", "disconnect"): self._disconnect,
             ("POST", "notice"): self._notice,
         }
@@ -153,7 +160,26 @@ class AdminFace:
         return self._state({})
 
     def _arm(self, fields: dict[str, Any]) -> dict[str, Any]:
-        self._faults.arm(str(fields.get("kind") or ""), _whole(fields, "count", 1))
+        if "faults" in fields or "seed" in fields:
+            numbers = self._faults.arm_plan(FaultPlan.from_mapping(fields))
+        else:
+            numbers = [self._faults.arm(Fault.from_mapping(fields))]
+        return {"armed": numbers, "faults": self._faults.armed()}
+
+    def _show_faults(self, fields: dict[str, Any]) -> dict[str, Any]:
+        return {
+            "kinds": describe_kinds(),
+            "armed": self._faults.armed(),
+            "struck": self._faults.record.total,
+        }
+
+    def _struck(self, fields: dict[str, Any]) -> dict[str, Any]:
+        after = _whole(fields, "after", 0)
+        found = [strike.to_mapping() for strike in self._faults.strikes() if strike.number > after]
+        return {"total": self._faults.record.total, "strikes": found[:_MOST_EVENTS]}
+
+    def _disarm(self, fields: dict[str, Any]) -> dict[str, Any]:
+        self._faults.clear()
         return {"faults": self._faults.armed()}
 
     def _disconnect(self, fields: dict[str, Any]) -> dict[str, int]:

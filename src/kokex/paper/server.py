@@ -18,7 +18,9 @@ from kokex.paper.certificate import ensure_certificate, server_context
 from kokex.paper.clock import MarketClock
 from kokex.paper.config import PaperConfig
 from kokex.paper.exchange.exchange import PaperExchange
-from kokex.paper.gateway.faults import Faults
+from kokex.paper.faults import FaultPlan, FaultRecord, Faults
+from kokex.paper.faults.answers import AnswerFaults
+from kokex.paper.faults.orders import OrderFaults
 from kokex.paper.gateway.limits import RateLimiter
 from kokex.paper.gateway.timers import CancelTimers
 from kokex.paper.rest.face import PREFIX as REST_PREFIX
@@ -38,25 +40,39 @@ _SWEEP_S = 0.5
 class PaperServer:
     """Runs a paper exchange inside the caller's event loop.
 
+    Args:
+        faults: what shall go wrong, from the start.
+        fault_record: file to which armed faults and strikes are appended as JSON lines.
+
     Example:
         async with PaperServer(PaperConfig(speed=3600)) as server:
             print(server.rest_url, server.ws_url)
     """
 
-    def __init__(self, config: PaperConfig) -> None:
+    def __init__(
+        self, config: PaperConfig, *, faults: FaultPlan | None = None, fault_record: Path | None = None
+    ) -> None:
         self.config = config
         self.exchange = PaperExchange(config)
         self.clock = MarketClock(
             self.exchange.now_ms, speed=config.speed, paused=config.paused, wall=time.monotonic
         )
-        self.faults = Faults()
+        self.faults = Faults(
+            faults,
+            market_ms=lambda: self.exchange.now_ms,
+            api_key_of=self._api_key_of,
+            record=FaultRecord(fault_record),
+        )
+        answers, orders = AnswerFaults(self.faults, self.exchange), OrderFaults(self.faults)
+        self.exchange.desk.submit_to_market = orders.submit
+        self.exchange.desk.amend_in_market = orders.amend
         self.hub = Hub()
-        self.publisher = Publisher(self.exchange, self.hub, self.faults)
+        self.publisher = Publisher(self.exchange, self.hub, orders)
         limiter = RateLimiter(enabled=config.rate_limits)
         self.timers = CancelTimers()
-        self._rest = RestFace(self.exchange, self.publisher, limiter, self.timers, self.faults)
+        self._rest = RestFace(self.exchange, self.publisher, limiter, self.timers, answers)
         operations = Operations(self.exchange, self.publisher, limiter, self.faults)
-        self._sockets = WebSocketFace(self.exchange, self.publisher, operations)
+        self._sockets = WebSocketFace(self.exchange, self.publisher, operations, answers)
         self._admin = AdminFace(self.exchange, self.clock, self.publisher, self._sockets, self.faults)
         self._runner = web.AppRunner(
             self._application(), access_log=None, handle_signals=False, shutdown_timeout=0.5
@@ -112,7 +128,7 @@ class PaperServer:
             await self._listen()
         except BaseException:
             await self._runner.cleanup()
-            self.exchange.close()
+            self._close()
             raise
         self.clock.hold_at(self.exchange.now_ms)
         self._tasks = asyncio.TaskGroup()
@@ -132,7 +148,15 @@ class PaperServer:
             for connection in list(self.hub.connections):
                 connection.close(1001, "The paper exchange is shutting down")
             await self._runner.cleanup()
-            self.exchange.close()
+            self._close()
+
+    def _close(self) -> None:
+        self.faults.record.close()
+        self.exchange.close()
+
+    def _api_key_of(self, uid: str) -> str:
+        account = self.exchange.accounts.get(uid)
+        return account.config.api_key if account is not None else ""
 
     async def _listen(self) -> None:
         config = self.config

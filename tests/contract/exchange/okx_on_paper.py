@@ -38,7 +38,7 @@ class PaperHand:
         await self._post("faults", {"kind": "timeout_live"})
 
     async def spoil_next_push(self) -> None:
-        await self._post("faults", {"kind": "malformed_frame"})
+        await self._post("faults", {"kind": "malformed_frame", "channel": "orders"})
 
     async def repeat_next_push(self) -> None:
         await self._post("faults", {"kind": "duplicate_push"})

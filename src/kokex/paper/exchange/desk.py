@@ -36,6 +36,9 @@ class Desk:
         self._floor = floor
         self._records = records
         self._instruments = instruments
+        self.submit_to_market = engine.submit
+        self.amend_in_market = engine.amend
+        """Where an order meets the market; the server puts its faults in between."""
         self._by_code = {item.code: item for item in instruments.values()}
 
     def instrument(self, inst_id: str) -> Instrument:
@@ -74,7 +77,7 @@ class Desk:
         except RejectionError as refusal:
             return {**item, "sCode": refusal.code, "sMsg": refusal.message, "subCode": refusal.sub_code}
         order.order_id = self._records.next_order_id()
-        engine.submit(self._floor, order, limit=take_limit(self._floor, order))
+        self.submit_to_market(self._floor, order, limit=take_limit(self._floor, order))
         return {**item, "ordId": str(order.order_id), "sCode": "0", "sMsg": "", "subCode": ""}
 
     def cancel(self, account: Account, fields: Mapping[str, Any], *, by_code: bool = False) -> Item:
@@ -118,7 +121,7 @@ class Desk:
                 order.request_id, order.amend_result = field(fields, "reqId"), ""
                 cancel(self._floor, order, USER)
             return {**item, "sCode": refusal.code, "sMsg": refusal.message, "subCode": refusal.sub_code}
-        engine.amend(self._floor, order, change)
+        self.amend_in_market(self._floor, order, change)
         return {**item, "sCode": "0", "sMsg": "", "subCode": ""}
 
     def close_position(self, account: Account, fields: Mapping[str, Any]) -> Item:

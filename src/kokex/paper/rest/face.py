@@ -12,8 +12,10 @@ from aiohttp import web
 from kokex.paper.exchange.exchange import PaperExchange
 from kokex.paper.exchange.rejection import RejectionError
 from kokex.paper.exchange.request import field
+from kokex.paper.faults.answers import AnswerFaults, gateway_page, timed_out
+from kokex.paper.faults.plan import Fault
+from kokex.paper.faults.record import Occasion
 from kokex.paper.gateway.budgets import spend_command
-from kokex.paper.gateway.faults import Faults
 from kokex.paper.gateway.limits import RateLimiter
 from kokex.paper.gateway.refusal import RefusalError
 from kokex.paper.gateway.signing import authenticate
@@ -44,13 +46,14 @@ class RestFace:
         publisher: Publisher,
         limiter: RateLimiter,
         timers: CancelTimers,
-        faults: Faults,
+        faults: AnswerFaults,
     ) -> None:
         self._exchange = exchange
         self._publisher = publisher
         self._limiter = limiter
         self._timers = timers
-        self._faults = faults
+        self._answers = faults
+        self._faults = faults.faults
 
     async def handle(self, request: web.Request) -> web.StreamResponse:
         """Answer one request; pushes that it caused leave after the answer unless told otherwise."""
@@ -59,37 +62,58 @@ class RestFace:
         route = _ROUTES.get((request.method, request.path.removeprefix(PREFIX)))
         if route is None:
             return _json({"msg": f"{request.method} {request.path} is not found", "code": "404"}, status=404)
+        occasion = self._occasion(request, body)
+        instead = self._answers.instead(occasion, command=route.command)
+        if isinstance(instead, Fault):
+            return _cut(request)
+        if instead is not None:
+            return instead
         try:
-            payload = self._answer(request, route, body, received_us)
+            payload = self._answer(request, route, body, received_us, occasion)
         except RefusalError as refusal:
+            await self._answers.linger(occasion)
             return _json({"msg": refusal.message, "code": refusal.code}, status=refusal.status)
+        await self._answers.linger(occasion)
         if not route.private or request.method == "GET":
             return _json(payload)
-        return await self._deliver(request, route, payload)
+        return await self._deliver(request, route, payload, occasion)
+
+    def _occasion(self, request: web.Request, body: bytes) -> Occasion:
+        key = request.headers.get("OK-ACCESS-KEY", "")
+        try:
+            params, items = _parameters(request, body)
+        except RefusalError:
+            params, items = {}, ()
+        fields = items[0] if items else params
+        return self._answers.occasion(request.method, request.path.removeprefix(PREFIX), key, fields)
 
     async def _deliver(
-        self, request: web.Request, route: Route, payload: dict[str, Any]
+        self, request: web.Request, route: Route, payload: dict[str, Any], occasion: Occasion
     ) -> web.StreamResponse:
-        status = 200
+        response = _json(payload)
+        if route.command:
+            if self._faults.strike("cut_before_ack", occasion):
+                self._publisher.flush()
+                return _cut(request)
+            late = self._faults.strike("timeout_live", occasion)
+            if late is not None:
+                told, status = timed_out(late, payload["data"])
+                response = _json(told, status=status)
+            elif self._faults.strike("bad_gateway_live", occasion):
+                response = gateway_page()
         push_first = self._exchange.config.ack_order == "push_first"
-        if route.command and self._faults.strikes("cut_before_ack"):
+        if push_first or (route.command and self._faults.strike("push_first", occasion)) or _gone(request):
             self._publisher.flush()
-            if request.transport is not None:
-                request.transport.abort()
-            return web.Response()
-        if route.command and self._faults.strikes("timeout_live"):
-            payload, status = {"msg": "API endpoint request timeout ", "code": "50004"}, 400
-        if push_first or (route.command and self._faults.strikes("push_first")):
-            self._publisher.flush()
-            return _json(payload, status=status)
-        response = _json(payload, status=status)
+            return response
         await response.prepare(request)
         await response.write_eof()
         self._publisher.flush()
         return response
 
-    def _answer(self, request: web.Request, route: Route, body: bytes, received_us: int) -> dict[str, Any]:
-        wall_s = time.time()
+    def _answer(
+        self, request: web.Request, route: Route, body: bytes, received_us: int, occasion: Occasion
+    ) -> dict[str, Any]:
+        wall_s = time.time() + self._answers.clock_shift_s(occasion)
         signed_in = None
         if route.private:
             text = body.decode("utf-8", "replace")
@@ -99,14 +123,17 @@ class RestFace:
         params, items = _parameters(request, body)
         self._spend(request, route, signed_in, params, items)
         _check_deadline(request.headers.get("expTime", ""), wall_s)
-        call = Call(self._exchange, self._timers, params, items, signed_in, int(wall_s * 1000))
+        exchange = self._answers.exchange_for(occasion, signed_in)
+        wall_ms = int(wall_s * 1000) + self._answers.forgotten_ms(occasion)
+        call = Call(exchange, self._timers, params, items, signed_in, wall_ms)
         try:
             answer = self._run(route, call, changes=route.private and request.method == "POST")
         except RejectionError as refusal:
             return {"code": refusal.code, "msg": refusal.message, "data": []}
         if not isinstance(answer, Answer):
             answer = Answer("0", "", answer)
-        payload: dict[str, Any] = {"code": answer.code, "msg": answer.message, "data": answer.data}
+        data = self._answers.market_data(occasion, params, answer.data)
+        payload: dict[str, Any] = {"code": answer.code, "msg": answer.message, "data": data}
         if route.command:
             payload["inTime"], payload["outTime"] = str(received_us), str(time.time_ns() // 1000)
         return payload
@@ -160,6 +187,18 @@ def _check_deadline(deadline: str, wall_s: float) -> None:
         raise RefusalError("51000", "Parameter expTime error", 400)
     if int(deadline) < wall_s * 1000:
         raise RefusalError("50036", "The expTime can't be earlier than the current system time.", 200)
+
+
+def _cut(request: web.Request) -> web.Response:
+    """Drop the connection; what is returned goes nowhere."""
+    if request.transport is not None:
+        request.transport.abort()
+    return web.Response()
+
+
+def _gone(request: web.Request) -> bool:
+    """Whether the client has not waited."""
+    return request.transport is None or request.transport.is_closing()
 
 
 def _json(payload: dict[str, Any], *, status: int = 200) -> web.Response:

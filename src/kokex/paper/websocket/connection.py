@@ -10,6 +10,7 @@ from typing import Any
 import msgspec
 from aiohttp import WSMsgType, web
 
+from kokex.paper.faults.frames import FrameFaults, FrameGate
 from kokex.paper.ledger.account import Account
 
 _encode = msgspec.json.Encoder().encode
@@ -31,6 +32,7 @@ class Connection:
         path: str,
         connection_id: str,
         most_frames: int,
+        faults: FrameFaults,
     ) -> None:
         self.socket = socket
         self._transport = transport
@@ -41,7 +43,8 @@ class Connection:
         """By the canonical JSON of the subscription's argument."""
         self.subscribed_bytes = 0
         self.last_activity = time.monotonic()
-        self._frames: deque[bytes] = deque()
+        self.gate = FrameGate(faults, self)
+        self._frames: deque[tuple[float, bytes]] = deque()
         self._ready = asyncio.Event()
         self._most_frames = most_frames
         self.closing_since = 0.0
@@ -55,14 +58,18 @@ class Connection:
         return self._closing is not None
 
     def send(self, frame: bytes) -> None:
-        """Queue a text frame."""
+        """Send a text frame, past the faults."""
+        self.gate.send(frame)
+
+    def enqueue(self, frame: bytes, *, not_before: float = 0.0) -> None:
+        """Queue a text frame; it and those behind it leave at `not_before` (monotonic seconds) at the earliest."""
         if self._closing is not None:
             return
         if len(self._frames) >= self._most_frames:
             self._frames.clear()
             self.close(4005, "The consumption speed is too slow, the buffer is full")
             return
-        self._frames.append(frame)
+        self._frames.append((not_before, frame))
         self._ready.set()
 
     def send_json(self, message: dict[str, Any]) -> None:
@@ -97,7 +104,11 @@ class Connection:
         """Send queued frames until the connection closes."""
         while True:
             while self._frames:
-                frame = self._frames.popleft()
+                wait_s = self._frames[0][0] - time.monotonic()
+                if wait_s > 0:
+                    await asyncio.sleep(wait_s)
+                    continue
+                _, frame = self._frames.popleft()
                 try:
                     await self.socket.send_frame(frame, WSMsgType.TEXT)
                 except ConnectionError:

@@ -12,8 +12,13 @@ from aiohttp import WSMsgType, web
 
 from kokex.paper.config import PaperConfig
 from kokex.paper.exchange.exchange import PaperExchange
+from kokex.paper.faults.answers import AnswerFaults
+from kokex.paper.faults.frames import FrameFaults, restart_notice
+from kokex.paper.faults.kinds import KINDS
+from kokex.paper.faults.record import Occasion
 from kokex.paper.gateway.refusal import RefusalError
 from kokex.paper.gateway.signing import login
+from kokex.paper.ledger.account import Account
 from kokex.paper.websocket.channels import COUNTED, Subscription, parse_subscription
 from kokex.paper.websocket.connection import Connection
 from kokex.paper.websocket.operations import OPERATIONS, Operations
@@ -28,12 +33,17 @@ _ABORT_AFTER_S = 2.0
 class WebSocketFace:
     """Serves the three paths."""
 
-    def __init__(self, exchange: PaperExchange, publisher: Publisher, operations: Operations) -> None:
+    def __init__(
+        self, exchange: PaperExchange, publisher: Publisher, operations: Operations, faults: AnswerFaults
+    ) -> None:
         self._exchange = exchange
         self._publisher = publisher
         self._hub = publisher.hub
         self._operations = operations
         self._config: PaperConfig = exchange.config
+        self._answers = faults
+        self._faults = faults.faults
+        self._frame_faults = FrameFaults(self._faults)
         self._opened = 0
         self._recent: list[float] = []
 
@@ -41,7 +51,7 @@ class WebSocketFace:
         """Serve one connection until it closes."""
         if not self._may_connect():
             return web.json_response({"msg": "Too Many Requests", "code": "50011"}, status=429)
-        socket = web.WebSocketResponse(max_msg_size=_MAX_FRAME, autoping=True, compress=True)
+        socket = web.WebSocketResponse(max_msg_size=_MAX_FRAME, autoping=False, compress=True)
         await socket.prepare(request)
         self._opened += 1
         connection = Connection(
@@ -50,6 +60,7 @@ class WebSocketFace:
             path=request.path.rsplit("/", 1)[1],
             connection_id=f"{self._opened:08x}",
             most_frames=self._config.client_buffer_frames,
+            faults=self._frame_faults,
         )
         self._hub.connections.add(connection)
         try:
@@ -68,6 +79,8 @@ class WebSocketFace:
             if connection.closing:
                 if now - connection.closing_since > _ABORT_AFTER_S:
                     connection.abort()
+            elif connection.gate.stalled:
+                continue
             elif now - connection.last_activity >= self._config.idle_timeout_s:
                 connection.close(4004, "No data received in 30s.")
 
@@ -75,14 +88,7 @@ class WebSocketFace:
         """The notice that OKX sends about a minute before a planned restart."""
         for connection in list(self._hub.connections):
             if connection.path != "business":
-                connection.send_json(
-                    {
-                        "event": "notice",
-                        "code": "64008",
-                        "msg": "The connection will soon be closed for a service upgrade. Please reconnect.",
-                        "connId": connection.connection_id,
-                    }
-                )
+                connection.send(restart_notice(connection.connection_id))
 
     def disconnect_all(self) -> int:
         """Drop every connection without a close frame; returns how many there were."""
@@ -102,6 +108,11 @@ class WebSocketFace:
 
     async def _read(self, connection: Connection) -> None:
         async for message in connection.socket:
+            if connection.gate.deaf or message.type is WSMsgType.PONG:
+                continue
+            if message.type is WSMsgType.PING:
+                await connection.socket.pong(message.data)
+                continue
             if message.type not in (WSMsgType.TEXT, WSMsgType.BINARY):
                 break
             if message.data in ("ping", b"ping"):
@@ -136,7 +147,7 @@ class WebSocketFace:
             self._error(connection, message, "60012", f"Invalid request: {_echo(message)}")
         else:
             try:
-                connection.account = login(self._exchange, args[0], time.time())
+                connection.account = self._checked_login(args[0])
             except RefusalError as refusal:
                 self._error(connection, message, refusal.code, refusal.message)
                 connection.close(4001, "Login failed")
@@ -144,6 +155,14 @@ class WebSocketFace:
             connection.send_json(
                 {"event": "login", "code": "0", "msg": "", "connId": connection.connection_id}
             )
+
+    def _checked_login(self, fields: Mapping[str, Any]) -> Account:
+        known = self._exchange.account_with_key(str(fields.get("apiKey") or ""))
+        occasion = Occasion(path="private", account=known.uid if known is not None else "")
+        refused = self._faults.strike("refuse_login", occasion)
+        if refused is not None:
+            raise RefusalError(refused.tells, KINDS["refuse_login"].codes[refused.tells].message)
+        return login(self._exchange, fields, time.time() + self._answers.clock_shift_s(occasion))
 
     def _subscriptions(self, connection: Connection, message: Mapping[str, Any], *, subscribe: bool) -> None:
         args = message.get("args")
@@ -191,12 +210,19 @@ class WebSocketFace:
         others = self._hub.channel_connections(connection.account.uid, channel)
         already = any(known.channel == channel for known in connection.subscriptions.values())
         count = others if already else others + 1
-        full = count > _MAX_CHANNEL_CONNECTIONS
+        occasion = Occasion(
+            path=connection.path,
+            channel=channel,
+            inst_id=subscription.says("instId"),
+            account=connection.account.uid,
+            detail=f"connection {connection.connection_id}",
+        )
+        full = count > _MAX_CHANNEL_CONNECTIONS or self._faults.strike("channel_full", occasion) is not None
         connection.send_json(
             {
                 "event": "channel-conn-count-error" if full else "channel-conn-count",
                 "channel": channel,
-                "connCount": str(min(count, _MAX_CHANNEL_CONNECTIONS)),
+                "connCount": str(_MAX_CHANNEL_CONNECTIONS if full else count),
                 "connId": connection.connection_id,
             }
         )

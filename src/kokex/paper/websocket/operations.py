@@ -9,8 +9,11 @@ from typing import Any
 
 from kokex.paper.exchange.desk import Desk, Item
 from kokex.paper.exchange.exchange import PaperExchange
+from kokex.paper.faults.answers import timed_out
+from kokex.paper.faults.injector import Faults
+from kokex.paper.faults.kinds import KINDS
+from kokex.paper.faults.record import Occasion
 from kokex.paper.gateway.budgets import spend_command
-from kokex.paper.gateway.faults import Faults
 from kokex.paper.gateway.limits import RateLimiter
 from kokex.paper.gateway.refusal import RefusalError
 from kokex.paper.ledger.account import Account
@@ -57,6 +60,11 @@ class Operations:
         echo = {"id": message.get("id"), "op": name}
         try:
             account, items = _checked(connection, message, OPERATIONS[name])
+            occasion = self._occasion(name, account, items)
+            if self._faults.strike("cut_before_order", occasion):
+                connection.abort()
+                return
+            self._refuse(occasion)
             self._spend(account, OPERATIONS[name], items)
         except RefusalError as refusal:
             connection.send_json({**echo, "code": refusal.code, "msg": refusal.message, "data": []})
@@ -70,21 +78,39 @@ class Operations:
             "data": done,
         }
         payload["inTime"], payload["outTime"] = str(received_us), str(time.time_ns() // 1000)
-        self._deliver(connection, payload, echo)
+        self._deliver(connection, payload, echo, occasion)
 
-    def _deliver(self, connection: Connection, payload: dict[str, Any], echo: dict[str, Any]) -> None:
-        if self._faults.strikes("cut_before_ack"):
+    def _deliver(
+        self, connection: Connection, payload: dict[str, Any], echo: dict[str, Any], occasion: Occasion
+    ) -> None:
+        if self._faults.strike("cut_before_ack", occasion):
             connection.abort()
             self._publisher.flush()
             return
-        if self._faults.strikes("timeout_live"):
-            payload = {**echo, "code": "50004", "msg": "API endpoint request timeout ", "data": []}
-        if self._exchange.config.ack_order == "push_first" or self._faults.strikes("push_first"):
+        late = self._faults.strike("timeout_live", occasion)
+        if late is not None:
+            payload = {**echo, "data": [], **timed_out(late, payload["data"])[0]}
+        if self._exchange.config.ack_order == "push_first" or self._faults.strike("push_first", occasion):
             self._publisher.flush()
             connection.send_json(payload)
         else:
             connection.send_json(payload)
             self._publisher.flush()
+
+    def _occasion(self, name: str, account: Account, items: list[Mapping[str, Any]]) -> Occasion:
+        codes = {str(item.code): item.inst_id for item in self._exchange.instruments.values()}
+        return Occasion(
+            path=f"ws {name}",
+            inst_id=codes.get(str(items[0].get("instIdCode")), ""),
+            account=account.uid,
+            detail=str(items[0].get("clOrdId") or items[0].get("ordId") or ""),
+        )
+
+    def _refuse(self, occasion: Occasion) -> None:
+        for kind in ("too_many_requests", "server_error"):
+            fault = self._faults.strike(kind, occasion)
+            if fault is not None:
+                raise RefusalError(fault.tells, KINDS[kind].codes[fault.tells].message)
 
     def _run(self, account: Account, operation: _Operation, items: list[Mapping[str, Any]]) -> list[Item]:
         command = getattr(Desk, operation.command)

@@ -16,7 +16,7 @@ from kokex.paper.exchange.notices import (
     TradeNotice,
     WarningNotice,
 )
-from kokex.paper.gateway.faults import Faults
+from kokex.paper.faults.orders import OrderFaults
 from kokex.paper.websocket.account_push import SNAPSHOT_CHANNELS, AccountPush
 from kokex.paper.websocket.channels import PRIVATE_CHANNELS, Subscription
 from kokex.paper.websocket.connection import Connection
@@ -31,7 +31,7 @@ _encode = msgspec.json.Encoder().encode
 class Publisher:
     """Sends everything that the exchange has to tell. Never waits for a client."""
 
-    def __init__(self, exchange: PaperExchange, hub: Hub, faults: Faults) -> None:
+    def __init__(self, exchange: PaperExchange, hub: Hub, faults: OrderFaults) -> None:
         self.hub = hub
         self.market = MarketPush(exchange, hub)
         self._accounts = AccountPush(exchange, hub)
@@ -73,14 +73,8 @@ class Publisher:
             self._accounts.push_regular(interval_s)
 
     def _push_order(self, notice: OrderNotice) -> None:
-        if self._faults.strikes("malformed_frame"):
-            for connection, _, _ in self.hub.private.get((notice.uid, "orders"), ()):
-                connection.send(b'{"arg":{"channel":"orders"},"data":[{"instType":')
-        self.hub.push_private(notice.uid, "orders", notice.payload, notice.instrument)
-        if self._faults.strikes("duplicate_push"):
-            again = msgspec.json.decode(notice.payload)
-            again["uTime"] = str(int(again["uTime"]) + 1)
-            self.hub.push_private(notice.uid, "orders", _encode(again), notice.instrument)
+        for payload in self._faults.payloads(notice):
+            self.hub.push_private(notice.uid, "orders", payload, notice.instrument)
 
     def _push_fills(self, notices: list[Notice]) -> None:
         """Fills leave before the order updates that they belong to."""
