@@ -14,6 +14,7 @@ from kokex.domain.instrument import Side
 from kokex.domain.order import OrderStatus, OrderType
 from kokex.domain.plan import PlanStatus, RiskLimits
 from kokex.domain.risk import Approved, DenialCode, Denied, check
+from kokex.domain.standing import Standing
 from tests.builders import ETH, ETH_SWAP, START, order, request, risk_state
 
 LIMITS = RiskLimits()
@@ -41,6 +42,25 @@ def test_nobody_else_can_make_an_approval() -> None:
 DENIALS: list[tuple[DenialCode, dict[str, Any], dict[str, Any], dict[str, Any]]] = [
     (DenialCode.PLAN_NOT_RUNNING, {}, {}, {"plan_status": PlanStatus.PAUSED}),
     (DenialCode.NOT_RECONCILED, {}, {}, {"reconciled": False}),
+    (DenialCode.ACCOUNT_HALTED, {}, {}, {"account": Standing.HALTED}),
+    (
+        DenialCode.ACCOUNT_HALTED,
+        {"side": Side.SELL},
+        {},
+        {"account": Standing.HALTED, "quantity": Decimal(1)},
+    ),
+    (DenialCode.REDUCE_ONLY, {}, {}, {"account": Standing.REDUCE_ONLY}),
+    (DenialCode.REDUCE_ONLY, {}, {}, {"account": Standing.REDUCE_ONLY, "quantity": Decimal(1)}),
+    (
+        DenialCode.REDUCE_ONLY,
+        {"side": Side.SELL, "quantity": Decimal("0.5")},
+        {},
+        {
+            "account": Standing.REDUCE_ONLY,
+            "quantity": Decimal("0.55"),
+            "pending": (order(side=Side.SELL, quantity=Decimal("0.1")),),
+        },
+    ),
     (DenialCode.WRONG_INSTRUMENT, {"inst_id": "BTC-USDT"}, {}, {}),
     (DenialCode.INVALID_QUANTITY, {"quantity": Decimal(0)}, {}, {}),
     (DenialCode.INVALID_QUANTITY, {"quantity": Decimal("NaN")}, {}, {}),
@@ -161,3 +181,19 @@ def test_what_passes_can_never_break_a_limit(
     assert len(pending) < limits.max_open_orders
     if wanted.price is not None:
         assert abs(wanted.price - 2000) <= limits.price_collar * 2000
+
+
+def test_what_reduces_passes_a_degraded_account() -> None:
+    """Also while it is not reconciled: less is at stake afterwards, whatever was missed."""
+    state = risk_state(
+        account=Standing.REDUCE_ONLY, reconciled=False, trouble="out of reach", quantity=Decimal("0.5")
+    )
+    assert isinstance(check(request(side=Side.SELL, quantity=Decimal("0.5")), LIMITS, state), Approved)
+    denied = check(request(), LIMITS, state)
+    assert isinstance(denied, Denied)
+    assert "only orders that reduce the 0.5 held are let through now: out of reach" in denied.reason
+    short = risk_state(account=Standing.REDUCE_ONLY, instrument=ETH_SWAP, quantity=Decimal("-2"))
+    limits = replace(LIMITS, allow_short=True)
+    cover = request(inst_id="ETH-USDT-SWAP", side=Side.BUY, quantity=Decimal(2))
+    assert isinstance(check(cover, limits, short), Approved)
+    assert isinstance(check(replace(cover, side=Side.SELL), limits, short), Denied)

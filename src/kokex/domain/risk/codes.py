@@ -10,6 +10,8 @@ class DenialCode(StrEnum):
 
     PLAN_NOT_RUNNING = "plan_not_running"
     NOT_RECONCILED = "not_reconciled"
+    ACCOUNT_HALTED = "account_halted"
+    REDUCE_ONLY = "reduce_only"
     WRONG_INSTRUMENT = "wrong_instrument"
     INVALID_QUANTITY = "invalid_quantity"
     INVALID_PRICE = "invalid_price"

@@ -10,6 +10,7 @@ from typing import Final
 from kokex.domain.order import OrderRequest
 from kokex.domain.plan import RiskLimits
 from kokex.domain.risk.codes import DenialCode, Finding
+from kokex.domain.risk.degraded import degraded
 from kokex.domain.risk.exposure import cash, exposure
 from kokex.domain.risk.form import price, steps
 from kokex.domain.risk.pace import pace
@@ -18,7 +19,7 @@ from kokex.domain.risk.state import RiskState
 
 Rule = Callable[[OrderRequest, RiskLimits, RiskState], Finding | None]
 
-RULES: tuple[Rule, ...] = (standing, steps, price, pace, exposure, cash)
+RULES: tuple[Rule, ...] = (standing, steps, degraded, price, pace, exposure, cash)
 """What is asked, in this order."""
 
 

@@ -6,13 +6,14 @@ from kokex.domain.order import OrderRequest
 from kokex.domain.plan import PlanStatus, RiskLimits
 from kokex.domain.risk.codes import DenialCode, Finding
 from kokex.domain.risk.state import RiskState
+from kokex.domain.standing import Standing
 
 
 def standing(request: OrderRequest, limits: RiskLimits, state: RiskState) -> Finding | None:
-    """The plan is running, the account reconciled, the instrument the plan's own."""
+    """The plan is running, the account reconciled (or degraded: see `degraded`), the instrument the plan's own."""
     if state.plan_status is not PlanStatus.RUNNING:
         return DenialCode.PLAN_NOT_RUNNING, f"the plan is {state.plan_status.value}, not running"
-    if not state.reconciled:
+    if not state.reconciled and state.account is Standing.TRADING:
         return (
             DenialCode.NOT_RECONCILED,
             "the account is not reconciled with the exchange yet; try again shortly",

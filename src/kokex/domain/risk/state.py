@@ -9,6 +9,7 @@ from decimal import Decimal
 from kokex.domain.instrument import Instrument, Side
 from kokex.domain.order import Order, OrderRequest
 from kokex.domain.plan import PlanStatus
+from kokex.domain.standing import Standing
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,6 +24,7 @@ class RiskState:
         pending: the plan's orders that are open, in flight or unknown.
         free_cash: quote currency free to spend on the account, orders in flight and unknown already taken off; None: unknown.
         orders_last_minute: orders let through in the last 60 s.
+        account: what the account may do, and `trouble`, why not everything.
     """
 
     instrument: Instrument
@@ -34,6 +36,8 @@ class RiskState:
     free_cash: Decimal | None
     orders_last_minute: int
     checked_at: datetime
+    account: Standing = Standing.TRADING
+    trouble: str = ""
 
 
 def valuation(request: OrderRequest, state: RiskState) -> Decimal:
