@@ -17,8 +17,9 @@ from kokex.bootstrap import Application, Engine, application, engine
 from kokex.domain.account import Credentials, Environment, ExchangeAccount
 from kokex.domain.candle import Interval
 from kokex.domain.decision import Action, Decision, Turn
+from kokex.domain.limits import RiskLimits
 from kokex.domain.order import Order
-from kokex.domain.plan import ForecastSettings, NewPlan, Plan, RiskLimits
+from kokex.domain.plan import ForecastSettings, NewPlan, Plan
 from kokex.domain.position import PlanBook
 from kokex.paper.config import AccountConfig, PaperConfig
 from kokex.paper.server import PaperServer

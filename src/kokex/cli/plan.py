@@ -87,7 +87,8 @@ def create(  # noqa: PLR0917 - Typer makes options of them
     """
     from kokex.cli.plan_settings import agent_settings, positive
     from kokex.domain.candle import Interval
-    from kokex.domain.plan import ForecastSettings, NewPlan, RiskLimits
+    from kokex.domain.limits import RiskLimits
+    from kokex.domain.plan import ForecastSettings, NewPlan
 
     limits = RiskLimits(
         max_order_notional=max_order,

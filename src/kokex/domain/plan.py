@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from datetime import datetime
-from decimal import Decimal
 from enum import StrEnum
 
 from kokex.domain.candle import Interval
 from kokex.domain.events import OrderEventKind
+from kokex.domain.limits import RiskLimits
 
 
 class PlanStatus(StrEnum):
@@ -43,29 +43,6 @@ class TriggerKind(StrEnum):
 
 
 _OF_ACCOUNT = frozenset({TriggerKind.POSITION, TriggerKind.BALANCE, TriggerKind.MARGIN, TriggerKind.STOP})
-
-
-@dataclass(frozen=True, slots=True)
-class RiskLimits:
-    """Hard limits of a plan, set by people only; money in quote currency.
-
-    Attributes:
-        max_order_notional: largest single order.
-        max_position_notional: largest holding, counting orders open, in flight and unknown.
-        max_open_orders: orders open or in flight at once.
-        max_orders_per_minute: orders let through in any 60 s.
-        price_collar: how far a limit price may be from the last price, as a share of it (0.05 = 5 %).
-        cash_reserve: quote currency of the account that no order may touch.
-        allow_short: whether the holding may go below zero (swaps only).
-    """
-
-    max_order_notional: Decimal = Decimal(1000)
-    max_position_notional: Decimal = Decimal(5000)
-    max_open_orders: int = 5
-    max_orders_per_minute: int = 60
-    price_collar: Decimal = Decimal("0.05")
-    cash_reserve: Decimal = Decimal(0)
-    allow_short: bool = False
 
 
 @dataclass(frozen=True, slots=True)

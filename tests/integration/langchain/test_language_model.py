@@ -17,7 +17,8 @@ from kokex.adapters.langchain import LangChainAgentService, ModelSettings
 from kokex.adapters.langchain.tools import TOOLS
 from kokex.domain.decision import Action, Decision
 from kokex.domain.errors import AgentError, StoreUnavailableError
-from kokex.domain.plan import AgentSettings, RiskLimits, TriggerKind
+from kokex.domain.limits import RiskLimits
+from kokex.domain.plan import AgentSettings, TriggerKind
 from tests.integration.langchain.scripted_llm import (
     FINAL,
     Answer,

@@ -11,8 +11,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from kokex.domain.instrument import Side
+from kokex.domain.limits import RiskLimits
 from kokex.domain.order import OrderStatus, OrderType
-from kokex.domain.plan import PlanStatus, RiskLimits
+from kokex.domain.plan import PlanStatus
 from kokex.domain.risk import Approved, DenialCode, Denied, check
 from kokex.domain.standing import Standing
 from tests.builders import ETH, ETH_SWAP, START, order, request, risk_state

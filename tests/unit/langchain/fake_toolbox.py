@@ -14,8 +14,9 @@ from kokex.domain.events import EventSource, OrderEvent, classify
 from kokex.domain.forecast import Forecast
 from kokex.domain.ids import OrderOrigin, client_order_id
 from kokex.domain.instrument import Instrument, InstrumentKind, Side
+from kokex.domain.limits import RiskLimits
 from kokex.domain.order import Order, OrderRequest, OrderStatus, OrderType, OrderUpdate
-from kokex.domain.plan import AgentSettings, Plan, PlanStatus, RiskLimits, TriggerKind
+from kokex.domain.plan import AgentSettings, Plan, PlanStatus, TriggerKind
 from kokex.domain.risk import Denied, RiskState, check
 
 START = datetime(2025, 6, 1, tzinfo=UTC)

@@ -17,8 +17,9 @@ from kokex.adapters.langchain import LangChainAgentService
 from kokex.domain.candle import CandleSeries
 from kokex.domain.decision import Action, Decision, Trigger
 from kokex.domain.instrument import Instrument, Side
+from kokex.domain.limits import RiskLimits
 from kokex.domain.order import OrderStatus, OrderType
-from kokex.domain.plan import RiskLimits, TriggerKind
+from kokex.domain.plan import TriggerKind
 from tests.unit.langchain.fake_toolbox import (
     HOUR,
     SPOT,

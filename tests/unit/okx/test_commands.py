@@ -14,8 +14,8 @@ from kokex.adapters.okx.exchange import OKXExchange
 from kokex.adapters.okx.http import HttpAnswer, NoAnswerError, NotSentError
 from kokex.adapters.okx.rest import ORDER_LIFETIME
 from kokex.domain.errors import ExchangeStoppedError
+from kokex.domain.limits import RiskLimits
 from kokex.domain.order import OrderType
-from kokex.domain.plan import RiskLimits
 from kokex.domain.risk import Approved, check
 from kokex.ports.exchange import Accepted, Rejected, Unknown
 from tests.builders import ETH_SWAP, START, request, risk_state

@@ -13,8 +13,8 @@ from typing import Any, TypeVar
 from kokex.domain.errors import DataError
 from kokex.domain.ids import order_origin
 from kokex.domain.instrument import Instrument, InstrumentKind, Side
+from kokex.domain.limits import RiskLimits
 from kokex.domain.order import OrderStatus
-from kokex.domain.plan import RiskLimits
 
 _Choice = TypeVar("_Choice", bound=StrEnum)
 

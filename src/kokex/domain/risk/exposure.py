@@ -5,8 +5,8 @@ from __future__ import annotations
 from decimal import Decimal
 
 from kokex.domain.instrument import InstrumentKind, Side
+from kokex.domain.limits import RiskLimits
 from kokex.domain.order import OrderRequest
-from kokex.domain.plan import RiskLimits
 from kokex.domain.risk.codes import DenialCode, Finding
 from kokex.domain.risk.state import RiskState, pending_quantity, reach, valuation
 

@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Final
 
+from kokex.domain.limits import RiskLimits
 from kokex.domain.order import OrderRequest
-from kokex.domain.plan import RiskLimits
 from kokex.domain.risk.codes import DenialCode, Finding
 from kokex.domain.risk.degraded import degraded
 from kokex.domain.risk.exposure import cash, exposure

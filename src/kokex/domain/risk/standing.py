@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from kokex.domain.limits import RiskLimits
 from kokex.domain.order import OrderRequest
-from kokex.domain.plan import PlanStatus, RiskLimits
+from kokex.domain.plan import PlanStatus
 from kokex.domain.risk.codes import DenialCode, Finding
 from kokex.domain.risk.state import RiskState
 from kokex.domain.standing import Standing

@@ -14,7 +14,8 @@ from kokex.adapters.postgres.tables import plans
 from kokex.adapters.postgres.text import storable_json
 from kokex.domain.candle import Interval
 from kokex.domain.errors import NotFoundError, StateError
-from kokex.domain.plan import AgentSettings, ForecastSettings, NewPlan, Plan, PlanStatus, RiskLimits
+from kokex.domain.limits import RiskLimits
+from kokex.domain.plan import AgentSettings, ForecastSettings, NewPlan, Plan, PlanStatus
 
 STATUS_CHANNEL = "kokex_plan_status"
 """Where changes of plans are told; the payload is the plan's number."""
