@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+from kokex.domain.limits import RiskLimits
 from kokex.domain.order import OrderRequest
-from kokex.domain.plan import RiskLimits
 from kokex.domain.risk.codes import DenialCode, Finding
 from kokex.domain.risk.state import RiskState, pending_quantity
 from kokex.domain.standing import Standing
