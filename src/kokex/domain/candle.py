@@ -7,61 +7,17 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from math import isfinite
 from typing import Self
 
 import numpy as np
 from numpy.typing import NDArray
 
-from kokex.domain.errors import ConfigurationError, DataError
+from kokex.domain.errors import DataError
+from kokex.domain.interval import Interval
 
-_SECONDS = {
-    "1m": 60,
-    "3m": 180,
-    "5m": 300,
-    "15m": 900,
-    "30m": 1800,
-    "1H": 3600,
-    "2H": 7200,
-    "4H": 14400,
-    "6H": 21600,
-    "12H": 43200,
-    "1D": 86400,
-}
-
-
-@dataclass(frozen=True, slots=True)
-class Interval:
-    """Length of a candle, named as traders name it: `1m` to `30m`, `1H` to `12H`, `1D` (UTC days).
-
-    Raises:
-        ConfigurationError: the name is not one of these.
-    """
-
-    name: str
-
-    def __post_init__(self) -> None:
-        if self.name not in _SECONDS:
-            raise ConfigurationError(f"interval {self.name!r} is unknown; use one of {', '.join(_SECONDS)}")
-
-    def __str__(self) -> str:
-        return self.name
-
-    @property
-    def seconds(self) -> int:
-        """Length in seconds."""
-        return _SECONDS[self.name]
-
-    @property
-    def duration(self) -> timedelta:
-        """Length as a timedelta."""
-        return timedelta(seconds=self.seconds)
-
-    def floor(self, moment: datetime) -> datetime:
-        """Open time of the candle that `moment` falls into (UTC grid)."""
-        seconds = int(moment.timestamp())
-        return datetime.fromtimestamp(seconds - seconds % self.seconds, UTC)
+__all__ = ["Candle", "CandleSeries", "Interval"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,7 +71,7 @@ class CandleSeries:
         """
         rows: Sequence[Candle] = list(candles)
         times = np.array([int(row.open_time.timestamp()) for row in rows], dtype=np.int64)
-        steps = np.flatnonzero(np.diff(times) != interval.seconds)
+        steps = np.flatnonzero(np.diff(interval.ordinals(times)) != 1)
         if len(steps):
             at = rows[int(steps[0])].open_time
             raise DataError(f"candles of {inst_id} {interval} are not contiguous after {at:%Y-%m-%d %H:%M}")
@@ -146,4 +102,4 @@ class CandleSeries:
     @property
     def close_time(self) -> datetime:
         """When the last candle closed: the origin of a forecast made from this series."""
-        return datetime.fromtimestamp(int(self.open_times[-1]) + self.interval.seconds, UTC)
+        return self.interval.close_time(datetime.fromtimestamp(int(self.open_times[-1]), UTC))
