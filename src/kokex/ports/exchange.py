@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Protocol
@@ -12,8 +12,10 @@ from kokex.domain.account_reports import AccountReport, BalanceReport, PositionR
 from kokex.domain.candle import Candle, Interval
 from kokex.domain.events import ClassifiedUpdate
 from kokex.domain.instrument import Instrument, InstrumentKind
+from kokex.domain.market import BookTop, Trade
 from kokex.domain.order import Fill, OrderUpdate
 from kokex.domain.risk import Approved
+from kokex.domain.time_range import RangeSet
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,6 +48,23 @@ class Unknown:
 Outcome = Accepted | Rejected | Unknown
 
 
+@dataclass(frozen=True, slots=True)
+class CandlePage:
+    """What an exchange has of some time.
+
+    Attributes:
+        candles: closed, oldest first.
+        answered: what was answered for: all candles that the exchange has of it are in `candles`.
+        absent: the part of `answered` of which the exchange, asked twice, has no candles.
+        begins_at: the exchange has nothing that opened before this moment; None where that was not seen.
+    """
+
+    candles: tuple[Candle, ...]
+    answered: RangeSet
+    absent: RangeSet
+    begins_at: datetime | None = None
+
+
 class Exchange(Protocol):
     """Commands and queries on one account.
 
@@ -73,6 +92,12 @@ class Exchange(Protocol):
         self, inst_id: str, interval: Interval, *, start: datetime, end: datetime
     ) -> list[Candle]:
         """Closed candles whose open time is in [start, end), oldest first, paged to the end within rate limits."""
+        ...
+
+    def candle_pages(
+        self, inst_id: str, interval: Interval, *, start: datetime, end: datetime
+    ) -> AsyncIterator[CandlePage]:
+        """The same page by page, newest first, with what each page proves; ends at `start` or at the first candle there is."""
         ...
 
     async def account(self) -> AccountSnapshot:
@@ -236,6 +261,14 @@ class MarketStreamListener(Protocol):
         """The last price or the top of the book changed."""
         ...
 
+    def on_trades(self, trades: Sequence[Trade]) -> None:
+        """Trades happened, oldest first."""
+        ...
+
+    def on_book_top(self, top: BookTop) -> None:
+        """The best bid or ask changed."""
+        ...
+
     def on_market_subscribed(self) -> None:
         """(Re)connected and subscribed: candles may have been missed."""
         ...
@@ -257,6 +290,22 @@ class MarketStream(Protocol):
         ...
 
     def unsubscribe_ticker(self, inst_id: str) -> None:
+        """Want them no longer."""
+        ...
+
+    def subscribe_trades(self, inst_id: str) -> None:
+        """Want public trades, now and after every reconnect."""
+        ...
+
+    def unsubscribe_trades(self, inst_id: str) -> None:
+        """Want them no longer."""
+        ...
+
+    def subscribe_book_top(self, inst_id: str) -> None:
+        """Want the best bid and ask, now and after every reconnect."""
+        ...
+
+    def unsubscribe_book_top(self, inst_id: str) -> None:
         """Want them no longer."""
         ...
 

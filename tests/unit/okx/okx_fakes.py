@@ -23,6 +23,7 @@ from kokex.adapters.okx.rest import OKXRestClient
 from kokex.domain.account import Credentials, Ticker
 from kokex.domain.candle import Candle, Interval
 from kokex.domain.events import ClassifiedUpdate
+from kokex.domain.market import BookTop, Trade
 from tests.builders import START
 
 PAYLOADS = Path(__file__).parents[2] / "payloads" / "okx"
@@ -152,6 +153,8 @@ class RememberingListener:
         self.updates: list[ClassifiedUpdate] = []
         self.candles: list[tuple[str, Interval, Candle]] = []
         self.tickers: list[Ticker] = []
+        self.trades: list[Trade] = []
+        self.tops: list[BookTop] = []
         self.calls: list[str] = []
         self.full_at: int | None = None
         self._room = asyncio.Event()
@@ -181,6 +184,14 @@ class RememberingListener:
     def on_ticker(self, ticker: Ticker) -> None:
         self.tickers.append(ticker)
         self._note("ticker")
+
+    def on_trades(self, trades: Sequence[Trade]) -> None:
+        self.trades.extend(trades)
+        self._note("trades")
+
+    def on_book_top(self, top: BookTop) -> None:
+        self.tops.append(top)
+        self._note("book top")
 
     def on_market_subscribed(self) -> None:
         self._note("market subscribed")

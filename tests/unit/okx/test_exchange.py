@@ -105,13 +105,13 @@ async def test_no_ticker_is_rejected(exchange: OKXExchange, transport: ScriptedT
         await exchange.ticker("NO-SUCH")
 
 
-async def test_candles_ask_for_utc_bars_older_than_the_end(
+async def test_candles_ask_for_bars_older_than_the_end(
     exchange: OKXExchange, transport: ScriptedTransport
 ) -> None:
     """`after` is exclusive, so the end itself is not among them; 300 a page."""
     transport.script("market/candles", ok())
-    transport.script("market/history-candles", ok())
-    found = await exchange.candles("ETH-USDT", Interval("1D"), start=START, end=NOW)
+    transport.script("market/history-candles", ok(), ok())
+    found = await exchange.candles("ETH-USDT", Interval("1Dutc"), start=START, end=NOW)
     assert found == []
     assert transport.seen("market/candles")[0].query == {
         "instId": "ETH-USDT",

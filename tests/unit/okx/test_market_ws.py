@@ -4,10 +4,14 @@ from __future__ import annotations
 
 import asyncio
 from contextlib import suppress
+from datetime import UTC, datetime
+from decimal import Decimal
 from typing import Any
 
 from kokex.adapters.okx.market_ws import OKXMarketWebSocket
 from kokex.domain.candle import Interval
+from kokex.domain.instrument import Side
+from kokex.domain.market import BookTop, Trade
 from tests.unit.okx.okx_fakes import (
     RememberingListener,
     SkippingClock,
@@ -41,7 +45,7 @@ async def test_each_channel_goes_over_its_own_socket_and_back_to_the_listener() 
 
     async def act(stream: OKXMarketWebSocket, listener: RememberingListener) -> None:
         stream.subscribe_ticker("ETH-USDT")
-        stream.subscribe_candles("ETH-USDT", Interval("1D"))
+        stream.subscribe_candles("ETH-USDT", Interval("1Dutc"))
         await until(lambda: listener.count("market subscribed") == 2)
         assert public.received == [
             [{"id": "s1", "op": "subscribe", "args": [{"channel": "tickers", "instId": "ETH-USDT"}]}]
@@ -51,10 +55,38 @@ async def test_each_channel_goes_over_its_own_socket_and_back_to_the_listener() 
         await business.push(payload("ws_candle.json"))
         await until(lambda: bool(listener.tickers) and bool(listener.candles))
         inst_id, interval, candle = listener.candles[0]
-        assert (inst_id, interval, candle.closed, candle.close) == ("ETH-USDT", Interval("1D"), True, 2001.0)
+        assert (inst_id, interval, candle.closed, candle.close) == (
+            "ETH-USDT",
+            Interval("1Dutc"),
+            True,
+            2001.0,
+        )
         assert listener.tickers[0].ask is None
         assert stream.status["public"].events == stream.status["business"].events == 1
 
+    async with socket_server() as public, socket_server() as business:
+        await streaming(public, business, act)
+
+
+async def test_trades_and_the_top_of_the_book_come_as_values() -> None:
+    """Over the public socket, with what is wanted of them and no more."""
+
+    async def act(stream: OKXMarketWebSocket, listener: RememberingListener) -> None:
+        stream.subscribe_trades("ETH-USDT")
+        stream.subscribe_book_top("BTC-USDT")
+        await until(lambda: len(public.subscribed()) == 2)
+        assert {one["channel"] for one in public.subscribed()} == {"trades", "bbo-tbt"}
+        await public.push(payload("ws_trades.json"), payload("ws_book_top.json"))
+        await until(lambda: bool(listener.trades) and bool(listener.tops))
+        assert listener.trades == [
+            Trade("ETH-USDT", "130639474", Decimal("2219.9"), Decimal("0.12060306"), Side.BUY, moment, 3)
+        ]
+        assert listener.tops == [BookTop("BTC-USDT", Decimal("8476.97"), Decimal("256"), None, None, moment)]
+        stream.unsubscribe_trades("ETH-USDT")
+        stream.unsubscribe_book_top("BTC-USDT")
+        await until(lambda: public.received[-1][-1]["op"] == "unsubscribe")
+
+    moment = datetime(2026, 11, 22, 10, 0, 0, 125000, tzinfo=UTC)
     async with socket_server() as public, socket_server() as business:
         await streaming(public, business, act)
 
@@ -96,11 +128,11 @@ async def test_a_bad_candle_harms_only_itself() -> None:
     """Of a channel that is not ours, with too few values, with a word for a number."""
 
     async def act(stream: OKXMarketWebSocket, listener: RememberingListener) -> None:
-        stream.subscribe_candles("ETH-USDT", Interval("1D"))
+        stream.subscribe_candles("ETH-USDT", Interval("1Dutc"))
         await until(lambda: listener.count("market subscribed") == 1)
         good = payload("ws_candle.json")
         row = good["data"][0]
-        foreign = {**good, "arg": {"channel": "candle1D", "instId": "ETH-USDT"}}
+        foreign = {**good, "arg": {"channel": "candle7D", "instId": "ETH-USDT"}}
         batch = {**good, "data": [row[:6], ["x", *row[1:]], row]}
         await business.push(foreign, batch)
         await until(lambda: len(listener.candles) == 1)

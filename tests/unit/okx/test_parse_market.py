@@ -13,7 +13,7 @@ from kokex.adapters.okx.parse.market import (
     parse_server_time,
     parse_ticker,
 )
-from kokex.adapters.okx.parse.scalars import bar_name, interval_of, milliseconds
+from kokex.adapters.okx.parse.scalars import interval_of, milliseconds
 from kokex.domain.candle import Interval
 from kokex.domain.errors import DataError
 from kokex.domain.instrument import InstrumentKind
@@ -82,16 +82,15 @@ def test_a_short_candle_row_is_refused() -> None:
         parse_candle(b'["1794996000000","1","1","1","1","1"]', InstrumentKind.SPOT)
 
 
-def test_days_are_utc_days() -> None:
-    """OKX's plain 6H, 12H and 1D follow UTC+8."""
-    names = {name: bar_name(Interval(name)) for name in ("1m", "1H", "4H", "6H", "12H", "1D")}
-    assert names == {"1m": "1m", "1H": "1H", "4H": "4H", "6H": "6Hutc", "12H": "12Hutc", "1D": "1Dutc"}
-    assert interval_of("1Dutc") == Interval("1D") and interval_of("15m") == Interval("15m")
+def test_a_bar_is_the_interval_of_its_name() -> None:
+    """Days of UTC and of UTC+8 have names of their own, here as there."""
+    assert [str(interval_of(name)) for name in ("1m", "1M", "1D", "1Dutc")] == ["1m", "1M", "1D", "1Dutc"]
+    assert interval_of("1Dutc") != interval_of("1D")
 
 
-@pytest.mark.parametrize("bar", ["1D", "6H", "1M", "1Hutc", "", "utc"])
+@pytest.mark.parametrize("bar", ["1d", "7H", "1Hutc", "", "utc"])
 def test_bars_that_are_not_ours_are_refused(bar: str) -> None:
-    """A day of Hong Kong is never taken for a day of UTC."""
+    """Case and alignment matter."""
     with pytest.raises(DataError):
         interval_of(bar)
 

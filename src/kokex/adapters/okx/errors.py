@@ -91,6 +91,8 @@ _KINDS: dict[str, ErrorKind] = {code: kind for kind, codes in _CODES.items() for
 DUPLICATE_ORDER = frozenset({"50042", "50071", "51011", "51016"})
 """An order of this client order id is there already: ask for it instead of sending again."""
 
+NO_MARKET_DATA = "52000"
+
 ORDER_NOT_FOUND = frozenset({"51063", "51603"})
 """The exchange knows no such order. No proof that it never lived: a canceled one is forgotten after two hours."""
 

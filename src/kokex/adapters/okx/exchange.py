@@ -2,19 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import AsyncIterator, Mapping
 from datetime import datetime, timedelta
 
 import msgspec
 
 from kokex.adapters.okx import routes
+from kokex.adapters.okx.candle_pages import CANDLES_A_PAGE, CandleList, CandleLists, CandleQuery, candle_pages
 from kokex.adapters.okx.commands import OrderCommands
-from kokex.adapters.okx.errors import ORDER_NOT_FOUND
-from kokex.adapters.okx.paging import CANDLES_A_PAGE, ROWS_A_PAGE, all_candles, pages_since
+from kokex.adapters.okx.errors import NO_MARKET_DATA, ORDER_NOT_FOUND
+from kokex.adapters.okx.paging import ROWS_A_PAGE, pages_since
 from kokex.adapters.okx.parse.account import account_snapshot, parse_balances, parse_position
 from kokex.adapters.okx.parse.market import parse_candle, parse_instrument, parse_ticker
 from kokex.adapters.okx.parse.orders import parse_fill, parse_order_row
-from kokex.adapters.okx.parse.scalars import bar_name, kind_of, milliseconds
+from kokex.adapters.okx.parse.scalars import kind_of, milliseconds
 from kokex.adapters.okx.rest import OKXRestClient
 from kokex.adapters.okx.routes import Route
 from kokex.domain.account import AccountSnapshot, Ticker
@@ -23,8 +24,9 @@ from kokex.domain.errors import DataError, ExchangeRejectedError
 from kokex.domain.instrument import Instrument, InstrumentKind
 from kokex.domain.order import Fill, OrderUpdate
 from kokex.domain.risk import Approved
+from kokex.domain.time_range import TimeRange
 from kokex.ports.clock import Clock
-from kokex.ports.exchange import Outcome
+from kokex.ports.exchange import CandlePage, Outcome
 
 _TYPES = {InstrumentKind.SPOT: "SPOT", InstrumentKind.SWAP: "SWAP"}
 
@@ -41,6 +43,8 @@ class OKXExchange:
     def __init__(self, rest: OKXRestClient, clock: Clock) -> None:
         self._rest = rest
         self._commands = OrderCommands(rest, clock, self._order_by_client_id)
+        # What opened before this is not in the short list of candles, and never will be again.
+        self._too_old: dict[tuple[str, Interval], datetime] = {}
 
     async def server_time(self) -> datetime:
         """The exchange's clock (UTC)."""
@@ -74,21 +78,47 @@ class OKXExchange:
         self, inst_id: str, interval: Interval, *, start: datetime, end: datetime
     ) -> list[Candle]:
         """Closed candles whose open time is in [start, end), oldest first."""
-        kind = kind_of(inst_id)
+        pages = [page async for page in self.candle_pages(inst_id, interval, start=start, end=end)]
+        return [candle for page in reversed(pages) for candle in page.candles]
 
-        async def page(from_history: bool, older_than: datetime) -> list[Candle]:
-            rows = await self._rest.read(
-                routes.HISTORY_CANDLES if from_history else routes.CANDLES,
-                {
-                    "instId": inst_id,
-                    "bar": bar_name(interval),
-                    "after": str(milliseconds(older_than)),
-                    "limit": str(CANDLES_A_PAGE),
-                },
-            )
-            return [parse_candle(row, kind) for row in rows]
+    async def candle_pages(
+        self, inst_id: str, interval: Interval, *, start: datetime, end: datetime
+    ) -> AsyncIterator[CandlePage]:
+        """The same page by page, newest first; see `kokex.adapters.okx.candle_pages`."""
+        if start >= end:
+            return
 
-        return await all_candles(page, start, end)
+        async def fetch(query: CandleQuery) -> list[Candle]:
+            rows = await self._candle_rows(inst_id, interval, query)
+            if query.source is CandleList.RECENT and not rows:
+                self._too_old[inst_id, interval] = query.older_than
+            return rows
+
+        async def now() -> datetime:
+            return (await self.ticker(inst_id)).occurred_at
+
+        recent = end > self._too_old.get((inst_id, interval), start)
+        lists = CandleLists(fetch, now)
+        async for page in candle_pages(lists, interval, TimeRange(start, end), recent=recent):
+            yield page
+
+    async def _candle_rows(self, inst_id: str, interval: Interval, query: CandleQuery) -> list[Candle]:
+        route = routes.CANDLES if query.source is CandleList.RECENT else routes.HISTORY_CANDLES
+        parameters = {
+            "instId": inst_id,
+            "bar": interval.name,
+            "after": str(milliseconds(query.older_than)),
+            "limit": str(CANDLES_A_PAGE),
+        }
+        if query.since is not None:
+            parameters["before"] = str(milliseconds(query.since) - 1)
+        try:
+            rows = await self._rest.read(route, parameters)
+        except ExchangeRejectedError as error:
+            if error.code == NO_MARKET_DATA:
+                return []
+            raise
+        return [parse_candle(row, kind_of(inst_id)) for row in rows]
 
     async def account(self) -> AccountSnapshot:
         """Balances and positions."""

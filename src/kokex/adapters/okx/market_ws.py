@@ -1,4 +1,4 @@
-"""`OKXMarketWebSocket`: candles and prices, over the business and the public socket."""
+"""`OKXMarketWebSocket`: candles over the business socket; prices, trades and the top of the book over the public one."""
 
 from __future__ import annotations
 
@@ -10,8 +10,8 @@ import msgspec
 
 from kokex.adapters.okx.connection import Connection
 from kokex.adapters.okx.connection_setting import ConnectionSetting
-from kokex.adapters.okx.parse.market import parse_candle, parse_ticker
-from kokex.adapters.okx.parse.scalars import bar_name, interval_of, kind_of
+from kokex.adapters.okx.parse.market import parse_book_top, parse_candle, parse_ticker, parse_trade
+from kokex.adapters.okx.parse.scalars import interval_of, kind_of
 from kokex.adapters.okx.stream_status import StreamStatus
 from kokex.adapters.okx.subscriptions import Channel
 from kokex.adapters.okx.wire import Argument, Frame
@@ -21,6 +21,8 @@ from kokex.ports.exchange import MarketStreamListener
 
 _CANDLE = "candle"
 _TICKERS = "tickers"
+_TRADES = "trades"
+_BOOK_TOP = "bbo-tbt"
 
 
 class OKXMarketWebSocket:
@@ -30,12 +32,12 @@ class OKXMarketWebSocket:
         self, public: ConnectionSetting, business: ConnectionSetting, listener: MarketStreamListener
     ) -> None:
         self._listener = listener
-        self._public = _MarketConnection(public, listener, self._on_ticker)
+        self._public = _MarketConnection(public, listener, self._on_price)
         self._business = _MarketConnection(business, listener, self._on_candle)
 
     @property
     def status(self) -> dict[str, StreamStatus]:
-        """Of each socket: `public` (tickers) and `business` (candles)."""
+        """Of each socket: `public` (tickers, trades, top of the book) and `business` (candles)."""
         return {"public": self._public.connection.status, "business": self._business.connection.status}
 
     def subscribe_candles(self, inst_id: str, interval: Interval) -> None:
@@ -54,14 +56,35 @@ class OKXMarketWebSocket:
         """Want them no longer."""
         self._public.connection.unwant(Channel(_TICKERS, inst_id))
 
+    def subscribe_trades(self, inst_id: str) -> None:
+        """Want public trades, now and after every reconnect."""
+        self._public.connection.want(Channel(_TRADES, inst_id))
+
+    def unsubscribe_trades(self, inst_id: str) -> None:
+        """Want them no longer."""
+        self._public.connection.unwant(Channel(_TRADES, inst_id))
+
+    def subscribe_book_top(self, inst_id: str) -> None:
+        """Want the best bid and ask, now and after every reconnect."""
+        self._public.connection.want(Channel(_BOOK_TOP, inst_id))
+
+    def unsubscribe_book_top(self, inst_id: str) -> None:
+        """Want them no longer."""
+        self._public.connection.unwant(Channel(_BOOK_TOP, inst_id))
+
     async def run(self) -> None:
         """Connect, subscribe, receive, reconnect; until cancelled."""
         async with asyncio.TaskGroup() as group:
             group.create_task(self._public.connection.run())
             group.create_task(self._business.connection.run())
 
-    def _on_ticker(self, arg: Argument, item: msgspec.Raw) -> None:
-        self._listener.on_ticker(parse_ticker(item))
+    def _on_price(self, arg: Argument, item: msgspec.Raw) -> None:
+        if arg.channel == _TRADES:
+            self._listener.on_trades([parse_trade(item)])
+        elif arg.channel == _BOOK_TOP:
+            self._listener.on_book_top(parse_book_top(item, arg.inst_id or ""))
+        else:
+            self._listener.on_ticker(parse_ticker(item))
 
     def _on_candle(self, arg: Argument, item: msgspec.Raw) -> None:
         inst_id = arg.inst_id or ""
@@ -106,4 +129,4 @@ class _MarketConnection:
 
 
 def _candle_channel(inst_id: str, interval: Interval) -> Channel:
-    return Channel(f"{_CANDLE}{bar_name(interval)}", inst_id)
+    return Channel(f"{_CANDLE}{interval}", inst_id)

@@ -1,4 +1,4 @@
-"""Reading OKX's paged lists to the end, by the rules of each list.
+"""Reading OKX's paged lists of orders and fills to the end (candles have rules of their own: see `candle_pages`).
 
 All pages come newest first and `after` asks for what is older than a cursor. `before` and `begin` are not used: alone they
 answer with the newest page, or oldest first, not with what follows the cursor (OKX v5, measured).
@@ -10,35 +10,9 @@ from collections.abc import Awaitable, Callable
 from datetime import datetime
 from typing import TypeVar
 
-from kokex.domain.candle import Candle
-
-CANDLES_A_PAGE = 300
 ROWS_A_PAGE = 100
 
 _Row = TypeVar("_Row")
-
-FetchCandles = Callable[[bool, datetime], Awaitable[list[Candle]]]
-"""A page of candles older than a moment: (from the long history?, moment)."""
-
-
-async def all_candles(fetch: FetchCandles, start: datetime, end: datetime) -> list[Candle]:
-    """Closed candles with `start` <= open time < `end`, oldest first.
-
-    The short list (the latest 1440) is read first; where it ends, the long one goes on.
-    """
-    found: dict[datetime, Candle] = {}
-    cursor = end
-    from_history = False
-    while cursor > start:
-        page = [row for row in await fetch(from_history, cursor) if row.open_time < cursor]
-        found.update((row.open_time, row) for row in page if row.closed and row.open_time >= start)
-        if page:
-            cursor = min(row.open_time for row in page)
-        if len(page) < CANDLES_A_PAGE:
-            if from_history and not page:
-                break
-            from_history = True
-    return [found[moment] for moment in sorted(found)]
 
 
 async def pages_since(

@@ -78,6 +78,26 @@ CandleRow: TypeAlias = list[str]
 """ts, open, high, low, close, vol, volCcy, volCcyQuote, confirm."""
 
 
+class TradeRow(msgspec.Struct, rename="camel"):
+    """A push of `trades`: one taker's matches at one price, `trade_id` being the last of `count`."""
+
+    inst_id: str
+    trade_id: str
+    px: str
+    sz: str
+    side: str
+    ts: str
+    count: Text = ""
+
+
+class BookTopRow(msgspec.Struct):
+    """A push of `bbo-tbt`: levels are [price, size, "0", orders], at most one a side. Its argument names the instrument."""
+
+    ts: str
+    asks: list[list[str]] = []
+    bids: list[list[str]] = []
+
+
 class BalanceDetail(msgspec.Struct, rename="camel"):
     """One currency of `account/balance`."""
 
@@ -140,6 +160,7 @@ class OrderRow(msgspec.Struct, rename="camel"):
     amend_result: Text = ""
     cancel_source: Text = ""
     cancel_source_reason: Text = ""
+    pos_side: Text = ""
 
 
 class FillRow(msgspec.Struct, rename="camel"):
@@ -169,7 +190,10 @@ class Argument(msgspec.Struct, rename="camel"):
 
 
 class Frame(msgspec.Struct, rename="camel"):
-    """Any WebSocket frame: a push has `arg` and `data`, everything else an `event`."""
+    """Any WebSocket frame: a push has `arg` and `data`, everything else an `event`.
+
+    Pushes of `account` and `positions` say by `eventType` whether they are a snapshot, which may come in pages.
+    """
 
     event: Text = None
     arg: Argument | None = None
@@ -179,3 +203,6 @@ class Frame(msgspec.Struct, rename="camel"):
     msg: Text = None
     channel: Text = None
     conn_count: Text = None
+    event_type: Text = None
+    cur_page: int | str | None = None
+    last_page: bool | str | None = None

@@ -1,8 +1,9 @@
-"""Public data: the exchange's clock, instruments, tickers and candles."""
+"""Public data: the exchange's clock, instruments, tickers, candles, trades and the top of the book."""
 
 from __future__ import annotations
 
 from datetime import datetime
+from decimal import Decimal
 
 import msgspec
 
@@ -10,11 +11,14 @@ from kokex.adapters.okx import wire
 from kokex.adapters.okx.parse.scalars import Payload, guarded, known, moment, number, price
 from kokex.domain.account import Ticker
 from kokex.domain.candle import Candle
-from kokex.domain.instrument import Instrument, InstrumentKind
+from kokex.domain.instrument import Instrument, InstrumentKind, Side
+from kokex.domain.market import BookTop, Trade
 
 _instrument_decoder = msgspec.json.Decoder(wire.InstrumentRow)
 _ticker_decoder = msgspec.json.Decoder(wire.TickerRow)
 _candle_decoder = msgspec.json.Decoder(wire.CandleRow)
+_trade_decoder = msgspec.json.Decoder(wire.TradeRow)
+_top_decoder = msgspec.json.Decoder(wire.BookTopRow)
 _time_decoder = msgspec.json.Decoder(wire.ServerTime)
 
 
@@ -100,6 +104,34 @@ def parse_candle(payload: Payload, kind: InstrumentKind) -> Candle:
         amount=_float(row[7]),
         closed=row[8] == "1",
     )
+
+
+@guarded
+def parse_trade(payload: Payload) -> Trade:
+    """One item of `trades`."""
+    row = _trade_decoder.decode(payload)
+    return Trade(
+        inst_id=row.inst_id,
+        trade_id=row.trade_id,
+        price=number(row.px),
+        quantity=number(row.sz),
+        side=Side(row.side),
+        occurred_at=moment(row.ts),
+        count=int(row.count or 1),
+    )
+
+
+@guarded
+def parse_book_top(payload: Payload, inst_id: str) -> BookTop:
+    """One item of `bbo-tbt`."""
+    row = _top_decoder.decode(payload)
+    bid, bid_quantity = _level(row.bids)
+    ask, ask_quantity = _level(row.asks)
+    return BookTop(inst_id, bid, bid_quantity, ask, ask_quantity, moment(row.ts))
+
+
+def _level(levels: list[list[str]]) -> tuple[Decimal | None, Decimal | None]:
+    return (number(levels[0][0]), number(levels[0][1])) if levels else (None, None)
 
 
 def _float(text: wire.Text) -> float | None:

@@ -25,7 +25,6 @@ Payload: TypeAlias = bytes | msgspec.Raw
 _Arguments = ParamSpec("_Arguments")
 _Result = TypeVar("_Result")
 _ZERO = Decimal(0)
-_UTC_ALIGNED = frozenset({"6H", "12H", "1D"})
 _fromtimestamp = datetime.fromtimestamp
 
 
@@ -59,24 +58,16 @@ def kind_of(inst_id: str) -> InstrumentKind:
     return InstrumentKind.SWAP if inst_id.endswith("-SWAP") else InstrumentKind.SPOT
 
 
-def bar_name(interval: Interval) -> str:
-    """OKX's name of `interval`: its own 6H, 12H and 1D follow Hong Kong's day, ours UTC's."""
-    return f"{interval.name}utc" if interval.name in _UTC_ALIGNED else interval.name
-
-
 def interval_of(bar: str) -> Interval:
-    """The interval that OKX calls `bar`.
+    """The interval that OKX calls `bar`; our names are its names.
 
     Raises:
-        DataError: it is none of ours.
+        DataError: there is none.
     """
     try:
-        interval = Interval(bar.removesuffix("utc"))
+        return Interval(bar)
     except ConfigurationError as error:
         raise DataError(f"OKX sent candles of {bar!r}: {error}") from error
-    if bar_name(interval) != bar:
-        raise DataError(f"OKX sent candles of {bar!r}, whose days are not UTC's")
-    return interval
 
 
 def number(text: Text) -> Decimal:
