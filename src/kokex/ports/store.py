@@ -15,6 +15,7 @@ from kokex.domain.forecast import Forecast
 from kokex.domain.instrument import Instrument
 from kokex.domain.order import Fill, Order, OrderStatus
 from kokex.domain.plan import NewPlan, Plan, PlanStatus
+from kokex.ports.account_journal import AccountJournalStore
 from kokex.ports.models import ModelStore
 from kokex.ports.ownership import AccountOwners
 from kokex.ports.work import WorkStore
@@ -301,6 +302,8 @@ class Store(Protocol):
 
     @property
     def journal(self) -> JournalStore: ...
+    @property
+    def account_journal(self) -> AccountJournalStore: ...
     @property
     def orders(self) -> OrderStore: ...
     @property

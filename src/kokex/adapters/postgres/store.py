@@ -13,6 +13,7 @@ from kokex.adapters.postgres.address import DatabaseAddress
 from kokex.adapters.postgres.database import Database
 from kokex.adapters.postgres.journal_writer import JournalWriter
 from kokex.adapters.postgres.ownership import PostgresAccountLocks, PostgresAccountOwners
+from kokex.adapters.postgres.repositories.account_journal import PostgresAccountJournal
 from kokex.adapters.postgres.repositories.accounts import PostgresAccounts, SecretKeeper
 from kokex.adapters.postgres.repositories.candles import PostgresCandles
 from kokex.adapters.postgres.repositories.forecasts import PostgresForecasts
@@ -38,6 +39,7 @@ class PostgresStore:
         self._database = database
         self._writer = JournalWriter(database.address)
         self.journal = PostgresJournal(database, self._writer)
+        self.account_journal = PostgresAccountJournal(database)
         self.orders = PostgresOrders(database)
         self.accounts = PostgresAccounts(database, keeper)
         self.plans = PostgresPlans(database)

@@ -1,5 +1,6 @@
 """The schema as SQLAlchemy Core tables. Migrations make it; tests hold both to be the same."""
 
+from kokex.adapters.postgres.tables.account_events import account_books, account_event_logs, account_states
 from kokex.adapters.postgres.tables.accounts import accounts, installation, plans
 from kokex.adapters.postgres.tables.base import metadata
 from kokex.adapters.postgres.tables.deciding import forecasts, tool_calls, turn_triggers, turns
@@ -19,6 +20,9 @@ from kokex.adapters.postgres.tables.trading import (
 )
 
 __all__ = [
+    "account_books",
+    "account_event_logs",
+    "account_states",
     "accounts",
     "candles",
     "fills",

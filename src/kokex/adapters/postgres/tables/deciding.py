@@ -53,6 +53,7 @@ turns = Table(
     Column("confidence", Double),
     Column("model", Text),
     Column("error", Text),
+    Column("account_cursor", BigInteger, nullable=False, server_default=text("0")),
 )
 Index("idx_turns_plan_id", turns.c.plan_id, turns.c.id)
 Index("uq_turns_running", turns.c.plan_id, unique=True, postgresql_where=turns.c.status == "running")

@@ -11,6 +11,7 @@ from sqlalchemy import (
     Boolean,
     Column,
     Computed,
+    Double,
     Index,
     Integer,
     String,
@@ -134,5 +135,11 @@ ws_subscriptions = Table(
     Column("reconciled_at", MOMENT),
     Column("created_at", MOMENT, nullable=False),
     Column("updated_at", MOMENT, nullable=False),
+    Column("report_count", BigInteger, nullable=False, server_default=text("0")),
+    Column("flaw_count", BigInteger, nullable=False, server_default=text("0")),
+    Column("lag_seconds", Double),
+    Column("worst_lag_seconds", Double),
+    Column("refused", JSONB, nullable=False, server_default=text("'{}'")),  # reason by channel
+    Column("stopped", Text),
     UniqueConstraint("plan_id", "connection_key", "channel", "inst_id"),
 )
