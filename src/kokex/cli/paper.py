@@ -15,6 +15,7 @@ from kokex.cli.output import complain, say, say_json
 from kokex.domain.errors import ConfigurationError, KokexError
 from kokex.paper import AccountConfig, PaperConfig, PaperServer
 from kokex.paper.config import DEFAULT_ACCOUNT
+from kokex.paper.faults import read_plan
 from kokex.paper.instruments import DEFAULT_INSTRUMENTS
 
 app = typer.Typer(
@@ -61,6 +62,12 @@ def serve(
         list[str] | None,
         typer.Option(help="CURRENCY=AMOUNT that every account starts with. May be repeated."),
     ] = None,
+    faults: Annotated[
+        Path | None, typer.Option(help="TOML or JSON file of what shall go wrong (docs/paper-exchange.md).")
+    ] = None,
+    fault_record: Annotated[
+        Path | None, typer.Option(help="File to which every fault that struck is added, as JSON lines.")
+    ] = None,
     json_output: Annotated[bool, typer.Option("--json", help="Print one JSON line when ready.")] = False,
 ) -> None:
     """Serve a paper exchange until interrupted."""
@@ -82,13 +89,16 @@ def serve(
             environment=_environment(environment),
             accounts=_accounts(account or [], balance or []),
         )
-        asyncio.run(_serve(config, json_output=json_output))
+        plan = read_plan(faults) if faults is not None else None
+        asyncio.run(
+            _serve(PaperServer(config, faults=plan, fault_record=fault_record), json_output=json_output)
+        )
     except KokexError as error:
         _fail(str(error))
 
 
-async def _serve(config: PaperConfig, *, json_output: bool) -> None:
-    async with PaperServer(config) as server:
+async def _serve(server: PaperServer, *, json_output: bool) -> None:
+    async with server:
         stopped = asyncio.Event()
         loop = asyncio.get_running_loop()
         for name in (signal.SIGINT, signal.SIGTERM):
@@ -110,6 +120,7 @@ def _announce(server: PaperServer, *, json_output: bool) -> None:
             "seed": config.seed,
             "market_ms": server.exchange.now_ms,
             "certificate": None if server.certificate is None else str(server.certificate),
+            "faults": len(server.faults.armed()),
             "api_keys": [account.config.api_key for account in server.exchange.accounts.values()],
         }
         say_json(ready)
@@ -122,6 +133,8 @@ def _announce(server: PaperServer, *, json_output: bool) -> None:
         say(f"Key {first.api_key}, secret {first.secret_key}, passphrase {first.passphrase}")
     header = "x-simulated-trading: 1" if config.environment == "demo" else "no x-simulated-trading header"
     say(f"Environment {config.environment} ({header}); speed {config.speed:g}; Ctrl-C stops it.")
+    if not server.faults.idle:
+        say(f"Faults armed: {', '.join(row['kind'] for row in server.faults.armed())}.")
 
 
 def _candle_files(given: list[str], listed: tuple[str, ...]) -> dict[str, Path]:
