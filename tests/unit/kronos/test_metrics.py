@@ -166,6 +166,17 @@ def test_recalibration_keeps_the_order_of_paths_and_survives_json(kind: type) ->
     np.testing.assert_array_equal(recalibrator_from_json(fitted.as_json()).apply(samples), corrected)
 
 
+def test_one_window_whose_paths_all_agree_does_not_tear_the_bands() -> None:
+    """Any outcome is infinitely many spreads away from it; the other windows' bands stay what they were."""
+    samples, actual = _overconfident(100, 5)
+    whole = ConformalRecalibrator.fit(samples, actual).apply(samples)
+    samples[7] = 0.001  # one token for all
+    torn = ConformalRecalibrator.fit(samples, actual).apply(samples)
+    assert np.ptp(torn[50], axis=0).max() < 3 * np.ptp(whole[50], axis=0).max()
+    later = samples[:1] * 0 + 0.5  # a later forecast whose paths agree has a narrow band, not none
+    assert 0 < np.ptp(ConformalRecalibrator.fit(samples, actual).apply(later)[0], axis=0).min() < 10
+
+
 def test_symmetric_recalibration_learns_no_drift() -> None:
     """Medians stay where the model put them, whichever way the validation part went; bands still widen."""
     samples, actual = _overconfident(400, 12)

@@ -22,6 +22,9 @@ from kokex.kronos.evaluation.metrics import pit
 Array = NDArray[np.float64]
 
 FEWEST_WINDOWS = 20
+LEAST_SPREAD = 0.1
+"""A spread counts as at least this share of its step's usual one: where all paths fell on one token, any outcome is
+infinitely many spreads away, and one such window would tear the tails of all forecasts after it."""
 
 
 class Recalibrator(Protocol):
@@ -38,9 +41,10 @@ class Recalibrator(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class ConformalRecalibrator:
-    """See the module. `residuals` is (windows, steps), sorted over the windows."""
+    """See the module. `residuals` is (windows, steps), sorted over the windows; `floor` (steps,), the least spread."""
 
     residuals: Array
+    floor: Array
 
     @classmethod
     def fit(
@@ -59,19 +63,23 @@ class ConformalRecalibrator:
             ValueError: fewer than 20 windows, or shapes that do not match.
         """
         _check(samples, actual)
-        centre, spread = _centre_and_spread(samples)
-        standard = (actual - centre) / spread  # (windows, steps)
+        centre, raw = _centre_and_spread(samples)
+        floor = np.maximum(LEAST_SPREAD * raw.mean(axis=0), 1e-12)  # (steps,)
+        standard = (actual - centre) / np.maximum(raw, floor)  # (windows, steps)
         if symmetric:
             standard = np.concatenate([standard, -standard])  # (2 windows, steps)
         steps = actual.shape[1]
         shared = [standard[:, max(s - pool, 0) : s + pool + 1].ravel() for s in range(steps)]
         levels = np.arange(1, len(standard) + 1) / (len(standard) + 1)
-        return cls(np.stack([np.quantile(values, levels, method="weibull") for values in shared], axis=1))
+        return cls(
+            np.stack([np.quantile(values, levels, method="weibull") for values in shared], axis=1), floor
+        )
 
     def apply(self, samples: Array) -> Array:
         """See `Recalibrator.apply`."""
         _check_steps(samples, self.residuals.shape[1])
-        centre, spread = _centre_and_spread(samples)
+        centre, raw = _centre_and_spread(samples)
+        spread = np.maximum(raw, self.floor)  # (windows, steps)
         levels = _levels(samples)  # (windows, paths, steps)
         known = np.arange(1, len(self.residuals) + 1) / (len(self.residuals) + 1)
         standard = np.empty_like(samples)
@@ -81,7 +89,7 @@ class ConformalRecalibrator:
 
     def as_json(self) -> dict[str, Any]:
         """See `Recalibrator.as_json`."""
-        return {"kind": "conformal", "residuals": self.residuals.tolist()}
+        return {"kind": "conformal", "residuals": self.residuals.tolist(), "floor": self.floor.tolist()}
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,21 +125,18 @@ class QuantileMappingRecalibrator:
 def recalibrator_from_json(record: Mapping[str, Any]) -> Recalibrator:
     """The recalibrator that `as_json` described. Raises ValueError for an unknown kind."""
     if record.get("kind") == "conformal":
-        return ConformalRecalibrator(np.asarray(record["residuals"], dtype=np.float64))
+        residuals = np.asarray(record["residuals"], dtype=np.float64)
+        floor = record.get("floor", [1e-12] * residuals.shape[1])  # records of before there was one
+        return ConformalRecalibrator(residuals, np.asarray(floor, dtype=np.float64))
     if record.get("kind") == "quantile_mapping":
         return QuantileMappingRecalibrator(np.asarray(record["levels"], dtype=np.float64))
     raise ValueError(f"recalibrator of kind {record.get('kind')!r}; known are conformal and quantile_mapping")
 
 
 def _centre_and_spread(samples: Array) -> tuple[Array, Array]:
-    """(windows, steps) median and half the distance of the levels 16 % and 84 %, which single wild paths do not move.
-
-    The spread is never below a billionth of the typical one.
-    """
+    """(windows, steps) median and half the distance of the levels 16 % and 84 %, which single wild paths do not move."""
     low, high = np.quantile(samples, (0.16, 0.84), axis=1)
-    spread = (high - low) / 2
-    floor = max(float(np.median(spread)) * 1e-9, 1e-12)
-    return np.median(samples, axis=1), np.maximum(spread, floor)
+    return np.median(samples, axis=1), (high - low) / 2
 
 
 def _levels(samples: Array) -> Array:
