@@ -82,9 +82,15 @@ class KronosTrainer:
         return weights
 
     def evaluate(
-        self, job: TrainingJob, weights: Path, wish: EvaluationWish, tell: Callable[[str], None]
+        self,
+        job: TrainingJob,
+        weights: Path,
+        wish: EvaluationWish,
+        tell: Callable[[str], None],
+        should_stop: Callable[[], bool],
     ) -> Mapping[str, Any] | None:
         """See `Trainer`."""
+        check = _Check(should_stop)
         settings = _settings(job.wish)
         with _translated(f"the evaluation of {wish.name}"):
             series = _series(job.candles)
@@ -102,11 +108,13 @@ class KronosTrainer:
             densest = max(shorter // (FEWEST_WINDOWS - 1), 1)
             stride = wish.stride or min(max(horizon // 2, 1), densest)
             protocol = Protocol(settings.context, horizon, stride, wish.paths)
-            baselines: list[PathSampler] = [_Baseline(job.candles, wish.baseline_context)]
+            baselines: list[PathSampler] = [_Baseline(job.candles, wish.baseline_context, check)]
             baselines += standard_baselines() if wish.every_baseline else []
-            evaluation = evaluate(
-                series, split, protocol, [_sampler(weights, settings, wish)], baselines, tell
-            )
+            sampler = _sampler(weights, settings, wish, check)
+            try:
+                evaluation = evaluate(series, split, protocol, [sampler], baselines, tell)
+            except _StoppedError:
+                return None
         facts = _facts(job.candles, series, split, protocol)
         if wish.learn_bands:
             _learn_bands(evaluation, weights, settings, wish.name)
@@ -146,12 +154,28 @@ class _Calm:
         self._tell(record)
 
 
+class _StoppedError(Exception):
+    """An evaluation was asked to stop."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Check:
+    """Called as an evaluation goes on; ends it where it was asked to stop."""
+
+    should_stop: Callable[[], bool]
+
+    def __call__(self, done: int, whole: int) -> None:
+        if self.should_stop():
+            raise _StoppedError
+
+
 @dataclass(frozen=True, slots=True)
 class _Baseline:
     """What the platform forecasts with where it has no model, as one of the forecasters that are evaluated."""
 
     candles: TrainingCandles
     context: int
+    check: _Check
     seed: int = 0
     name: str = BASELINE
 
@@ -161,7 +185,8 @@ class _Baseline:
         """See `PathSampler.sample`."""
         forecaster = BlockBootstrapForecaster()
         closes = []
-        for origin in origins.tolist():
+        for done, origin in enumerate(origins.tolist()):
+            self.check(done, len(origins))
             start = max(origin - self.context, 0)
             known = CandleSeries(
                 self.candles.inst_id,
@@ -174,11 +199,13 @@ class _Baseline:
         return np.stack(closes)
 
 
-def _sampler(weights: Path, settings: library.TrainingSettings, wish: EvaluationWish) -> ModelSampler:
+def _sampler(
+    weights: Path, settings: library.TrainingSettings, wish: EvaluationWish, check: _Check
+) -> ModelSampler:
     model = Kronos.from_pretrained(weights / "predictor")
     tokenizer = KronosTokenizer.from_pretrained(weights / "tokenizer")
     forecaster = KronosForecaster(model, tokenizer, max_context=max(512, 2 * settings.context))
-    return ModelSampler(forecaster, settings.context, anchored=True, name=wish.name)
+    return ModelSampler(forecaster, settings.context, anchored=True, name=wish.name, progress=check)
 
 
 def _learn_bands(

@@ -31,6 +31,8 @@ class WorkerProcess:
         home: the data folder, handed on as `KOKEX_HOME`.
         database_url: the database, handed on; None: the one in the data folder. All else comes with the environment.
         log_file: where the worker's own log goes; None: with this process's.
+        threads: CPU threads; None: all cores.
+        niceness: how much it stands back for other processes, 0 to 19.
         command: another than `kokex worker` (tests).
     """
 
@@ -40,6 +42,8 @@ class WorkerProcess:
         *,
         database_url: str | None = None,
         log_file: Path | None = None,
+        threads: int | None = None,
+        niceness: int = 0,
         command: tuple[str, ...] = (),
     ) -> None:
         self._environment = {name: value for name, value in os.environ.items() if name != _DATABASE}
@@ -47,7 +51,7 @@ class WorkerProcess:
         if database_url is not None:
             self._environment[_DATABASE] = database_url
         self._log_file = log_file
-        self._command = command or (sys.executable, "-m", "kokex", "worker", "--with-parent")
+        self._command = command or _command(threads, niceness)
 
     async def run(self) -> None:
         """Until cancelled. Returns at once, with a word in the log, where the libraries of models are not installed."""
@@ -91,6 +95,11 @@ class WorkerProcess:
             return await process.wait()
         finally:
             await _end(process)
+
+
+def _command(threads: int | None, niceness: int) -> tuple[str, ...]:
+    words = [sys.executable, "-m", "kokex", "worker", "--with-parent", "--nice", str(niceness)]
+    return (*words, "--threads", str(threads)) if threads else tuple(words)
 
 
 async def _end(process: asyncio.subprocess.Process) -> None:

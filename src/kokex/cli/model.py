@@ -297,8 +297,9 @@ def evaluate(
 ) -> None:
     """Judge a version anew, walking forward over candles that its training never saw."""
 
-    async def judge(opened: Application, found: Plan) -> ModelVersion:
+    async def judge(opened: Application, found: Plan) -> ModelVersion | None:
         from kokex.bootstrap import trainer
+        from kokex.cli.model_training import judge_here
         from kokex.ports.models import EvaluationWish
 
         chosen = await opened.models.version(found, _number(version))
@@ -311,9 +312,12 @@ def evaluate(
             every_baseline=every_baseline,
             report=out,
         )
-        return await opened.training.evaluate(found, chosen, trainer(), wish)
+        return await judge_here(opened, chosen, trainer(), wish)
 
     chosen = _with_plan(plan, judge)
+    if chosen is None:
+        note("Stopped; the version keeps the evaluation that it had.")
+        raise typer.Exit(130)
     if as_json:
         _say_version(chosen)
     else:

@@ -14,7 +14,7 @@ from kokex.cli.running import stop_signals
 from kokex.domain.errors import StateError
 from kokex.domain.model import ModelVersion, VersionStatus, VersionWish
 from kokex.domain.plan import Plan
-from kokex.ports.models import ProgressEvent, Trainer
+from kokex.ports.models import EvaluationWish, ProgressEvent, Trainer
 from kokex.ports.work import Work, WorkStatus
 from kokex.services.training import Claim, work_key
 from kokex.services.working import Lease, Worker
@@ -56,6 +56,15 @@ async def resume_training(opened: Application, plan: Plan, number: int) -> Model
     doing = worker(opened, lease, made)
     work = await opened.store.work.resume(work_key(version), doing.name, lease_seconds=lease.seconds)
     return await _perform(opened, doing, version, work)
+
+
+async def judge_here(
+    opened: Application, version: ModelVersion, made: Trainer, wish: EvaluationWish
+) -> ModelVersion | None:
+    """Judge a version in this process; None where a person stopped it."""
+    stop = asyncio.Event()
+    with stop_signals(stop):
+        return await opened.training.evaluate(version, made, wish, stop.is_set)
 
 
 async def follow_training(

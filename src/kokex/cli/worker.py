@@ -5,7 +5,10 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import sys
+import threading
+from contextlib import suppress
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -15,6 +18,8 @@ from kokex.cli.output import note
 from kokex.cli.running import load_settings, run_async, stop_signals
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from kokex.settings import Settings
 
 app = typer.Typer()
@@ -27,6 +32,9 @@ def worker(
     threads: Annotated[
         int | None, count_option("--threads", help="CPU threads; all cores where not given.")
     ] = None,
+    niceness: Annotated[
+        int, count_option("--nice", help="Stand back for other processes, 0 to 19: they come first.")
+    ] = 0,
     lease: Annotated[
         float,
         seconds_option(
@@ -46,10 +54,14 @@ def worker(
 
     settings = load_settings()
     configure_logs(settings.log_level, as_json=settings.log_json)
-    run_async(_serve(settings, threads, lease, with_parent=with_parent))
+    os.nice(niceness)
+    parent = Parent()
+    if with_parent:
+        parent.watch()
+    run_async(_serve(settings, threads, lease, parent))
 
 
-async def _serve(settings: Settings, threads: int | None, lease: float, *, with_parent: bool) -> None:
+async def _serve(settings: Settings, threads: int | None, lease: float, parent: Parent) -> None:
     from kokex.bootstrap import application, trainer
     from kokex.bootstrap import worker as make_worker
     from kokex.services.working import Lease
@@ -62,20 +74,39 @@ async def _serve(settings: Settings, threads: int | None, lease: float, *, with_
     async with application(settings) as opened:
         built = make_worker(opened, Lease(lease), made)
         with stop_signals(built.stop):
+            parent.stops(built.stop)
             note(f"Worker {built.name} is ready.")
-            async with asyncio.TaskGroup() as tasks:
-                watching = tasks.create_task(_until_input_closes(built.stop)) if with_parent else None
-                await built.run()
-                if watching is not None:
-                    watching.cancel()
+            await built.run()
     note("worker stopped; what it had begun goes on with the next")
 
 
-async def _until_input_closes(stop: asyncio.Event) -> None:
-    """Set `stop` when the parent closes our standard input, or dies. Reads without a thread: none keeps the process."""
-    loop = asyncio.get_running_loop()
-    reader = asyncio.StreamReader()
-    await loop.connect_read_pipe(lambda: asyncio.StreamReaderProtocol(reader), sys.stdin)
-    while await reader.read(1024):
-        continue
-    stop.set()
+class Parent:
+    """Whoever started this process and holds the other end of its standard input."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._gone = False
+        self._stop: Callable[[], object] | None = None
+
+    def watch(self) -> None:
+        """From now on its end is this process's: at once while nothing is begun, in order after that."""
+        threading.Thread(target=self._wait, daemon=True).start()
+
+    def stops(self, stop: asyncio.Event) -> None:
+        """Work begins: set `stop` instead."""
+        loop = asyncio.get_running_loop()
+        with self._lock:
+            self._stop = lambda: loop.call_soon_threadsafe(stop.set)
+        if self._gone:
+            stop.set()
+
+    def _wait(self) -> None:
+        while os.read(sys.stdin.fileno(), 1024):
+            continue
+        with self._lock:
+            self._gone = True
+            stop = self._stop
+        if stop is None:
+            os._exit(0)  # libraries are being imported, which takes seconds and is worth nothing any more
+        with suppress(RuntimeError):  # the loop is closed: the worker has ended by itself
+            stop()

@@ -214,9 +214,17 @@ class Trainer(Protocol):
         ...
 
     def evaluate(
-        self, job: TrainingJob, weights: Path, wish: EvaluationWish, tell: Callable[[str], None]
+        self,
+        job: TrainingJob,
+        weights: Path,
+        wish: EvaluationWish,
+        tell: Callable[[str], None],
+        should_stop: Callable[[], bool],
     ) -> Mapping[str, Any] | None:
-        """Walk forward over candles that the training never saw; None where too few were kept back for that."""
+        """Walk forward over candles that the training never saw.
+
+        None where too few were kept back for that, or it was asked to stop.
+        """
         ...
 
     def check(self, weights: Path) -> None:

@@ -126,9 +126,13 @@ class TrainingService:
         await self._store.models.tell(version_id, [_notice(f"failed: {error}")])
 
     async def evaluate(
-        self, plan: Plan, version: ModelVersion, trainer: Trainer, wish: EvaluationWish
-    ) -> ModelVersion:
-        """Judge a ready version anew, on the candles that its training kept back.
+        self,
+        version: ModelVersion,
+        trainer: Trainer,
+        wish: EvaluationWish,
+        should_stop: Callable[[], bool],
+    ) -> ModelVersion | None:
+        """Judge a ready version anew, on the candles that its training kept back; None where it was asked to stop.
 
         Raises:
             StateError: it is not ready, or its training was not on this machine.
@@ -147,8 +151,10 @@ class TrainingService:
         job = TrainingJob(weights, candles, await self._store.models.wish(version.id))
         async with self._telling(version.id) as tell:
             found = await asyncio.to_thread(
-                trainer.evaluate, job, weights, wish, lambda words: tell(_notice(words))
+                trainer.evaluate, job, weights, wish, lambda words: tell(_notice(words)), should_stop
             )
+        if found is None and should_stop():
+            return None
         if found is None:
             raise DataError(f"too few candles were kept back from the training of {version.name} to judge it")
         await self._store.models.evaluated(version.id, found)
@@ -175,8 +181,11 @@ class TrainingService:
                 return None
             judged = EvaluationWish(version.forecaster, plan.forecast.context, paths=64, learn_bands=True)
             evaluation = await asyncio.to_thread(
-                trainer.evaluate, job, weights, judged, lambda words: tell(_notice(words))
+                trainer.evaluate, job, weights, judged, lambda words: tell(_notice(words)), should_stop
             )
+            if evaluation is None and should_stop():
+                tell(_notice("stopped before it was judged; it goes on from here"))
+                return None
             content_hash, size = await asyncio.to_thread(self._files.keep, weights)
         curves, seconds = await self._told(version.id)
         outcome = VersionOutcome(start.data, curves, evaluation, content_hash, size, seconds)

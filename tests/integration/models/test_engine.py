@@ -78,7 +78,12 @@ class StillTrainer:
         raise AssertionError(job)
 
     def evaluate(
-        self, job: TrainingJob, weights: Path, wish: EvaluationWish, tell: Callable[[str], None]
+        self,
+        job: TrainingJob,
+        weights: Path,
+        wish: EvaluationWish,
+        tell: Callable[[str], None],
+        should_stop: Callable[[], bool],
     ) -> Mapping[str, Any] | None:
         raise AssertionError(job)
 
