@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import sys
+from typing import TextIO
 
 import structlog
 
@@ -13,8 +14,8 @@ _LEVELS = {"debug": 10, "info": 20, "warning": 30, "error": 40}
 _SECRET = ("secret", "passphrase", "api_key", "password", "token", "authorization")
 
 
-def configure_logs(level: str, *, as_json: bool) -> None:
-    """Set up logging for this process.
+def configure_logs(level: str, *, as_json: bool, stream: TextIO | None = None) -> None:
+    """Set up logging for this process, to `stream`; None: standard error, also where that is redirected later.
 
     Raises:
         ConfigurationError: the level is not debug, info, warning or error.
@@ -25,7 +26,7 @@ def configure_logs(level: str, *, as_json: bool) -> None:
     renderer: structlog.typing.Processor = (
         structlog.processors.JSONRenderer()
         if as_json
-        else structlog.dev.ConsoleRenderer(colors=sys.stderr.isatty())
+        else structlog.dev.ConsoleRenderer(colors=(stream or sys.stderr).isatty())
     )
     structlog.configure(
         processors=[
@@ -36,10 +37,10 @@ def configure_logs(level: str, *, as_json: bool) -> None:
             renderer,
         ],
         wrapper_class=structlog.make_filtering_bound_logger(threshold),
-        logger_factory=_to_standard_error,
+        logger_factory=_to_standard_error if stream is None else structlog.PrintLoggerFactory(stream),
         cache_logger_on_first_use=False,
     )
-    logging.basicConfig(level=max(threshold, logging.WARNING), stream=sys.stderr)
+    logging.basicConfig(level=max(threshold, logging.WARNING), stream=stream or sys.stderr)
 
 
 def _to_standard_error(*_: object) -> structlog.PrintLogger:
