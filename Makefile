@@ -12,7 +12,7 @@ help: ## list the targets
 	@sed -n 's/^\([a-z]*\):.*## \(.*\)/make \1|\2/p' Makefile | while IFS='|' read -r name what; do printf '%-16s %s\n' "  $$name" "$$what"; done
 
 demo: ## watch a plan trade on the paper exchange: ARGS="--candles FILE.csv --duration 60 --headless --json"
-	@$(SETUP) run
+	@$(SETUP) run model
 	@exec .venv/bin/kokex demo $(ARGS)
 
 test: ## lint, types, layers and all tests: TESTS="tests/unit" ARGS="-k words" choose

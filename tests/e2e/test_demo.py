@@ -22,6 +22,7 @@ FIGURES = [
     "pnl_journal",
     "equity",
     "forecaster",
+    "model",
 ]
 
 
@@ -35,6 +36,7 @@ def assert_books_agree(ended: Ended) -> None:
     assert isinstance(figures["pnl_journal"], str)
     assert isinstance(figures["equity"], str)
     assert "The two agree to the last digit." in ended.err
+    assert "[info" not in ended.err, "the log belongs into its file"
 
 
 def await_words(process: subprocess.Popen[str], words: str) -> None:
@@ -51,13 +53,14 @@ def await_words(process: subprocess.Popen[str], words: str) -> None:
 def test_a_plan_trades_and_the_books_agree(tmp_path: Path) -> None:
     """On a made-up market: fills, decisions, events, profit. Then the same demo goes on where it was."""
     terminal = Terminal(tmp_path)
-    first = terminal.run("demo", "--headless", "--json", "--duration", "9", "--speed", "7200")
+    first = terminal.run("demo", "--headless", "--json", "--duration", "9", "--speed", "7200", "--no-train")
     assert_books_agree(first)
     assert len(first.out.splitlines()) == 1
     assert first.last["fills"] > 0
     assert first.last["decisions"] > 0
     assert first.last["forecaster"] == "block_bootstrap"
-    again = terminal.run("demo", "--resume", "--headless", "--json", "--duration", "3")
+    assert first.last["model"]["state"] == "left out"
+    again = terminal.run("demo", "--resume", "--headless", "--json", "--duration", "3", "--no-train")
     assert_books_agree(again)
     assert again.last["decisions"] > first.last["decisions"]
     assert again.last["events_journal"] >= first.last["events_journal"]
@@ -70,7 +73,16 @@ def test_on_real_candles_too(tmp_path: Path, shared_folder: Path) -> None:
     if not file.exists():
         pytest.skip(f"{file.name} is not in the folder 'shared' beside this checkout")
     ended = Terminal(tmp_path).run(
-        "demo", "--candles", str(file), "--headless", "--json", "--duration", "13", "--speed", "10800"
+        "demo",
+        "--candles",
+        str(file),
+        "--headless",
+        "--json",
+        "--duration",
+        "13",
+        "--speed",
+        "10800",
+        "--no-train",
     )
     assert_books_agree(ended)
     assert ended.last["fills"] > 0
@@ -80,7 +92,9 @@ def test_on_real_candles_too(tmp_path: Path, shared_folder: Path) -> None:
 def test_ctrl_c_ends_it_with_the_summary(tmp_path: Path) -> None:
     """And a second demo on the same folder is refused meanwhile."""
     terminal = Terminal(tmp_path)
-    process = terminal.start("demo", "--headless", "--json", "--speed", "7200")
+    process = terminal.start(
+        "demo", "--headless", "--json", "--speed", "7200"
+    )  # with its training, in the middle
     try:
         await_words(process, "candle")
         second = terminal.run("demo", "--headless", "--duration", "1")

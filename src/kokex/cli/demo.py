@@ -6,7 +6,7 @@ from __future__ import annotations
 
 import os
 import sys
-from contextlib import redirect_stderr, suppress
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -50,9 +50,13 @@ def demo(
         bool, typer.Option("--resume", help="Go on with the former demo's market, database and plan.")
     ] = False,
     train: Annotated[
-        bool,
-        typer.Option("--train", help="Train a tiny model on this market meanwhile, and forecast with it."),
-    ] = False,
+        bool | None,
+        typer.Option(
+            "--train/--no-train",
+            help="Train a tiny model on this market meanwhile, and forecast with it; done where PyTorch is installed.",
+            show_default=False,
+        ),
+    ] = None,
     headless: Annotated[
         bool, typer.Option("--headless", help="A line a happening instead of the live view.")
     ] = False,
@@ -63,7 +67,8 @@ def demo(
     """Watch a plan trade on a market of this machine, and see both books compared at the end.
 
     A paper exchange that speaks OKX's protocol runs in a process of its own; one plan forecasts, decides, passes the risk gate and
-    trades on it. Everything lies in the folder `demo` of KOKEX_HOME (./.kokex where it is not set). Exits 1 if the books
+    trades on it. A worker beside them trains a tiny model on that market, the plan switches to it, and its evaluation is shown
+    next to the baseline's. Everything lies in the folder `demo` of KOKEX_HOME (./.kokex where it is not set). Exits 1 if the books
     disagree.
     """
     if resume and (candles, seed, speed) != (None, None, None):
@@ -76,14 +81,15 @@ def demo(
         require_libraries()
     note("KOKEX demo: a plan trades on a market of this machine. Ctrl-C ends it with a summary.")
     from kokex.bootstrap import sole_engine
-    from kokex.demo.options import DemoOptions
+    from kokex.demo.options import WISH, DemoOptions
 
     home = Path(os.environ.get("KOKEX_HOME") or ".kokex").expanduser().absolute()
     with suppress(OSError):  # where it cannot be made, `sole_engine` says so
         home.mkdir(mode=0o700, parents=True, exist_ok=True)
     settings = load_settings(home=home / "demo", database_url=None)
     choice = None if resume else market_choice(candles, SEED if seed is None else seed, speed or SPEED)
-    options = DemoOptions(settings.folder, choice, duration, headless, as_json, train)
+    wish = None if train is False else WISH
+    options = DemoOptions(settings.folder, choice, duration, headless, as_json, wish)
     with sole_engine(settings.folder):
         play(options, settings)
 
@@ -147,7 +153,8 @@ def _log_to_file(settings: Settings, options: DemoOptions) -> None:
     from kokex.adapters.logs import configure_logs
     from kokex.demo.folder import log_file
 
-    mode = "a" if options.choice is None else "w"
-    file = log_file(options.folder).open(mode, encoding="utf-8", buffering=1)
-    with redirect_stderr(file):
-        configure_logs(settings.log_level, as_json=settings.log_json)
+    path = log_file(options.folder)
+    if options.choice is not None:
+        path.unlink(missing_ok=True)
+    file = path.open("a", encoding="utf-8", buffering=1)
+    configure_logs(settings.log_level, as_json=settings.log_json, stream=file)

@@ -9,7 +9,9 @@ from typing import Final
 
 from kokex.domain.account import Credentials
 from kokex.domain.candle import Interval
-from kokex.domain.plan import KRONOS, ForecastSettings, RiskLimits
+from kokex.domain.limits import RiskLimits
+from kokex.domain.model import VersionWish
+from kokex.domain.plan import KRONOS, ForecastSettings
 
 INTERVAL: Final = Interval("1H")
 INSTRUMENT: Final = "ETH-USDT"
@@ -28,9 +30,19 @@ LIMITS: Final = RiskLimits(
     cash_reserve=Decimal(1000),
 )
 """Tight enough that the gate has something to say now and then."""
-FORECAST: Final = ForecastSettings(context=400, horizon=24, paths=128)
-TRAINED_FORECAST: Final = ForecastSettings(forecaster=KRONOS, context=400, horizon=24, paths=128)
-"""With `--train`: the baseline forecasts until a version is ready."""
+FORECAST: Final = ForecastSettings(forecaster=KRONOS, context=400, horizon=24, paths=128)
+"""The baseline forecasts until a version is ready."""
+WISH: Final = VersionWish(
+    preset="tiny",
+    changes=(
+        "context=64", "horizon=24", "shortest_context=32",
+        "tokenizer.epochs=3", "tokenizer.windows_per_epoch=768", "tokenizer.batch_size=16",
+        "predictor.epochs=6", "predictor.windows_per_epoch=768",
+    ),
+    accelerator="cpu",
+    activate=True,
+)  # fmt: skip
+"""Fifteen seconds of one core: it shows how a model comes to be, not how good one can be."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,5 +82,5 @@ class DemoOptions:
     duration: float | None
     headless: bool
     as_json: bool
-    train: bool = False
-    """Train a model on the demo's own market, and forecast with it."""
+    wish: VersionWish | None = WISH
+    """The model that is trained on the demo's own market; None: none."""

@@ -5,22 +5,23 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final, Protocol
 
+from kokex.adapters.model_libraries import missing_libraries
 from kokex.adapters.okx import endpoints_for
 from kokex.adapters.worker_process import WorkerProcess
 from kokex.bootstrap import Application, Engine, application, engine
 from kokex.cli.running import stop_signals
 from kokex.demo.folder import make_anew, take_up, worker_log_file
 from kokex.demo.market import Market, start_market
+from kokex.demo.model import DemoModel, ModelState
 from kokex.demo.options import (
     FORECAST,
     INTERVAL,
     KEYS,
     LIMITS,
     NAME,
-    TRAINED_FORECAST,
     DemoOptions,
     MarketChoice,
 )
@@ -32,10 +33,10 @@ from kokex.demo.summary import (
     journalled,
     read_record,
 )
-from kokex.demo.training import DemoTraining, closing_lines
+from kokex.demo.training import DemoTraining
 from kokex.demo.watch import LOOK_SECONDS, Happening, Picture, Watcher
 from kokex.domain.account import Environment, ExchangeAccount
-from kokex.domain.errors import NotFoundError, StateError
+from kokex.domain.errors import KokexError, NotFoundError, StateError
 from kokex.domain.plan import NewPlan, Plan, PlanStatus
 from kokex.services.accounts import market_of
 from kokex.settings import Settings
@@ -45,6 +46,8 @@ QUIET_SECONDS: Final = 20.0
 STOP_SECONDS: Final = 15.0
 """How long a stop, and the journal after it, may take."""
 READY_SECONDS: Final = 60.0
+WORKER_NICENESS: Final = 10
+"""The worker trains with what engine and market leave of the processor."""
 
 
 class Stage(Protocol):
@@ -74,7 +77,6 @@ class _Play:
     account: ExchangeAccount
     stage: Stage
     training: DemoTraining
-    """Asks for nothing where the demo trains no model."""
     options: DemoOptions
 
 
@@ -97,44 +99,45 @@ async def run_demo(options: DemoOptions, settings: Settings, stage: Stage) -> tu
             market = await process.stands()
             stage.say(f"The market stands at {market.rest_url}; the database is ready.")
             account = await _account(opened, market)
-            plan = await _plan(opened, account, choice, train=options.train)
-            training = DemoTraining(opened, plan, account)
+            plan = await _plan(opened, account, choice)
+            training = _training(options, opened, plan, account)
             play = _Play(opened, await engine(opened), market, plan, account, stage, training, options)
             return await _play(play, stop), choice
 
 
 async def _play(play: _Play, stop: asyncio.Event) -> Summary:
     ready = asyncio.Event()
-    with_models = play.options.train or await play.opened.store.models.list(play.plan.id)
     async with asyncio.TaskGroup() as tasks:
         running = tasks.create_task(play.engine.run(ready))
         others = [tasks.create_task(play.market.ended())]
-        if with_models:
-            folder = play.options.folder
-            worker = WorkerProcess(folder, log_file=worker_log_file(folder))
-            others.append(tasks.create_task(worker.run()))
         await play.opened.plans.start(play.plan.id)
         await _until_ready(play, ready, stop)
         watcher = Watcher(play.engine, play.plan, play.account)
         await watcher.catch_up()
-        if play.options.train and not stop.is_set():
-            version = await play.training.ask()
-            play.stage.say(
-                f"{version.name}, a tiny Kronos model, is trained on this market by a worker beside it."
-            )
         await play.market.run_clock()
+        others.append(tasks.create_task(_learn(play)))
         await _show(play, watcher, stop)
         play.stage.curtain()
         play.stage.say("The market is frozen, the plan stops; both books are read.")
         await _wind_down(play)
         summary = await _compare(play)
-        trained = await play.training.version()
-        for line in closing_lines(trained) if trained else ():
-            play.stage.say(line)
         running.cancel()
         for task in others:
             task.cancel()
     return summary
+
+
+async def _learn(play: _Play) -> None:
+    """Have a version trained, or take up the former demo's, and keep a worker for it: beside the show, which never waits."""
+    try:
+        play.stage.say(await play.training.begin())
+    except KokexError as error:
+        play.training.model = DemoModel(ModelState.FAILED, line=f"no model could be asked for: {error}")
+        play.stage.say(f"The baseline forecasts: {play.training.model.line}.")
+    if not play.training.needs_worker:
+        return
+    folder = play.options.folder
+    await WorkerProcess(folder, log_file=worker_log_file(folder), threads=1, niceness=WORKER_NICENESS).run()
 
 
 async def _until_ready(play: _Play, ready: asyncio.Event, stop: asyncio.Event) -> None:
@@ -154,7 +157,7 @@ async def _show(play: _Play, watcher: Watcher, stop: asyncio.Event) -> None:
     ends = None if duration is None else time.monotonic() + duration
     while not stop.is_set() and (ends is None or time.monotonic() < ends):
         happenings = await watcher.look() + await play.training.look()
-        watcher.picture.training = play.training.line
+        watcher.picture.model = play.training.model
         play.stage.show(watcher.picture, happenings)
         wait = LOOK_SECONDS if ends is None else min(LOOK_SECONDS, max(ends - time.monotonic(), 0.0))
         try:
@@ -193,7 +196,8 @@ async def _journal_is_whole(play: _Play) -> bool:
 
 async def _compare(play: _Play) -> Summary:
     record = await read_record(play.opened.store, play.plan.id, market_of(play.account))
-    return compare(record, await play.market.books(), await play.market.events())
+    model = await play.training.outcome()
+    return replace(compare(record, await play.market.books(), await play.market.events()), model=model)
 
 
 async def _until(met: Callable[[], Awaitable[bool]], seconds: float, *, times: int = 1) -> bool:
@@ -220,19 +224,27 @@ async def _account(opened: Application, market: Market) -> ExchangeAccount:
     return await opened.store.accounts.get(known.id)
 
 
-async def _plan(opened: Application, account: ExchangeAccount, choice: MarketChoice, *, train: bool) -> Plan:
+def _training(
+    options: DemoOptions, opened: Application, plan: Plan, account: ExchangeAccount
+) -> DemoTraining:
+    wish, model = options.wish, DemoModel(ModelState.WAITING)
+    missing = missing_libraries()
+    if wish is None:
+        model = DemoModel(
+            ModelState.LEFT_OUT, line="No model is trained, as you wished: the baseline forecasts."
+        )
+    elif missing:
+        words = f"No model is trained, for {', '.join(missing)} is not installed: the baseline forecasts (`make demo` installs it)."
+        wish, model = None, DemoModel(ModelState.NOT_INSTALLED, line=words)
+    return DemoTraining(opened, plan, account, wish, model)
+
+
+async def _plan(opened: Application, account: ExchangeAccount, choice: MarketChoice) -> Plan:
     """The demo's plan, as a former demo left it or new."""
     for plan in await opened.store.plans.list():
         if plan.name == NAME:
             if plan.status in (PlanStatus.RUNNING, PlanStatus.PAUSED):
                 await opened.plans.stop(plan.id)
             return plan
-    new = NewPlan(
-        NAME,
-        account.id,
-        choice.inst_id,
-        INTERVAL,
-        limits=LIMITS,
-        forecast=TRAINED_FORECAST if train else FORECAST,
-    )
+    new = NewPlan(NAME, account.id, choice.inst_id, INTERVAL, limits=LIMITS, forecast=FORECAST)
     return await opened.plans.create(new)

@@ -34,6 +34,7 @@ def closing(summary: Summary, choice: MarketChoice) -> RenderableType:
             f"fees paid: {summary.fees}; money in {quote}."
         ),
         Text(f"Forecaster: {record.forecaster}{_skill(record.forecaster)}. The market: {choice.words}."),
+        *(Text(line) for line in (summary.model.closing_lines() if summary.model else ())),
         Text(
             "This shows that the parts work together; it says nothing about what a real market would have paid."
         ),

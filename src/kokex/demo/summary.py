@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from decimal import Decimal, localcontext
 from typing import Any, Final
 
+from kokex.demo.model import DemoModel
 from kokex.domain.errors import StateError
 from kokex.domain.events import EventSource, OrderEvent
 from kokex.domain.instrument import Instrument, InstrumentKind
@@ -66,6 +67,8 @@ class Summary:
     equity: Decimal
     fees: str
     differences: tuple[str, ...]
+    model: DemoModel | None = None
+    """The demo's own model, and how good it is; None where nobody asked."""
 
     @property
     def agrees(self) -> bool:
@@ -84,6 +87,7 @@ class Summary:
             "pnl_journal": exact(self.pnl_journal),
             "equity": exact(self.equity),
             "forecaster": self.record.forecaster,
+            "model": None if self.model is None else self.model.document(),
         }
 
 

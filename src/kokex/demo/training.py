@@ -7,82 +7,121 @@ from typing import Final
 
 from kokex.bootstrap import Application
 from kokex.cli.model_report import progress_line
+from kokex.demo.model import DemoModel
 from kokex.demo.watch import Happening
 from kokex.domain.account import ExchangeAccount
-from kokex.domain.model import (
-    ForecasterScore,
-    ModelVersion,
-    VersionStatus,
-    VersionWish,
-    evaluation_scores,
-    evaluation_verdicts,
-)
+from kokex.domain.model import ModelVersion, VersionStatus, VersionWish
 from kokex.domain.plan import Plan
+from kokex.ports.models import ProgressEvent
 from kokex.services.accounts import market_of
 
 HISTORY: Final = 1400
 """Candles to learn from: what the market has from before the demo."""
-WISH: Final = VersionWish(
-    preset="tiny",
-    changes=(
-        "context=64", "horizon=24", "shortest_context=32",
-        "tokenizer.epochs=3", "tokenizer.windows_per_epoch=768", "tokenizer.batch_size=16",
-        "predictor.epochs=6", "predictor.windows_per_epoch=768",
-    ),
-    accelerator="cpu",
-    activate=True,
-)  # fmt: skip
-"""A minute of two cores, no more: it shows how a model comes to be, not how good one can be."""
 LINE_SECONDS: Final = 3.0
-BASELINE: Final = "block_bootstrap"
+STAGES: Final = ("tokenizer", "predictor")
 
 
 class DemoTraining:
-    """Asks for a version, and tells what becomes of it."""
+    """Sees to it that the demo has a version, or gets one, and tells what becomes of it.
 
-    def __init__(self, opened: Application, plan: Plan, account: ExchangeAccount) -> None:
+    Args:
+        wish: how it is trained; None: it is not, but what a former demo has trained is used.
+        model: where it stands before it is asked for; without a wish, why there is none.
+    """
+
+    def __init__(
+        self,
+        opened: Application,
+        plan: Plan,
+        account: ExchangeAccount,
+        wish: VersionWish | None,
+        model: DemoModel,
+    ) -> None:
         self._opened = opened
         self._plan = plan
         self._account = account
-        self._version: ModelVersion | None = None
+        self._wish = wish
+        self._version_id: int | None = None
         self._after = 0
         self._last_step = float("-inf")
-        self._ended = False
-        self.line = ""
-        """The newest word of the training."""
+        self.model = model
+        """As of the last look."""
 
-    async def ask(self) -> ModelVersion:
-        """Fetch the market's past and ask the worker for a version that the plan switches to."""
+    async def begin(self) -> str:
+        """Ask the worker for a version that the plan switches to, or take up what a former demo left; a sentence about it.
+
+        Raises:
+            KokexError: the market's past cannot be had.
+        """
+        versions = await self._opened.models.versions(self._plan)
+        newest = versions[-1] if versions else None
+        if newest is not None and newest.status is VersionStatus.READY:
+            return await self._take_up(newest)
+        if self._wish is None:
+            return self.model.line
+        if newest is not None and newest.status is VersionStatus.TRAINING:
+            return await self._take_up(newest)
         await self._fetch_past()
-        self._version = await self._opened.training.request(self._plan, WISH)
-        return self._version
+        asked = await self._opened.training.request(self._plan, self._wish)
+        self._version_id = asked.id
+        self.model = DemoModel.of(asked)
+        return f"{asked.name}, a tiny Kronos model, is trained on this market by a worker beside it."
+
+    @property
+    def needs_worker(self) -> bool:
+        """There is something to train or to forecast with."""
+        return self._version_id is not None
 
     async def look(self) -> list[Happening]:
         """What is new."""
-        if self._version is None or self._ended:
+        if self._version_id is None or self.model.ended:
             return []
-        current = await self._opened.store.models.get(self._version.id)
+        current = await self._opened.store.models.get(self._version_id)
         happenings = []
         while page := await self._opened.store.models.told(current.id, self._after):
             self._after = page[-1][0]
-            for _, event in page:
-                if event.get("kind") == "Finished":
-                    continue
-                self.line = progress_line(event)
-                now = time.monotonic()
-                if event.get("kind") != "StepDone" or now - self._last_step >= LINE_SECONDS:
-                    self._last_step = now
-                    happenings.append(Happening("training", None, self.line))
+            happenings += [
+                Happening("training", None, line) for _, event in page if (line := self._hear(event))
+            ]
         if current.status is VersionStatus.FAILED or current.active:
-            self._ended = True
-            self._version = current
-            self.line = outcome(current)
-            happenings.append(Happening("training", None, self.line))
+            self.model = DemoModel.of(current)
+            happenings.append(Happening("training", None, self.model.sentence))
         return happenings
 
-    async def version(self) -> ModelVersion | None:
-        """The version as it is now."""
-        return None if self._version is None else await self._opened.store.models.get(self._version.id)
+    async def outcome(self) -> DemoModel:
+        """The model as it is now: the evaluation is read once more from the database."""
+        if self._version_id is not None:
+            current = await self._opened.store.models.get(self._version_id)
+            if current.status is not VersionStatus.TRAINING:
+                self.model = DemoModel.of(current)
+        return self.model
+
+    def _hear(self, event: ProgressEvent) -> str | None:
+        """Take note; the line that is worth telling."""
+        kind = event.get("kind")
+        if kind == "Finished":
+            return None
+        line = progress_line(event)
+        share = None
+        if kind == "StepDone":
+            done = STAGES.index(str(event["stage"])) + int(event["step"]) / max(int(event["steps"]), 1)
+            share = done / len(STAGES)
+        self.model = self.model.at(line, share)
+        now = time.monotonic()
+        if kind == "StepDone" and now - self._last_step < LINE_SECONDS:
+            return None
+        self._last_step = now
+        return line
+
+    async def _take_up(self, version: ModelVersion) -> str:
+        """What a former demo told already is not told again."""
+        while page := await self._opened.store.models.told(version.id, self._after):
+            self._after = page[-1][0]
+        self._version_id = version.id
+        self.model = DemoModel.of(version)
+        if version.status is VersionStatus.TRAINING:
+            return f"The training of {version.name}, which the former demo began, goes on."
+        return f"{version.name} was trained by the former demo."
 
     async def _fetch_past(self) -> None:
         store, plan, market = self._opened.store, self._plan, market_of(self._account)
@@ -98,46 +137,3 @@ class DemoTraining:
         finally:
             await exchange.close()
         await store.candles.upsert(market, plan.inst_id, plan.interval, past)
-
-
-def outcome(version: ModelVersion) -> str:
-    """How a training ended, the baseline beside it, whichever is better."""
-    if version.status is VersionStatus.FAILED:
-        return f"{version.name} failed: {version.error}; the baseline goes on"
-    used, baseline = compared(version)
-    if used is None or baseline is None or used.crps is None or baseline.crps is None:
-        return f"{version.name} is ready and not judged; the plan forecasts with it from now on"
-    better = "better than" if used.crps < baseline.crps else "worse than"
-    return (
-        f"{version.name} is ready, and the plan forecasts with it: CRPS {used.crps:.3f} %, {better} the baseline's "
-        f"{baseline.crps:.3f} % on {used.windows} windows that it never saw"
-    )
-
-
-def compared(version: ModelVersion) -> tuple[ForecasterScore | None, ForecasterScore | None]:
-    """Scores of what the plan forecasts with, bands corrected, and of the baseline."""
-    scores = {score.name: score for score in evaluation_scores(version.evaluation or {})}
-    used = scores.get(f"{version.forecaster}, conformal") or scores.get(version.forecaster)
-    return used, scores.get(BASELINE)
-
-
-def closing_lines(version: ModelVersion) -> list[str]:
-    """For the demo's end."""
-    if version.status is VersionStatus.TRAINING:
-        return [
-            f"{version.name} was still being trained when the demo ended; `kokex demo --resume` goes on with it."
-        ]
-    lines = [f"The model: {outcome(version)}."]
-    for score in filter(None, compared(version)):
-        held = score.coverage.get("0.9")
-        lines.append(
-            f"  {score.name}: CRPS {score.crps:.3f} %, its 90 % band held {held:.0%}"
-            if held is not None and score.crps is not None
-            else f"  {score.name}: not judged"
-        )
-    lines += [
-        f"  {sentence}"
-        for sentence in evaluation_verdicts(version.evaluation or {})
-        if "conformal" in sentence
-    ]
-    return lines

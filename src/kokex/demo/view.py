@@ -13,6 +13,7 @@ from rich.table import Table
 from rich.text import Text
 
 from kokex.cli.output import market_time, plain
+from kokex.demo.model import BASELINE, DemoModel, ModelState, score_words
 from kokex.demo.options import MarketChoice
 from kokex.demo.watch import Happening, Picture
 from kokex.domain.forecast import Forecast
@@ -78,11 +79,11 @@ class Screen:
 def draw(picture: Picture, choice: MarketChoice | None, width: int) -> RenderableType:
     """One picture as a screen."""
     layout = Layout()
-    layout.split_column(
-        Layout(_head(picture, choice), name="head", size=3),
-        Layout(name="body", ratio=1),
-        Layout(_foot(picture), name="foot", size=1),
-    )
+    rows = [Layout(_head(picture, choice), name="head", size=3), Layout(name="body", ratio=1)]
+    if picture.model is not None and picture.model.state is not ModelState.LEFT_OUT:
+        panel = Panel(_model(picture.model), title="the model", title_align="left")
+        rows.append(Layout(panel, name="model", size=5))
+    layout.split_column(*rows, Layout(_foot(picture), name="foot", size=1))
     upper, lower = Layout(name="upper", size=12), Layout(name="lower", ratio=1)
     layout["body"].split_column(upper, lower)
     upper.split_row(
@@ -114,12 +115,26 @@ def _head(picture: Picture, choice: MarketChoice | None) -> RenderableType:
 
 def _foot(picture: Picture) -> Text:
     name = picture.forecast.forecaster if picture.forecast else picture.plan.forecast.forecaster
-    if picture.training:
-        return Text(f" Ctrl-C ends it with a summary. Forecaster: {name}. Model: {picture.training}", "dim")
+    if name.startswith("kronos"):
+        return Text(f" Ctrl-C ends it with a summary. Forecaster: {name}; nothing is promised.", "dim")
     return Text(
         f" Ctrl-C ends it with a summary. Forecaster: {name}; its skill is not measured, and nothing is promised.",
         "dim",
     )
+
+
+def _model(model: DemoModel) -> RenderableType:
+    """How far the training is, or both scores, whichever is better."""
+    if model.scores:
+        style = "green" if model.better != BASELINE else "yellow"
+        verdict = f"{model.better} is better on {model.scores[0].windows} unseen windows; {model.verdict}"
+        return Group(*(Text(score_words(score)) for score in model.scores), Text(verdict, style))
+    if model.share is None:
+        return Text(model.sentence)
+    done = round(model.share * _BAR)
+    bar = Text.assemble(("█" * done, "cyan"), ("░" * (_BAR - done), "dim"), f" {model.share:.0%}")
+    name = model.version.name if model.version else "the model"
+    return Group(Text.assemble(f"{name} learns  ", bar), Text(model.line, no_wrap=True))
 
 
 def _market(picture: Picture, width: int) -> RenderableType:

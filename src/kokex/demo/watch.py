@@ -12,6 +12,7 @@ import numpy as np
 
 from kokex.bootstrap import Engine
 from kokex.cli.output import market_time, plain
+from kokex.demo.model import DemoModel
 from kokex.domain.account import ExchangeAccount, Ticker
 from kokex.domain.decision import TurnStatus
 from kokex.domain.events import OrderEvent
@@ -43,7 +44,7 @@ class Picture:
 
     Attributes:
         closes: closing prices of the latest candles, oldest first.
-        training: the newest word of a training; empty where there is none.
+        model: the demo's own; None before anything is known of it.
         market_time: the market's own clock.
     """
 
@@ -57,7 +58,7 @@ class Picture:
     decisions: int = 0
     denied: int = 0
     events: int = 0
-    training: str = ""
+    model: DemoModel | None = None
     latest: dict[str, deque[Happening]] = field(default_factory=dict)
 
     @property

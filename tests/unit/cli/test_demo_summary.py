@@ -127,6 +127,7 @@ def test_books_that_agree_agree_to_the_last_digit() -> None:
         "pnl_journal": pnl,
         "equity": exact(CASH + HELD * PRICE),
         "forecaster": "block_bootstrap",
+        "model": None,
     }
     assert "The two agree to the last digit." in words(summary)
 

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from collections import deque
+from dataclasses import replace
 from datetime import UTC, datetime
 from decimal import Decimal
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -15,6 +17,7 @@ from kokex.bootstrap import sole_engine
 from kokex.cli.demo import market_choice
 from kokex.demo.folder import make_anew, state_file, take_up
 from kokex.demo.lines import Lines
+from kokex.demo.model import DemoModel, ModelState
 from kokex.demo.options import FORECAST, LIMITS, MarketChoice
 from kokex.demo.view import band, draw, sparkline
 from kokex.demo.watch import Happening, Picture
@@ -22,6 +25,7 @@ from kokex.domain.account import Ticker
 from kokex.domain.candle import Interval
 from kokex.domain.errors import ConfigurationError, DataError, StateError
 from kokex.domain.forecast import Forecast
+from kokex.domain.model import ModelVersion, VersionOrigin, VersionStatus
 from kokex.domain.plan import Plan, PlanStatus
 from kokex.domain.position import PlanBook
 from tests.builders import ETH
@@ -68,10 +72,65 @@ def test_the_screen_shows_everything() -> None:
         assert words in shown
 
 
+def judged_model(model_crps: float = 1.9, baseline_crps: float = 1.6, **changes: Any) -> DemoModel:
+    """A version that was judged beside the baseline."""
+    scores = {
+        name: {"windows": 39, "crps_mean": crps, "bands": {"0.9": {"coverage_mean": 0.91}}}
+        for name, crps in (("kronos v1, conformal", model_crps), ("block_bootstrap", baseline_crps))
+    }
+    pair = {
+        "first": "kronos v1, conformal", "second": "block_bootstrap",
+        "overall": {"verdict": "no difference", "p_value": 0.2},
+    }  # fmt: skip
+    version = ModelVersion(
+        1, 1, 1, VersionStatus.READY, VersionOrigin.TRAINED, "tiny", NOW, active=True,
+        evaluation={"scores": scores, "diebold_mariano": [pair]},
+    )  # fmt: skip
+    return DemoModel.of(replace(version, **changes))
+
+
+def test_a_training_shows_how_far_it_is_and_then_both_scores() -> None:
+    """Whichever is better."""
+    picture = full_picture()
+    picture.model = judged_model(status=VersionStatus.TRAINING, evaluation=None).at(
+        "predictor epoch 2/6", 0.6
+    )
+    shown = screen(picture)
+    assert "v1 learns" in shown and "60%" in shown and "predictor epoch 2/6" in shown
+    picture.model = judged_model()
+    shown = screen(picture)
+    assert "block_bootstrap is better on 39 unseen windows" in shown
+    assert "no different from block_bootstrap (p = 0.200)" in shown
+    assert "kronos v1, conformal: CRPS 1.900 %, its 90 % band held 91%" in shown
+    picture.model = judged_model(1.5)
+    assert "kronos v1, conformal is better on 39" in screen(picture)
+    picture.model = DemoModel(ModelState.LEFT_OUT)
+    assert "the model" not in screen(picture)
+
+
+def test_a_model_s_sentence_says_where_it_stands() -> None:
+    """Ready, judged or not; failed; still at it; not wanted."""
+    assert "CRPS 1.900 %, worse than the baseline's 1.600 % on 39 windows" in judged_model().sentence
+    assert "better than" in judged_model(1.5).sentence
+    assert (
+        judged_model(evaluation=None).sentence == "v1 is ready and was not judged; the plan forecasts with it"
+    )
+    failed = judged_model(status=VersionStatus.FAILED, error="too few candles")
+    assert failed.sentence == "v1 failed: too few candles; the baseline goes on"
+    training = judged_model(status=VersionStatus.TRAINING, evaluation=None)
+    assert "`kokex demo --resume` goes on with it" in training.closing_lines()[0]
+    assert training.document() == {
+        "state": "training", "version": "v1", "active": True, "words": training.sentence, "share_done": None,
+    }  # fmt: skip
+    assert DemoModel(ModelState.LEFT_OUT).closing_lines() == []
+
+
 @pytest.mark.parametrize(("width", "height"), [(80, 24), (40, 12), (250, 70)])
 def test_any_terminal_will_do(width: int, height: int) -> None:
     """Nothing is wider than it; nothing fails before the first price either."""
-    for picture in (full_picture(), Picture(PLAN)):
+    with_model = full_picture()
+    with_model.model = judged_model()
+    for picture in (full_picture(), with_model, Picture(PLAN)):
         lines = screen(picture, width, height).splitlines()
         assert len(lines) <= height
         assert max(len(row) for row in lines) <= width
