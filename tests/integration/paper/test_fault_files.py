@@ -60,7 +60,7 @@ async def test_a_file_of_faults_is_armed_and_what_struck_is_written_down(tmp_pat
     [
         ('[[faults]]\nkind = "hail"\n', ["line 2: fault 1", "'hail'", "drop_frame"]),
         ('[[faults]]\nkind = "stall"\nprobability = 2\n', ["line 3: fault 1", "probability 2"]),
-        ("[[faults", ["not TOML", "line 1"]),
+        ("[[faults]\n", ["not TOML", "line 1"]),
         (None, ["day.toml"]),
     ],
 )
