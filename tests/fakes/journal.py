@@ -8,7 +8,9 @@ from datetime import datetime
 from types import SimpleNamespace
 from typing import Any
 
+from kokex.domain.account_book import AccountBook, Known
 from kokex.domain.errors import StoreUnavailableError
+from kokex.ports.account_journal import AccountEntry
 from kokex.ports.store import JournalEntry, SubscriptionStatus
 
 
@@ -42,6 +44,50 @@ class MemoryJournal:
         return numbers
 
 
+class MemoryAccountJournal:
+    """`AccountJournalStore` in memory: keeps each event once, and the book as `append` and `adopt` say it."""
+
+    def __init__(self) -> None:
+        self.entries: list[AccountEntry] = []
+        self.batches: list[int] = []
+        self.adopted: dict[int, list[Known]] = {}
+        self.failures = 0
+        self.gate = asyncio.Event()
+        self.gate.set()
+        self._keys: set[tuple[Any, ...]] = set()
+
+    async def append(self, entries: Sequence[AccountEntry]) -> list[int | None]:
+        await self._pass()
+        self.batches.append(len(entries))
+        numbers: list[int | None] = []
+        for entry in entries:
+            key = (entry.account_id, entry.event.kind, entry.event.event_key)
+            new = key not in self._keys
+            self._keys.add(key)
+            if new:
+                self.entries.append(entry)
+            numbers.append(len(self.entries) if new else None)
+        return numbers
+
+    async def adopt(self, account_id: int, known: Sequence[Known], at: datetime) -> None:
+        await self._pass()
+        self.adopted[account_id] = list(known)
+
+    async def book(self, account_id: int) -> AccountBook:
+        await self._pass()
+        known = {entry.subject: entry for entry in self.adopted.get(account_id, [])}
+        for entry in self.entries:
+            if entry.account_id == account_id and entry.known is not None:
+                known[entry.known.subject] = entry.known
+        return AccountBook(known.values(), complete=account_id in self.adopted)
+
+    async def _pass(self) -> None:
+        await self.gate.wait()
+        if self.failures:
+            self.failures -= 1
+            raise StoreUnavailableError("the database went away")
+
+
 class MemorySubscriptions:
     """The latest status of each plan."""
 
@@ -54,4 +100,6 @@ class MemorySubscriptions:
 
 def memory_store() -> Any:
     """As much of a `Store` as order events need."""
-    return SimpleNamespace(journal=MemoryJournal(), subscriptions=MemorySubscriptions())
+    return SimpleNamespace(
+        journal=MemoryJournal(), account_journal=MemoryAccountJournal(), subscriptions=MemorySubscriptions()
+    )
