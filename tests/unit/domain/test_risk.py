@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from datetime import timedelta
 from decimal import Decimal
 from typing import Any
 
@@ -10,11 +11,15 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from kokex.domain.grant import Grant
+from kokex.domain.halt import Halt, HaltLevel, HaltScope
 from kokex.domain.instrument import Side
-from kokex.domain.limits import RiskLimits
+from kokex.domain.limits import Protections, RiskLimits
 from kokex.domain.order import OrderStatus, OrderType
 from kokex.domain.plan import PlanStatus
+from kokex.domain.results import Worth
 from kokex.domain.risk import Approved, DenialCode, Denied, check
+from kokex.domain.risk.state import Neighbours, Performance, RecentOrder, added_exposure
 from kokex.domain.standing import Standing
 from tests.builders import ETH, ETH_SWAP, START, order, request, risk_state
 
@@ -38,6 +43,33 @@ def test_nobody_else_can_make_an_approval() -> None:
     assert isinstance(verdict, Approved)
     with pytest.raises(AttributeError):
         verdict.request = request(quantity=Decimal(9))  # type: ignore[misc]
+
+
+def halt(**changes: Any) -> Halt:
+    """Everything halted by a person."""
+    made = Halt(HaltScope.PLATFORM, None, HaltLevel.HALTED, "the exchange behaves oddly", "Ada", START)
+    return replace(made, **changes)
+
+
+def other_sell(**changes: Any) -> Any:
+    """A resting order of another plan."""
+    return order(side=Side.SELL, plan_id=2, status=OrderStatus.ACCEPTED, **changes)
+
+
+def guarded(**protections: Any) -> dict[str, Any]:
+    """Limits with protections."""
+    return {"protections": Protections(**protections)}
+
+
+def made(pnl: str | None = "0", *, peak: str = "0", **changes: Any) -> Performance:
+    """A day that began at nothing."""
+    worth = Worth(START, Decimal(pnl or 0), Decimal(0), Decimal(peak))
+    return Performance(worth, None if pnl is None else Decimal(pnl), **changes)
+
+
+def equity(amount: int, **changes: Any) -> dict[str, Any]:
+    """An account of that worth."""
+    return {"neighbours": Neighbours(equity=Decimal(amount), **changes)}
 
 
 DENIALS: list[tuple[DenialCode, dict[str, Any], dict[str, Any], dict[str, Any]]] = [
@@ -102,6 +134,62 @@ DENIALS: list[tuple[DenialCode, dict[str, Any], dict[str, Any], dict[str, Any]]]
     (DenialCode.NOT_ENOUGH_CASH, {}, {}, {"free_cash": Decimal("199.99")}),
     (DenialCode.NOT_ENOUGH_CASH, {}, {"cash_reserve": Decimal(9_900)}, {}),
     (DenialCode.NOT_ENOUGH_CASH, {}, {}, {"free_cash": None}),
+    (DenialCode.NOT_ENOUGH_CASH, {}, {}, {"neighbours": Neighbours(reserved=Decimal(9_900))}),
+    (DenialCode.HALTED, {}, {}, {"halts": (halt(),)}),
+    (DenialCode.HALTED, {"side": Side.SELL}, {}, {"halts": (halt(),), "quantity": Decimal(1)}),
+    (DenialCode.HALTED, {}, {}, {"halts": (halt(level=HaltLevel.REDUCE_ONLY),)}),
+    (DenialCode.SIDE_NOT_ALLOWED, {}, {"sides": frozenset({Side.SELL})}, {}),
+    (DenialCode.PRICE_COLLAR, {}, {}, {"mark_price": Decimal(1900)}),
+    (DenialCode.TOO_MANY_ORDERS_A_DAY, {}, {"max_orders_per_day": 9}, {"orders_today": 9}),
+    (
+        DenialCode.REPEATED_ORDER,
+        {},
+        {"repeat_distance": Decimal("0.001")},
+        {"recent": (RecentOrder(Side.BUY, Decimal("2001.99"), START - timedelta(seconds=299)),)},
+    ),
+    (DenialCode.SELF_TRADE, {}, {}, {"neighbours": Neighbours(resting=(other_sell(price=Decimal(2000)),))}),
+    (
+        DenialCode.SELF_TRADE,
+        {"order_type": OrderType.MARKET, "price": None},
+        {},
+        {"neighbours": Neighbours(resting=(other_sell(price=Decimal(2050)),))},
+    ),
+    (DenialCode.DAILY_LOSS, {}, guarded(max_daily_loss=Decimal(100)), {"performance": made(pnl="-100")}),
+    (DenialCode.NO_PRICE, {}, guarded(max_daily_loss=Decimal(100)), {"performance": made(pnl=None)}),
+    (
+        DenialCode.DRAWDOWN,
+        {},
+        guarded(max_drawdown=Decimal("0.1")),
+        {"performance": made("440", peak="1055")},
+    ),
+    (
+        DenialCode.LOSING_STREAK,
+        {},
+        guarded(losing_streak=3),
+        {"performance": made(losing_streak=3, last_loss_at=START - timedelta(hours=3))},
+    ),
+    (
+        DenialCode.STOP_GUARD,
+        {},
+        guarded(stop_guard=2),
+        {"performance": made(stops=(START - timedelta(hours=20), START - timedelta(hours=1)))},
+    ),
+    (DenialCode.UNKNOWN_EQUITY, {}, {"max_order_share": Decimal(1)}, {}),
+    (DenialCode.UNKNOWN_EQUITY, {}, {"max_leverage": Decimal(1)}, {}),
+    (DenialCode.ORDER_TOO_LARGE, {}, {"max_order_share": Decimal("0.1")}, equity(1999)),
+    (DenialCode.POSITION_TOO_LARGE, {}, {"max_position_share": Decimal("0.1")}, equity(1999)),
+    (
+        DenialCode.ACCOUNT_TOO_LARGE,
+        {},
+        {"max_account_notional": Decimal(1000)},
+        {"neighbours": Neighbours(exposure=Decimal(801))},
+    ),
+    (DenialCode.LEVERAGE_TOO_HIGH, {}, {"max_leverage": Decimal(2)}, equity(500, exposure=Decimal(801))),
+    (DenialCode.CAPITAL_USED, {}, {"capital": Decimal(199)}, {}),
+    (DenialCode.CAPITAL_USED, {}, {"capital": Decimal(300)}, {"performance": made(pnl="-101")}),
+    (DenialCode.GRANT_USED, {}, {}, {"grant": Grant(frozenset(Side), Decimal(1000), 0)}),
+    (DenialCode.GRANT_USED, {}, {}, {"grant": Grant(frozenset({Side.SELL}), Decimal(1000), 3)}),
+    (DenialCode.GRANT_USED, {}, {}, {"grant": Grant(frozenset(Side), Decimal("199.99"), 3)}),
 ]
 
 
@@ -117,6 +205,93 @@ def test_each_rule_denies(code: DenialCode, asked: dict, limits: dict, state: di
 def test_every_code_has_a_case() -> None:
     """No rule without a test."""
     assert {case[0] for case in DENIALS} == set(DenialCode)
+
+
+EVERYTHING = RiskLimits(
+    sides=frozenset(),
+    max_position_share=Decimal("0.01"),
+    max_account_notional=Decimal(1),
+    max_leverage=Decimal("0.01"),
+    repeat_distance=Decimal("0.5"),
+    capital=Decimal(1),
+    protections=Protections(Decimal(1), Decimal("0.01"), 1, 1),
+)
+
+
+@pytest.mark.parametrize("side", list(Side))
+def test_nothing_but_a_halt_keeps_a_plan_from_reducing(side: Side) -> None:
+    """Losses, shares, capital, repetitions and a spent budget of exposure stop growth, never the way out."""
+    state = risk_state(
+        quantity=-side.sign * Decimal(1),
+        recent=(RecentOrder(side, Decimal(2000), START),),
+        performance=made(
+            "-500",
+            peak="1000",
+            losing_streak=9,
+            last_loss_at=START,
+            stops=(START - timedelta(minutes=1), START),
+        ),
+        neighbours=Neighbours(equity=Decimal(10), exposure=Decimal(10_000)),
+        halts=(halt(level=HaltLevel.REDUCE_ONLY),),
+        grant=Grant(frozenset(), Decimal(0), 1),
+    )
+    limits = replace(EVERYTHING, allow_short=True)
+    assert isinstance(check(request(side=side), limits, state), Approved)
+    assert isinstance(check(request(side=side), limits, replace(state, quantity=Decimal(0))), Denied)
+    assert isinstance(check(request(side=side), limits, replace(state, halts=(halt(),))), Denied)
+
+
+def test_a_rest_ends() -> None:
+    """Four hours after the last loss, and the day after a daily loss, new risk is let through again."""
+    limits = replace(LIMITS, protections=Protections(max_daily_loss=Decimal(100), losing_streak=2))
+    lost = made("-150", losing_streak=2, last_loss_at=START)
+    tomorrow = START + timedelta(days=1)
+    denied = check(request(), limits, risk_state(performance=lost))
+    assert isinstance(denied, Denied)
+    state = risk_state(performance=lost, checked_at=tomorrow)
+    assert isinstance(check(request(), limits, state), Approved)
+
+
+def test_a_repetition_is_one_of_side_price_and_time() -> None:
+    """The other side, a price far enough away, and an order of long ago are none."""
+    limits = replace(LIMITS, repeat_distance=Decimal("0.001"))
+    for earlier in (
+        RecentOrder(Side.SELL, Decimal(2000), START),
+        RecentOrder(Side.BUY, Decimal("1998"), START),
+        RecentOrder(Side.BUY, Decimal(2000), START - timedelta(minutes=5)),
+    ):
+        assert isinstance(check(request(), limits, risk_state(recent=(earlier,))), Approved)
+
+
+@given(
+    st.lists(st.tuples(st.sampled_from(Side), st.decimals("0.001", "1", places=3)), min_size=1, max_size=12),
+    st.decimals("0", "3000", places=2),
+    st.decimals("-1", "1", places=3),
+)
+def test_a_turn_never_adds_more_than_its_grant(asked: list, notional: Decimal, held: Decimal) -> None:
+    """Whatever is asked for in whatever order, with everything let through still pending."""
+    limits = replace(LIMITS, max_open_orders=99, max_position_notional=Decimal(99_999), allow_short=True)
+    limits = replace(limits, max_order_notional=Decimal(99_999))
+    state = risk_state(quantity=held, free_cash=Decimal(999_999), grant=Grant(frozenset(Side), notional, 5))
+    passed = 0
+    for number, (side, quantity) in enumerate(asked):
+        wanted = request(client_order_id=f"KX{number}", side=side, quantity=quantity)
+        if isinstance(check(wanted, limits, state), Denied):
+            continue
+        assert state.grant is not None
+        passed += 1
+        state = replace(
+            state,
+            grant=state.grant.spend(added_exposure(wanted, state)),
+            pending=(
+                *state.pending,
+                order(client_order_id=wanted.client_order_id, side=side, quantity=quantity),
+            ),
+        )
+    assert passed <= 5
+    for side in Side:
+        end = side.sign * held + sum((one.remaining for one in state.pending if one.side is side), Decimal(0))
+        assert (max(end, Decimal(0)) - max(side.sign * held, Decimal(0))) * 2000 <= notional
 
 
 def test_a_holding_over_the_limit_may_shrink() -> None:

@@ -23,6 +23,20 @@ class DenialCode(StrEnum):
     POSITION_TOO_LARGE = "position_too_large"
     SHORT_NOT_ALLOWED = "short_not_allowed"
     NOT_ENOUGH_CASH = "not_enough_cash"
+    HALTED = "halted"
+    SIDE_NOT_ALLOWED = "side_not_allowed"
+    TOO_MANY_ORDERS_A_DAY = "too_many_orders_a_day"
+    REPEATED_ORDER = "repeated_order"
+    SELF_TRADE = "self_trade"
+    DAILY_LOSS = "daily_loss"
+    DRAWDOWN = "drawdown"
+    LOSING_STREAK = "losing_streak"
+    STOP_GUARD = "stop_guard"
+    UNKNOWN_EQUITY = "unknown_equity"
+    ACCOUNT_TOO_LARGE = "account_too_large"
+    LEVERAGE_TOO_HIGH = "leverage_too_high"
+    CAPITAL_USED = "capital_used"
+    GRANT_USED = "grant_used"
 
 
 Finding = tuple[DenialCode, str]

@@ -5,7 +5,7 @@ from __future__ import annotations
 from kokex.domain.limits import RiskLimits
 from kokex.domain.order import OrderRequest
 from kokex.domain.risk.codes import DenialCode, Finding
-from kokex.domain.risk.state import RiskState, pending_quantity
+from kokex.domain.risk.state import RiskState, reduces
 from kokex.domain.standing import Standing
 
 
@@ -13,15 +13,9 @@ def degraded(request: OrderRequest, limits: RiskLimits, state: RiskState) -> Fin
     """Nothing goes out of a halted account, and nothing that could add to a holding out of one that may only reduce."""
     if state.account is Standing.HALTED:
         return DenialCode.ACCOUNT_HALTED, f"trading on this account is halted: {state.trouble}"
-    if state.account is Standing.REDUCE_ONLY and not _reduces(request, state):
+    if state.account is Standing.REDUCE_ONLY and not reduces(request, state):
         return (
             DenialCode.REDUCE_ONLY,
             f"only orders that reduce the {state.quantity} held are let through now: {state.trouble}",
         )
     return None
-
-
-def _reduces(request: OrderRequest, state: RiskState) -> bool:
-    """Whether the request, with all that is pending on its side, can at most close the holding."""
-    against = request.side.sign * state.quantity < 0
-    return against and pending_quantity(state, request.side) + request.quantity <= abs(state.quantity)

@@ -46,7 +46,7 @@ def cash(request: OrderRequest, limits: RiskLimits, state: RiskState) -> Finding
     if state.free_cash is None:
         return DenialCode.NOT_ENOUGH_CASH, f"the free {quote} of the account is not known yet"
     value = state.instrument.notional(request.quantity, valuation(request, state))
-    free = state.free_cash - limits.cash_reserve
+    free = state.free_cash - limits.cash_reserve - state.neighbours.reserved
     if value > free:
         return (
             DenialCode.NOT_ENOUGH_CASH,

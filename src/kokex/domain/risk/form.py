@@ -5,7 +5,7 @@ from __future__ import annotations
 from kokex.domain.limits import RiskLimits
 from kokex.domain.order import OrderRequest, OrderType
 from kokex.domain.risk.codes import DenialCode, Finding
-from kokex.domain.risk.state import RiskState
+from kokex.domain.risk.state import RiskState, reduces
 
 
 def steps(request: OrderRequest, limits: RiskLimits, state: RiskState) -> Finding | None:
@@ -24,13 +24,23 @@ def steps(request: OrderRequest, limits: RiskLimits, state: RiskState) -> Findin
 
 
 def price(request: OrderRequest, limits: RiskLimits, state: RiskState) -> Finding | None:
-    """A fresh price is known, and the request's own is within the collar around it."""
+    """A fresh price is known, and the request's own is within the collar around it and the mark price."""
     last = state.last_price
     if last is None:
         return DenialCode.NO_PRICE, f"no fresh price of {request.inst_id} is known; wait for market data"
-    if request.price is not None and abs(request.price - last) > limits.price_collar * last:
-        return (
-            DenialCode.PRICE_COLLAR,
-            f"price {request.price} is more than {limits.price_collar:%} from the last price {last}",
-        )
+    for name, reference in (("last", last), ("mark", state.mark_price)):
+        if request.price is None or reference is None:
+            continue
+        if abs(request.price - reference) > limits.price_collar * reference:
+            return (
+                DenialCode.PRICE_COLLAR,
+                f"price {request.price} is more than {limits.price_collar:%} from the {name} price {reference}",
+            )
     return None
+
+
+def side(request: OrderRequest, limits: RiskLimits, state: RiskState) -> Finding | None:
+    """The plan may trade in this direction."""
+    if request.side in limits.sides or reduces(request, state):
+        return None
+    return DenialCode.SIDE_NOT_ALLOWED, f"this plan may not {request.side.value}, but to reduce what it holds"

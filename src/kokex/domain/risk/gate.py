@@ -9,17 +9,38 @@ from typing import Final
 
 from kokex.domain.limits import RiskLimits
 from kokex.domain.order import OrderRequest
+from kokex.domain.risk.account import account_exposure, capital, self_trade, shares
 from kokex.domain.risk.codes import DenialCode, Finding
 from kokex.domain.risk.degraded import degraded
 from kokex.domain.risk.exposure import cash, exposure
-from kokex.domain.risk.form import price, steps
-from kokex.domain.risk.pace import pace
+from kokex.domain.risk.form import price, side, steps
+from kokex.domain.risk.granted import granted
+from kokex.domain.risk.halted import halted
+from kokex.domain.risk.losses import losses
+from kokex.domain.risk.pace import pace, repetition
 from kokex.domain.risk.standing import standing
 from kokex.domain.risk.state import RiskState
 
 Rule = Callable[[OrderRequest, RiskLimits, RiskState], Finding | None]
 
-RULES: tuple[Rule, ...] = (standing, steps, degraded, price, pace, exposure, cash)
+RULES: tuple[Rule, ...] = (
+    standing,
+    steps,
+    degraded,
+    halted,
+    side,
+    price,
+    pace,
+    repetition,
+    losses,
+    exposure,
+    shares,
+    account_exposure,
+    capital,
+    cash,
+    self_trade,
+    granted,
+)
 """What is asked, in this order."""
 
 

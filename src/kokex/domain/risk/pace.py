@@ -5,11 +5,11 @@ from __future__ import annotations
 from kokex.domain.limits import RiskLimits
 from kokex.domain.order import OrderRequest
 from kokex.domain.risk.codes import DenialCode, Finding
-from kokex.domain.risk.state import RiskState
+from kokex.domain.risk.state import RiskState, reduces
 
 
 def pace(request: OrderRequest, limits: RiskLimits, state: RiskState) -> Finding | None:
-    """Orders open at once, and let through in a minute."""
+    """Orders open at once, and let through in a minute and in a day."""
     if len(state.pending) >= limits.max_open_orders:
         return (
             DenialCode.TOO_MANY_OPEN_ORDERS,
@@ -20,4 +20,28 @@ def pace(request: OrderRequest, limits: RiskLimits, state: RiskState) -> Finding
             DenialCode.TOO_MANY_ORDERS_A_MINUTE,
             f"{state.orders_last_minute} orders in the last minute; the limit is {limits.max_orders_per_minute}",
         )
+    if limits.max_orders_per_day is not None and state.orders_today >= limits.max_orders_per_day:
+        return (
+            DenialCode.TOO_MANY_ORDERS_A_DAY,
+            f"{state.orders_today} orders in this UTC day; the limit is {limits.max_orders_per_day}",
+        )
+    return None
+
+
+def repetition(request: OrderRequest, limits: RiskLimits, state: RiskState) -> Finding | None:
+    """The order is no repetition of one that was let through shortly before at nearly the same price."""
+    if limits.repeat_distance is None or reduces(request, state):
+        return None
+    price = request.price or state.last_price
+    if price is None:
+        return None
+    for earlier in reversed(state.recent):
+        if earlier.side is not request.side or state.checked_at - earlier.at >= limits.repeat_period:
+            continue
+        if abs(price - earlier.price) < limits.repeat_distance * earlier.price:
+            wait = limits.repeat_period.total_seconds()
+            return (
+                DenialCode.REPEATED_ORDER,
+                f"{request.side.value} at {earlier.price} went out at {earlier.at:%H:%M:%S} UTC: wait {wait:g} s, or go {limits.repeat_distance:%} away",
+            )
     return None

@@ -6,10 +6,56 @@ from dataclasses import dataclass
 from datetime import datetime
 from decimal import Decimal
 
+from kokex.domain.grant import Grant
+from kokex.domain.halt import Halt
 from kokex.domain.instrument import Instrument, Side
 from kokex.domain.order import Order, OrderRequest
 from kokex.domain.plan import PlanStatus
+from kokex.domain.results import Worth
 from kokex.domain.standing import Standing
+
+
+@dataclass(frozen=True, slots=True)
+class RecentOrder:
+    """An order that was let through a short while ago; `price` is the last price where it had none of its own."""
+
+    side: Side
+    price: Decimal
+    at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class Performance:
+    """What the plan's trading came to so far.
+
+    Attributes:
+        pnl: profit or loss since its first fill, after fees, with the holding at the present price; None: no price.
+        losing_streak: losing results in a row, up to now, the last of them at `last_loss_at`.
+        stops: when stops of the plan were triggered, oldest first, as far back as a protection looks.
+    """
+
+    worth: Worth
+    pnl: Decimal | None
+    losing_streak: int = 0
+    last_loss_at: datetime | None = None
+    stops: tuple[datetime, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Neighbours:
+    """The account around the plan.
+
+    Attributes:
+        equity: worth of the whole account in quote currency; None: not known.
+        exposure: what all other plans of the account hold or may come to hold, in quote currency.
+        resting: open orders of the other plans in the same instrument.
+        reserved: quote currency that is set apart for other plans and not yet used by them.
+    """
+
+    equity: Decimal | None = None
+    exposure: Decimal = Decimal(0)
+    resting: tuple[Order, ...] = ()
+    reserved: Decimal = Decimal(0)
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,6 +71,12 @@ class RiskState:
         free_cash: quote currency free to spend on the account, orders in flight and unknown already taken off; None: unknown.
         orders_last_minute: orders let through in the last 60 s.
         account: what the account may do, and `trouble`, why not everything.
+        mark_price: the exchange's mark price; None where it has none for the instrument, or none is known.
+        orders_today: orders let through in this UTC day.
+        recent: orders let through lately, as far back as a limit looks.
+        performance: None where the plan has none to be judged by (it was never at work here).
+        halts: kill switches in force that touch the plan.
+        grant: what is left of the turn's budget; None for orders that no turn asked for.
     """
 
     instrument: Instrument
@@ -38,6 +90,13 @@ class RiskState:
     checked_at: datetime
     account: Standing = Standing.TRADING
     trouble: str = ""
+    mark_price: Decimal | None = None
+    orders_today: int = 0
+    recent: tuple[RecentOrder, ...] = ()
+    performance: Performance | None = None
+    neighbours: Neighbours = Neighbours()
+    halts: tuple[Halt, ...] = ()
+    grant: Grant | None = None
 
 
 def valuation(request: OrderRequest, state: RiskState) -> Decimal:
@@ -54,3 +113,18 @@ def pending_quantity(state: RiskState, side: Side) -> Decimal:
 def reach(request: OrderRequest, state: RiskState) -> Decimal:
     """The holding if everything pending on the request's side, and the request, were to fill."""
     return state.quantity + request.side.sign * (pending_quantity(state, request.side) + request.quantity)
+
+
+def reduces(request: OrderRequest, state: RiskState) -> bool:
+    """Whether the request, with all that is pending on its side, can at most close the holding."""
+    against = request.side.sign * state.quantity < 0
+    return against and pending_quantity(state, request.side) + request.quantity <= abs(state.quantity)
+
+
+def added_exposure(request: OrderRequest, state: RiskState) -> Decimal:
+    """Quote currency that the request may add beyond zero in its direction, behind what is pending there; zero where it reduces."""
+    sign = request.side.sign
+    end = sign * reach(request, state)
+    start = end - request.quantity
+    added = max(end, Decimal(0)) - max(start, Decimal(0))
+    return state.instrument.notional(added, valuation(request, state))
