@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from typing import Any
 
+from kokex.paper.algo.attaching import amend_attached, parse_attached
+from kokex.paper.algo.terms import Attachment
 from kokex.paper.exchange.checks import (
     check_amended_funds,
     check_counts,
@@ -27,6 +30,16 @@ from kokex.paper.matching.order import Order
 Item = dict[str, Any]
 Command = Callable[[Account, Mapping[str, Any]], Item]
 USER = "1"
+
+
+@dataclass(frozen=True, slots=True)
+class Origin:
+    """Where a child order comes from."""
+
+    algo_id: int
+    client_id: str
+    source: str
+    attached: list[Attachment]
 
 
 class Desk:
@@ -72,13 +85,37 @@ class Desk:
         item: Item = {"ordId": "", "clOrdId": name, "tag": field(fields, "tag"), "ts": self._ts()}
         try:
             instrument = self.instrument_of(fields, by_code=by_code)
-            order = parse_order(account, instrument, fields)
-            self._check_new(account, order, reprice=field(fields, "pxAmendType") == "1")
+            if by_code and fields.get("attachAlgoOrds"):
+                raise RejectionError("51000", "Parameter attachAlgoOrds error: not over WebSocket")
+            order = self.submit(account, instrument, fields)
         except RejectionError as refusal:
             return {**item, "sCode": refusal.code, "sMsg": refusal.message, "subCode": refusal.sub_code}
+        return {**item, "ordId": str(order.order_id), "sCode": "0", "sMsg": "", "subCode": ""}
+
+    def submit(
+        self,
+        account: Account,
+        instrument: Instrument,
+        fields: Mapping[str, Any],
+        *,
+        origin: Origin | None = None,
+    ) -> Order:
+        """Check an order and let it trade; `origin` is the algo order that it comes from.
+
+        Raises:
+            RejectionError: it is refused.
+        """
+        order = parse_order(account, instrument, fields)
+        self._check_new(account, order, reprice=field(fields, "pxAmendType") == "1")
+        if origin is not None:
+            order.algo_id, order.algo_client_id = origin.algo_id, origin.client_id
+            order.source, order.attached = origin.source, origin.attached
+        else:
+            book = self._floor.books[instrument.inst_id]
+            order.attached = parse_attached(fields, order, book, self._records.next_algo_id)
         order.order_id = self._records.next_order_id()
         self.submit_to_market(self._floor, order, limit=take_limit(self._floor, order))
-        return {**item, "ordId": str(order.order_id), "sCode": "0", "sMsg": "", "subCode": ""}
+        return order
 
     def cancel(self, account: Account, fields: Mapping[str, Any], *, by_code: bool = False) -> Item:
         """Cancel an open order."""
@@ -116,6 +153,8 @@ class Desk:
                 raise RejectionError("51503", "Your order has already been filled or canceled.")
             item.update(ordId=str(order.order_id), clOrdId=order.client_order_id)
             change = self._amendment(account, order, fields)
+            if fields.get("attachAlgoOrds"):
+                amend_attached(order, fields["attachAlgoOrds"])
         except RejectionError as refusal:
             if order is not None and order.is_open and field(fields, "cxlOnFail") == "true":
                 order.request_id, order.amend_result = field(fields, "reqId"), ""
@@ -132,6 +171,8 @@ class Desk:
         """
         instrument = self.instrument(required(fields, "instId"))
         mode = required(fields, "mgnMode")
+        if account.long_short_mode and not field(fields, "posSide"):
+            raise malformed("posSide")
         side = field(fields, "posSide") or "net"
         position = account.positions.get((instrument.inst_id, mode, side))
         if position is None or not position.lots:
@@ -194,7 +235,7 @@ class Desk:
 
     def _amendment(self, account: Account, order: Order, fields: Mapping[str, Any]) -> Amendment:
         new_size, new_price = field(fields, "newSz"), field(fields, "newPx")
-        if not new_size and not new_price:
+        if not new_size and not new_price and not fields.get("attachAlgoOrds"):
             raise missing("newSz or newPx")
         lots = parse_lots(order.instrument, "newSz", new_size) if new_size else None
         ticks = parse_ticks(order.instrument, "newPx", new_price) if new_price else None

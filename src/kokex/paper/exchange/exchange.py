@@ -9,6 +9,9 @@ from decimal import Context, Decimal, localcontext
 from typing import Any, TypeVar
 
 from kokex.domain.errors import ConfigurationError
+from kokex.paper.algo.desk import AlgoDesk
+from kokex.paper.algo.engine import AlgoEngine
+from kokex.paper.algo.register import AlgoRegister
 from kokex.paper.config import AccountConfig, PaperConfig
 from kokex.paper.exchange.desk import Desk
 from kokex.paper.exchange.notices import Outbox, TradeNotice
@@ -60,6 +63,9 @@ class PaperExchange:
         self.outbox.now_ms = self.floor.now_ms
         self._books = list(self.floor.books.values())
         self.desk = Desk(self.floor, self.records, self.instruments)
+        self.algo_orders = AlgoRegister(self.records, self.outbox)
+        self._algos = AlgoEngine(self.floor, self.records, self.algo_orders, self.desk)
+        self.algo_desk = AlgoDesk(self.floor, self.records, self.algo_orders, self._algos, self.desk)
         self.trades = self.outbox.trades
         self._store = StateFile(config.state_path) if config.state_path is not None else None
         saved = self._store.load(self._fingerprint()) if self._store is not None else None
@@ -107,6 +113,7 @@ class PaperExchange:
         """Run a command of the desk exactly and durably."""
         with localcontext(_EXACT):
             answer = command()
+            self._algos.settle()
             self.commit(settings=settings)
         return answer
 
@@ -124,8 +131,11 @@ class PaperExchange:
         """One print of the market and everything that follows from it; `share` is what clients may catch of it."""
         self.outbox.now_ms = tick.at_ms
         on_tick(self.floor, book, tick, share)
+        self._algos.on_price(book.instrument.inst_id)
+        self._algos.settle()
         if book.instrument.is_swap:
             liquidate_where_due(self.floor, book.instrument.inst_id)
+            self._algos.settle()
 
     def books(self, account: Account) -> dict[str, Any]:
         """The account's own books, see `books_report`."""
@@ -247,6 +257,9 @@ class PaperExchange:
             restore_account(account, known)
             self.accounts[known.uid] = account
         self._store.load_records(self.records)
+        for algo in self._store.load_algos():
+            self.algo_orders.restore(algo)
+            self._algos.resume(algo)
         with localcontext(_EXACT):
             for order in list(self.records.orders.values()):
                 self._restore_order(order)

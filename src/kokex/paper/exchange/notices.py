@@ -29,6 +29,17 @@ class OrderNotice:
 
 
 @dataclass(frozen=True, slots=True)
+class AlgoNotice:
+    """An update of an algo order; `payload` is one item of orders-algo, or of algo-advance where `advanced`."""
+
+    uid: str
+    instrument: Instrument
+    algo_id: int
+    advanced: bool
+    payload: bytes
+
+
+@dataclass(frozen=True, slots=True)
 class FundsNotice:
     """Balances or holds moved; `payload` is one item of balance_and_position where cash or a position did."""
 
@@ -77,7 +88,7 @@ class TradeNotice:
 
 _TRADES_KEPT = 500
 
-Notice = OrderNotice | FundsNotice | PositionNotice | FillNotice | WarningNotice | TradeNotice
+Notice = OrderNotice | AlgoNotice | FundsNotice | PositionNotice | FillNotice | WarningNotice | TradeNotice
 
 
 @dataclass(slots=True)

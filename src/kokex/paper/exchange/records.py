@@ -8,6 +8,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from decimal import Decimal
 
+from kokex.paper.algo.order import AlgoOrder
 from kokex.paper.exchange.notices import FillNotice, OrderNotice, Outbox
 from kokex.paper.ledger.account import Account, Bill, FillRecord
 from kokex.paper.matching.order import Order
@@ -16,6 +17,7 @@ from kokex.paper.wire.orders import render_push
 FIRST_ORDER_ID = 2_600_000_000_000_000_000
 FIRST_BILL_ID = 1_600_000_000_000_000_000
 FIRST_POSITION_ID = 1_900_000_000_000_000_000
+FIRST_ALGO_ID = 2_100_000_000_000_000_000
 FIRST_TRADE_ID = 900_000_000
 
 
@@ -42,6 +44,7 @@ class Counters:
     order: int = FIRST_ORDER_ID
     bill: int = FIRST_BILL_ID
     position: int = FIRST_POSITION_ID
+    algo: int = FIRST_ALGO_ID
     priority: int = 0
     event: int = 0
     trades: dict[str, int] = field(default_factory=dict)
@@ -52,12 +55,13 @@ class Unsaved:
     """What changed since the last save."""
 
     orders: dict[int, Order] = field(default_factory=dict)
+    algos: dict[int, AlgoOrder] = field(default_factory=dict)
     fills: list[tuple[str, FillRecord]] = field(default_factory=list)
     bills: list[tuple[str, Bill]] = field(default_factory=list)
     events: list[OrderEvent] = field(default_factory=list)
 
     def __bool__(self) -> bool:
-        return bool(self.orders or self.fills or self.bills or self.events)
+        return bool(self.orders or self.algos or self.fills or self.bills or self.events)
 
 
 class Records:
@@ -72,6 +76,8 @@ class Records:
         self.bills: dict[str, list[Bill]] = defaultdict(list)
         self.events: dict[str, list[OrderEvent]] = defaultdict(list)
         self.unsaved = Unsaved()
+        self.ended: list[Order] = []
+        """Orders that ended and that an algo order waits for: children, and those that bring attachments."""
         self.wall_clock: Callable[[], float] = time.time
         self._open: dict[str, dict[int, Order]] = defaultdict(dict)
         self._pending_names: dict[tuple[str, str], Order] = {}
@@ -86,6 +92,11 @@ class Records:
         """A fresh order number of 19 digits."""
         self.counters.order += 1
         return self.counters.order
+
+    def next_algo_id(self) -> int:
+        """A fresh number of an algo order or an attachment."""
+        self.counters.algo += 1
+        return self.counters.algo
 
     def next_bill_id(self) -> int:
         """A fresh bill number."""
@@ -133,6 +144,8 @@ class Records:
         """Journal an update and hand it to the faces."""
         uid = order.account_uid
         if not order.is_open:
+            if order.attached or order.algo_id:
+                self.ended.append(order)
             self._open[uid].pop(order.order_id, None)
             name = (uid, order.client_order_id)
             if self._pending_names.get(name) is order:

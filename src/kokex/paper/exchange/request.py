@@ -14,7 +14,7 @@ from kokex.paper.matching.order import Order
 _PRICED = ("limit", "post_only", "fok", "ioc")
 _UNPRICED = ("market", "optimal_limit_ioc")
 _STP_MODES = ("cancel_maker", "cancel_taker", "cancel_both")
-_UNSUPPORTED = ("attachAlgoOrds", "slippagePct", "pxUsd", "pxVol")
+_UNSUPPORTED = ("slippagePct", "pxUsd", "pxVol")
 """Parameters that change what an order does and that the paper exchange would have to ignore."""
 PRICE_BAND = Decimal("0.05")
 """How far from the mark an order may be priced in its own disfavour."""
@@ -81,17 +81,16 @@ def parse_order(account: Account, instrument: Instrument, fields: Mapping[str, A
         order_type == "optimal_limit_ioc" and not instrument.is_swap
     ):
         raise malformed("ordType")
-    trade_mode = _trade_mode(instrument, fields)
     order = Order(
         order_id=0,
         account_uid=account.uid,
         instrument=instrument,
         side=side,
         order_type=order_type,
-        trade_mode=trade_mode,
-        position_side=_position_side(account, instrument, field(fields, "posSide")),
-        client_order_id=_name(fields, "clOrdId", 32),
-        tag=_name(fields, "tag", 16),
+        trade_mode=parse_trade_mode(instrument, fields),
+        position_side=parse_position_side(account, instrument, field(fields, "posSide")),
+        client_order_id=parse_name(fields, "clOrdId", 32),
+        tag=parse_name(fields, "tag", 16),
         currency=field(fields, "ccy"),
         stp_mode=field(fields, "stpMode") or "cancel_maker",
         reduce_only=instrument.is_swap and field(fields, "reduceOnly") == "true",
@@ -111,7 +110,8 @@ def parse_order(account: Account, instrument: Instrument, fields: Mapping[str, A
     return order
 
 
-def _trade_mode(instrument: Instrument, fields: Mapping[str, Any]) -> str:
+def parse_trade_mode(instrument: Instrument, fields: Mapping[str, Any]) -> str:
+    """`tdMode`: cash on spot, cross or isolated on perpetuals."""
     mode = required(fields, "tdMode")
     allowed = ("cross", "isolated") if instrument.is_swap else ("cash",)
     if mode not in allowed:
@@ -119,7 +119,8 @@ def _trade_mode(instrument: Instrument, fields: Mapping[str, Any]) -> str:
     return mode
 
 
-def _position_side(account: Account, instrument: Instrument, value: str) -> str:
+def parse_position_side(account: Account, instrument: Instrument, value: str) -> str:
+    """`posSide`: net, or long and short where the account keeps them apart."""
     if not instrument.is_swap:
         return "net"
     if account.long_short_mode:
@@ -131,7 +132,8 @@ def _position_side(account: Account, instrument: Instrument, value: str) -> str:
     return "net"
 
 
-def _name(fields: Mapping[str, Any], name: str, longest: int) -> str:
+def parse_name(fields: Mapping[str, Any], name: str, longest: int) -> str:
+    """A name that the client chose: letters and digits."""
     value = field(fields, name)
     if value and not (len(value) <= longest and value.isascii() and value.isalnum()):
         raise malformed(name)

@@ -15,6 +15,7 @@ from typing import Any
 import msgspec
 
 from kokex.domain.errors import ConfigurationError, DataError
+from kokex.paper.algo.order import AlgoOrder
 from kokex.paper.exchange.records import Counters, OrderEvent, Records
 from kokex.paper.ledger.account import Account, Bill, FillRecord, Position
 from kokex.paper.matching.order import Order
@@ -22,11 +23,15 @@ from kokex.paper.matching.order import Order
 _SCHEMA = """
 create table if not exists state (key text primary key, value blob not null) without rowid;
 create table if not exists orders (order_id integer primary key, value blob not null);
+create table if not exists algos (algo_id integer primary key, value blob not null);
 create table if not exists fills (bill_id integer primary key, uid text not null, value blob not null);
 create table if not exists bills (bill_id integer primary key, uid text not null, value blob not null);
 create table if not exists events (seq integer primary key, value blob not null);
 """
-_FORMAT = 1
+FORMAT = 2
+"""Number of this layout, kept in the file's `user_version`. 2 added algo orders; files of 1 are read and raised."""
+_UNNUMBERED = 0
+"""`user_version` of files of format 1, which did not keep it, and of fresh files."""
 
 
 @dataclass(slots=True)
@@ -69,7 +74,7 @@ class SavedState:
     counters: Counters
     accounts: list[SavedAccount] = field(default_factory=list)
     books: dict[str, SavedBook] = field(default_factory=dict)
-    format: int = _FORMAT
+    format: int = FORMAT
 
 
 class StateFile:
@@ -83,17 +88,28 @@ class StateFile:
             self._database.execute("pragma journal_mode = wal")
             self._database.execute("pragma synchronous = normal")
             self._database.execute("pragma busy_timeout = 2000")
+            self._check_format()
             self._database.executescript(_SCHEMA)
+            self._database.execute(f"pragma user_version = {FORMAT}")
         except sqlite3.DatabaseError as error:
             raise ConfigurationError(f"cannot use {path} as the paper exchange's state: {error}") from error
         except OSError as error:
             raise ConfigurationError(f"cannot create the state file {path}: {error.strerror}") from error
 
+    def _check_format(self) -> None:
+        [found] = self._database.execute("pragma user_version").fetchone()
+        if found not in (_UNNUMBERED, FORMAT):
+            self._database.close()
+            raise DataError(
+                f"state file {self.path} has format {found}, and this version of kokex knows 1 to {FORMAT}; start it "
+                "with the version that made it, or choose another file"
+            )
+
     def load(self, fingerprint: str) -> SavedState | None:
         """The saved state, None in a fresh file.
 
         Raises:
-            DataError: the file is of another market or program.
+            DataError: the file is of another market.
         """
         row = self._database.execute("select value from state where key = 'exchange'").fetchone()
         if row is None:
@@ -102,7 +118,7 @@ class StateFile:
             saved = msgspec.msgpack.decode(row[0], type=SavedState)
         except msgspec.DecodeError as error:
             raise DataError(f"state file {self.path} cannot be read: {error}") from error
-        if saved.format != _FORMAT or saved.fingerprint != fingerprint:
+        if saved.fingerprint != fingerprint:
             raise DataError(
                 f"state file {self.path} was made by a paper exchange with another seed, interval, candle file or "
                 "set of instruments; start it as before, or choose another file"
@@ -121,6 +137,11 @@ class StateFile:
             event = msgspec.msgpack.decode(value, type=OrderEvent)
             records.events[event.uid].append(event)
 
+    def load_algos(self) -> list[AlgoOrder]:
+        """Bring back algo orders, oldest first."""
+        rows = self._database.execute("select value from algos order by algo_id")
+        return [msgspec.msgpack.decode(value, type=AlgoOrder) for (value,) in rows]
+
     def save(self, state: SavedState, records: Records) -> None:
         """Write what changed, in one transaction."""
         pack = msgspec.msgpack.encode
@@ -133,6 +154,10 @@ class StateFile:
                 "insert or replace into orders values (?, ?)",
                 [(order.order_id, pack(order)) for order in unsaved.orders.values()],
             )
+            database.executemany(
+                "insert or replace into algos values (?, ?)",
+                [(algo.algo_id, pack(algo)) for algo in unsaved.algos.values()],
+            )
             database.executemany("insert into fills values (?, ?, ?)", _numbered(unsaved.fills))
             database.executemany("insert into bills values (?, ?, ?)", _numbered(unsaved.bills))
             database.executemany(
@@ -143,6 +168,7 @@ class StateFile:
             raise
         database.execute("commit")
         unsaved.orders.clear()
+        unsaved.algos.clear()
         unsaved.fills.clear()
         unsaved.bills.clear()
         unsaved.events.clear()

@@ -24,6 +24,17 @@ def currency_prices(
     return prices
 
 
+def watched_price(marks: Mapping[str, Decimal], instrument: Instrument, source: str) -> Decimal:
+    """The last, mark or index price of an instrument.
+
+    The paper market has one price an instrument: it is last and mark. The index is the price of the spot pair
+    behind it where that is listed.
+    """
+    if source == "index" and instrument.underlying in marks:
+        return marks[instrument.underlying]
+    return marks[instrument.inst_id]
+
+
 def worth(amounts: Mapping[str, Decimal], prices: Mapping[str, Decimal]) -> Decimal:
     """Value of some balances; a currency without a price counts nothing."""
     return sum((amount * prices.get(currency, ZERO) for currency, amount in amounts.items()), ZERO)

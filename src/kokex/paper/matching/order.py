@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from decimal import Decimal
 
+from kokex.paper.algo.terms import Attachment
 from kokex.paper.decimals import ZERO, quotient
 from kokex.paper.instruments import Instrument
 
@@ -80,6 +81,13 @@ class Order:
     """Spot: cash frozen for it. Swap: margin held for it."""
     opening_lots: int = 0
     """Swap: lots that would open or enlarge a position when it was accepted."""
+    algo_id: int = 0
+    """The algo order that it comes from, 0 for none."""
+    algo_client_id: str = ""
+    source: str = ""
+    """OKX's `source`: 6 trigger, 7 take-profit or stop-loss, 13 slices, 25 trailing."""
+    attached: list[Attachment] = field(default_factory=list)
+    """What becomes an algo order once it has filled."""
     closed_wall_ms: int | None = None
     """Wall-clock time of its end: unfilled cancels vanish from history two hours later."""
     fills: int = field(default=0)

@@ -105,7 +105,8 @@ def set_position_mode(call: Call) -> Data:
     wanted = mode == "long_short_mode"
     if wanted != account.long_short_mode:
         busy = any(order.instrument.is_swap for order in call.exchange.records.open_orders(account.uid))
-        if busy or account.open_positions():
+        waiting = any(algo.instrument.is_swap for algo in call.exchange.algo_orders.live(account.uid))
+        if busy or waiting or account.open_positions():
             raise RejectionError("59000", "Setting failed. Cancel any open orders and close positions first.")
         account.long_short_mode = wanted
     return [{"posMode": mode}]

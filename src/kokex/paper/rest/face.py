@@ -21,7 +21,7 @@ from kokex.paper.gateway.refusal import RefusalError
 from kokex.paper.gateway.signing import authenticate
 from kokex.paper.gateway.timers import CancelTimers
 from kokex.paper.ledger.account import Account
-from kokex.paper.rest import account, market, public, records, sizes, trade
+from kokex.paper.rest import account, algo, market, public, records, sizes, trade
 from kokex.paper.rest.call import Answer, Call, Route
 from kokex.paper.websocket.publisher import Publisher
 
@@ -33,6 +33,7 @@ _ROUTES: dict[tuple[str, str], Route] = {
     **sizes.ROUTES,
     **records.ROUTES,
     **trade.ROUTES,
+    **algo.ROUTES,
 }
 _encode = msgspec.json.Encoder().encode
 

@@ -8,6 +8,7 @@ import msgspec
 
 from kokex.paper.exchange.exchange import PaperExchange
 from kokex.paper.exchange.notices import (
+    AlgoNotice,
     FillNotice,
     FundsNotice,
     Notice,
@@ -17,11 +18,13 @@ from kokex.paper.exchange.notices import (
     WarningNotice,
 )
 from kokex.paper.faults.orders import OrderFaults
+from kokex.paper.ledger.account import Account
 from kokex.paper.websocket.account_push import SNAPSHOT_CHANNELS, AccountPush
-from kokex.paper.websocket.channels import PRIVATE_CHANNELS, Subscription
+from kokex.paper.websocket.channels import ADVANCED_ALGO_ORDERS, ALGO_ORDERS, PRIVATE_CHANNELS, Subscription
 from kokex.paper.websocket.connection import Connection
-from kokex.paper.websocket.hub import Hub
+from kokex.paper.websocket.hub import Hub, frame_head
 from kokex.paper.websocket.market_push import MarketPush
+from kokex.paper.wire.algo import algo_push
 from kokex.paper.wire.fills import fill_items
 from kokex.paper.wire.market import trade_push
 
@@ -47,6 +50,8 @@ class Publisher:
                 match notice:
                     case OrderNotice():
                         self._push_order(notice)
+                    case AlgoNotice():
+                        self._push_algo(notice)
                     case FundsNotice() | PositionNotice():
                         self._accounts.note(notice)
                     case WarningNotice():
@@ -65,6 +70,8 @@ class Publisher:
                 self.market.greet(connection, subscription)
             elif subscription.channel in SNAPSHOT_CHANNELS and connection.account is not None:
                 self._accounts.greet(connection, subscription, connection.account)
+            elif subscription.channel == ADVANCED_ALGO_ORDERS and connection.account is not None:
+                self._greet_advanced(connection, subscription, connection.account)
 
     def push_regular(self, interval_s: float) -> None:
         """The periodic account and positions pushes; events that wait go first (OKX v5)."""
@@ -75,6 +82,25 @@ class Publisher:
     def _push_order(self, notice: OrderNotice) -> None:
         for payload in self._faults.payloads(notice):
             self.hub.push_private(notice.uid, "orders", payload, notice.instrument)
+
+    def _push_algo(self, notice: AlgoNotice) -> None:
+        channel = ADVANCED_ALGO_ORDERS if notice.advanced else ALGO_ORDERS
+        for connection, subscription, head in self.hub.private.get((notice.uid, channel), ()):
+            wanted = subscription.says("algoId") in ("", str(notice.algo_id))
+            if wanted and subscription.covers(notice.instrument):
+                connection.send(b"".join((head, b',"data":[', notice.payload, b"]}")))
+
+    def _greet_advanced(self, connection: Connection, subscription: Subscription, account: Account) -> None:
+        """OKX v5: algo-advance starts with what is live; an empty list where nothing is (OKX does not say)."""
+        rows = [
+            algo_push(algo, self._exchange.now_ms)
+            for algo in self._exchange.algo_orders.live(account.uid)
+            if algo.is_advanced
+            and subscription.covers(algo.instrument)
+            and subscription.says("algoId") in ("", str(algo.algo_id))
+        ]
+        head = frame_head({**subscription.arg, "uid": account.uid})
+        connection.send(b"".join((head, b',"data":', _encode(rows), b"}")))
 
     def _push_fills(self, notices: list[Notice]) -> None:
         """Fills leave before the order updates that they belong to."""

@@ -14,14 +14,12 @@ import msgspec
 from kokex.paper.decimals import text
 from kokex.paper.ledger.account import FillRecord
 from kokex.paper.matching.order import Order
+from kokex.paper.wire.algo import attachment_row
 
 _encode = msgspec.json.Encoder().encode
 
 _ABSENT: dict[str, Any] = {
-    "algoClOrdId": "",
-    "algoId": "",
     "attachAlgoClOrdId": "",
-    "attachAlgoOrds": [],
     "isTpLimit": "false",
     "linkedAlgoOrd": {"algoId": ""},
     "pxType": "",
@@ -31,13 +29,12 @@ _ABSENT: dict[str, Any] = {
     "slOrdPx": "",
     "slTriggerPx": "",
     "slTriggerPxType": "",
-    "source": "",
     "stpId": "",
     "tpOrdPx": "",
     "tpTriggerPx": "",
     "tpTriggerPxType": "",
 }
-"""Fields of features that the paper exchange does not have."""
+"""Fields of features that the paper exchange does not have, and older names of `attachAlgoOrds`, which OKX blanks."""
 
 _ABSENT_IN_PUSH: dict[str, Any] = {
     **_ABSENT,
@@ -154,6 +151,10 @@ def _common(order: Order) -> dict[str, Any]:
         "category": order.category,
         "cancelSource": order.cancel_source,
         "stpMode": order.stp_mode,
+        "source": order.source,
+        "algoId": str(order.algo_id) if order.algo_id else "",
+        "algoClOrdId": order.algo_client_id,
+        "attachAlgoOrds": [attachment_row(part) for part in order.attached],
         "tradeQuoteCcy": "" if instrument.is_swap else instrument.quote,
         "cTime": str(order.created_ms),
         "uTime": str(order.updated_ms),
