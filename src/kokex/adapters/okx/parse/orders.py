@@ -4,15 +4,16 @@ from __future__ import annotations
 
 import msgspec
 
-from kokex.adapters.okx import wire
+from kokex.adapters.okx import wire, wire_reports
 from kokex.adapters.okx.parse.scalars import Payload, guarded, known, moment, number, price, size
-from kokex.domain.instrument import Side
+from kokex.adapters.okx.parse.words import SIDES, position_side
+from kokex.domain.account_reports import FillReport
 from kokex.domain.order import Fill, OrderStatus, OrderUpdate
 
 _order_decoder = msgspec.json.Decoder(wire.OrderRow)
 _fill_decoder = msgspec.json.Decoder(wire.FillRow)
+_fill_push_decoder = msgspec.json.Decoder(wire_reports.FillPush)
 
-_SIDES = {"buy": Side.BUY, "sell": Side.SELL}
 _STATUSES = {
     "live": OrderStatus.ACCEPTED,
     "partially_filled": OrderStatus.PARTIALLY_FILLED,
@@ -76,7 +77,7 @@ def _order_update(row: wire.OrderRow, raw: bytes, fill: Fill | None) -> OrderUpd
         inst_id=row.inst_id,
         order_id=row.ord_id,
         client_order_id=row.cl_ord_id or None,
-        side=_SIDES[row.side],
+        side=SIDES[row.side],
         order_type=row.ord_type or "",
         status=status,
         quantity=filled if _sized_in_quote(row) else number(row.sz),
@@ -92,6 +93,7 @@ def _order_update(row: wire.OrderRow, raw: bytes, fill: Fill | None) -> OrderUpd
         amend_result=amended,
         cancel_reason=_cancel_reason(row) if status is OrderStatus.CANCELED else None,
         never_live=row.cancel_source == _POST_ONLY_WOULD_TAKE,
+        position_side=position_side(row.pos_side),
         raw=raw,
     )
 
@@ -115,7 +117,7 @@ def _pushed_fill(row: wire.OrderRow) -> Fill | None:
         inst_id=row.inst_id,
         order_id=row.ord_id,
         trade_id=None if row.trade_id in ("", "0", None) else row.trade_id,
-        side=_SIDES[row.side],
+        side=SIDES[row.side],
         price=number(row.fill_px),
         quantity=quantity,
         fee=known(row.fill_fee),
@@ -143,7 +145,7 @@ def parse_fill(payload: Payload) -> Fill:
         inst_id=row.inst_id,
         order_id=row.ord_id,
         trade_id=None if row.trade_id in ("", "0", None) else row.trade_id,
-        side=_SIDES[row.side],
+        side=SIDES[row.side],
         price=number(row.fill_px),
         quantity=number(row.fill_sz),
         fee=known(row.fee),
@@ -153,3 +155,27 @@ def parse_fill(payload: Payload) -> Fill:
         client_order_id=row.cl_ord_id or None,
         bill_id=row.bill_id or None,
     )
+
+
+@guarded
+def parse_fill_push(payload: Payload) -> FillReport:
+    """An item of the `fills` channel: no fee, no ledger entry; a taker's matches at one price are one.
+
+    {"instId":"BTC-USDT-SWAP","ordId":"26","clOrdId":"0","tradeId":"900002","fillPx":"60000","fillSz":"2","side":"buy",
+     "execType":"T","count":"3","ts":"1795000006000"}
+    """
+    row = _fill_push_decoder.decode(payload)
+    fill = Fill(
+        inst_id=row.inst_id,
+        order_id=row.ord_id,
+        trade_id=None if row.trade_id in ("", "0", None) else row.trade_id,
+        side=SIDES[row.side],
+        price=number(row.fill_px),
+        quantity=number(row.fill_sz),
+        fee=None,
+        fee_currency=None,
+        maker=_MAKER.get(row.exec_type or ""),
+        occurred_at=moment(row.ts),
+        client_order_id=None if row.cl_ord_id in ("", "0", None) else row.cl_ord_id,
+    )
+    return FillReport(fill, int(row.count or 1), bytes(payload))
