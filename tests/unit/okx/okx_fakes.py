@@ -21,6 +21,7 @@ from kokex.adapters.okx.http import HttpAnswer
 from kokex.adapters.okx.rate_limit import RateLimiter
 from kokex.adapters.okx.rest import OKXRestClient
 from kokex.domain.account import Credentials, Ticker
+from kokex.domain.account_reports import AccountReport
 from kokex.domain.candle import Candle, Interval
 from kokex.domain.events import ClassifiedUpdate
 from kokex.domain.market import BookTop, Trade
@@ -155,6 +156,10 @@ class RememberingListener:
         self.tickers: list[Ticker] = []
         self.trades: list[Trade] = []
         self.tops: list[BookTop] = []
+        self.reports: list[AccountReport] = []
+        self.batches: list[int] = []
+        self.flaws: list[str] = []
+        self.refused: list[tuple[str, str, str]] = []
         self.calls: list[str] = []
         self.full_at: int | None = None
         self._room = asyncio.Event()
@@ -170,6 +175,19 @@ class RememberingListener:
     def make_room(self) -> None:
         self.full_at = None
         self._room.set()
+
+    def on_account_reports(self, reports: Sequence[AccountReport], received_at: datetime) -> None:
+        self.reports.extend(reports)
+        self.batches.append(len(reports))
+        self._note("reports")
+
+    def on_flaw(self, reason: str) -> None:
+        self.flaws.append(reason)
+        self._note("flaw")
+
+    def on_refused(self, channel: str, inst_id: str, reason: str) -> None:
+        self.refused.append((channel, inst_id, reason))
+        self._note("refused")
 
     def on_subscribed(self) -> None:
         self._note("subscribed")
@@ -220,6 +238,7 @@ class SocketServer:
     """
 
     url: str = ""
+    business_url: str = ""
     received: list[list[dict[str, Any]]] = field(default_factory=list)
     pings: int = 0
     answer_pings: bool = True
@@ -287,7 +306,9 @@ class SocketServer:
         transport.abort()
 
     def subscribed(self, connection: int = -1) -> list[dict[str, str]]:
-        """What was asked for on one connection."""
+        """What was asked for on one connection; nothing while there is none."""
+        if not self.received:
+            return []
         return [
             argument
             for frame in self.received[connection]
@@ -307,6 +328,7 @@ async def socket_server() -> AsyncIterator[SocketServer]:
     site = web.TCPSite(runner, "127.0.0.1", 0)
     await site.start()
     server.url = f"ws://127.0.0.1:{runner.addresses[0][1]}/ws/v5/private"
+    server.business_url = server.url.replace("private", "business")
     try:
         yield server
     finally:
@@ -317,4 +339,5 @@ def connection_setting(url: str, clock: Any, **policy: Any) -> ConnectionSetting
     """Quick and repeatable."""
     policy.setdefault("backoff", Backoff(base=0.01, cap=0.05))
     policy.setdefault("answer_seconds", 2.0)
+    policy.setdefault("linger_seconds", 0.01)
     return ConnectionSetting(url, None, clock, Random(1), ConnectionPolicy(**policy))

@@ -83,8 +83,9 @@ async def test_trades_and_the_top_of_the_book_come_as_values() -> None:
         ]
         assert listener.tops == [BookTop("BTC-USDT", Decimal("8476.97"), Decimal("256"), None, None, moment)]
         stream.unsubscribe_trades("ETH-USDT")
-        stream.unsubscribe_book_top("BTC-USDT")
         await until(lambda: public.received[-1][-1]["op"] == "unsubscribe")
+        stream.unsubscribe_book_top("BTC-USDT")
+        await until(lambda: public.sockets[-1].closed)
 
     moment = datetime(2026, 11, 22, 10, 0, 0, 125000, tzinfo=UTC)
     async with socket_server() as public, socket_server() as business:

@@ -14,7 +14,6 @@ from kokex.adapters.okx.parse.market import (
     parse_ticker,
 )
 from kokex.adapters.okx.parse.scalars import interval_of, milliseconds
-from kokex.domain.candle import Interval
 from kokex.domain.errors import DataError
 from kokex.domain.instrument import InstrumentKind
 from tests.unit.okx.okx_fakes import item

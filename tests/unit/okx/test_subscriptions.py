@@ -7,8 +7,9 @@ from typing import Any
 
 import msgspec
 
-from kokex.adapters.okx.subscriptions import Answer, Channel, Subscriptions
+from kokex.adapters.okx.subscriptions import Answer, Subscriptions
 from kokex.adapters.okx.wire import Frame
+from kokex.adapters.okx.wishes import Channel, Wishes
 
 ETH = Channel("orders", "ETH-USDT", "SPOT")
 BTC = Channel("orders", "BTC-USDT", "SPOT")
@@ -24,11 +25,23 @@ def sent(subscriptions: Subscriptions) -> list[dict[str, Any]]:
     return [json.loads(request) for request in subscriptions.requests()]
 
 
-def wanting(*channels: Channel) -> tuple[Subscriptions, dict[str, Any]]:
+class Record(Subscriptions):
+    """Subscriptions with their wishes."""
+
+    def __init__(self, *channels: Channel) -> None:
+        self.wishes = Wishes()
+        for channel in channels:
+            self.wishes.want(channel)
+        super().__init__(self.wishes)
+
+    def on_a_new_connection(self) -> Record:
+        """The same wishes, and nothing said yet."""
+        return Record(*self.wishes.admitted)
+
+
+def wanting(*channels: Channel) -> tuple[Record, dict[str, Any]]:
     """A record that wants `channels` and has asked for them."""
-    subscriptions = Subscriptions()
-    for channel in channels:
-        subscriptions.want(channel)
+    subscriptions = Record(*channels)
     (request,) = sent(subscriptions)
     return subscriptions, request
 
@@ -68,9 +81,8 @@ def test_a_new_connection_asks_for_what_is_wanted_now() -> None:
     subscriptions, request = wanting(ETH, BTC)
     for argument in request["args"]:
         subscriptions.on_acknowledged(frame(event="subscribe", id=request["id"], arg=argument))
-    subscriptions.unwant(BTC)
-    subscriptions.forget_connection()
-    (again,) = sent(subscriptions)
+    subscriptions.wishes.unwant(BTC)
+    (again,) = sent(subscriptions.on_a_new_connection())
     assert [argument["instId"] for argument in again["args"]] == ["ETH-USDT"]
 
 
@@ -79,7 +91,7 @@ def test_what_is_no_longer_wanted_is_unsubscribed() -> None:
     subscriptions, request = wanting(ETH, BTC)
     for argument in request["args"]:
         subscriptions.on_acknowledged(frame(event="subscribe", id=request["id"], arg=argument))
-    subscriptions.unwant(ETH)
+    subscriptions.wishes.unwant(ETH)
     assert subscriptions.complete
     (request,) = sent(subscriptions)
     assert request["op"] == "unsubscribe" and request["args"][0]["instId"] == "ETH-USDT"
@@ -89,7 +101,7 @@ def test_what_is_no_longer_wanted_is_unsubscribed() -> None:
 def test_a_channel_unwanted_before_its_acknowledgement_is_unsubscribed_after_it() -> None:
     """Or it would push for ever."""
     subscriptions, request = wanting(ETH)
-    subscriptions.unwant(ETH)
+    subscriptions.wishes.unwant(ETH)
     assert sent(subscriptions) == []
     subscriptions.on_acknowledged(frame(event="subscribe", id=request["id"], arg=request["args"][0]))
     assert sent(subscriptions)[0]["op"] == "unsubscribe"
@@ -101,8 +113,7 @@ def test_a_refused_channel_is_reported_and_not_asked_for_again() -> None:
     answer = subscriptions.on_error(frame(event="error", id=request["id"], code="60018", msg="Wrong URL"))
     assert answer is Answer.TAKEN
     assert subscriptions.refused == {ETH: "60018 Wrong URL"} and subscriptions.complete
-    subscriptions.forget_connection()
-    assert len(sent(subscriptions)) == 1
+    assert len(sent(subscriptions.on_a_new_connection())) == 1
 
 
 def test_an_error_for_several_channels_makes_each_be_asked_for_alone() -> None:
@@ -129,6 +140,8 @@ def test_too_often_is_asked_again_later() -> None:
     subscriptions, request = wanting(ETH)
     answer = subscriptions.on_error(frame(event="error", id=request["id"], code="60014"))
     assert answer is Answer.AGAIN_LATER and not subscriptions.refused
+    assert subscriptions.put_off == {ETH} and sent(subscriptions) == []
+    subscriptions.ask_again()
     assert len(sent(subscriptions)) == 1
 
 
@@ -137,19 +150,61 @@ def test_a_dropped_channel_is_asked_for_again() -> None:
     subscriptions, request = wanting(ETH)
     subscriptions.on_acknowledged(frame(event="subscribe", id=request["id"], arg=request["args"][0]))
     subscriptions.on_dropped("orders")
+    assert subscriptions.live == frozenset() and subscriptions.put_off == {ETH}
+    subscriptions.ask_again()
     assert not subscriptions.complete and len(sent(subscriptions)) == 1
 
 
 def test_an_error_that_answers_nothing_is_unrelated() -> None:
     """It is then kept for a person to see."""
-    assert Subscriptions().on_error(frame(event="error", code="60012")) is Answer.UNRELATED
+    assert Record().on_error(frame(event="error", code="60012")) is Answer.UNRELATED
 
 
 def test_many_channels_are_asked_for_in_several_requests() -> None:
     """No request grows past what OKX takes."""
-    subscriptions = Subscriptions()
-    for number in range(120):
-        subscriptions.want(Channel("orders", f"COIN{number}-USDT", "SPOT"))
+    subscriptions = Record(*[Channel("orders", f"COIN{number}-USDT", "SPOT") for number in range(120)])
     requests = subscriptions.requests()
     assert [len(json.loads(request)["args"]) for request in requests] == [50, 50, 20]
     assert max(map(len, requests)) < 8192
+
+
+def test_long_names_make_smaller_requests() -> None:
+    """A frame that is too large closes the connection."""
+    subscriptions = Record(*[Channel("orders", "N" * 1000 + str(number), "SPOT") for number in range(10)])
+    requests = subscriptions.requests()
+    assert len(requests) == 4 and max(map(len, requests)) < 4300
+    assert sum(len(json.loads(request)["args"]) for request in requests) == 10
+
+
+def test_all_spot_and_all_swaps_are_two_subscriptions() -> None:
+    """They differ in the type alone, and an acknowledgement names it."""
+    spot, swaps = Channel("orders", None, "SPOT"), Channel("orders", None, "SWAP")
+    subscriptions, request = wanting(spot, swaps)
+    assert request["args"] == [
+        {"channel": "orders", "instType": "SPOT"},
+        {"channel": "orders", "instType": "SWAP"},
+    ]
+    subscriptions.on_acknowledged(frame(event="subscribe", id=request["id"], arg=request["args"][1]))
+    assert subscriptions.live == {swaps} and subscriptions.waiting
+
+
+def test_a_refused_channel_that_is_wanted_anew_is_asked_for_anew() -> None:
+    """Somebody may have done something about it."""
+    subscriptions, request = wanting(ETH)
+    subscriptions.on_error(frame(event="error", id=request["id"], code="60018"))
+    subscriptions.wishes.unwant(ETH)
+    assert sent(subscriptions) == [] and subscriptions.refused == {}
+    subscriptions.wishes.want(ETH)
+    assert len(sent(subscriptions)) == 1
+
+
+def test_what_does_not_fit_waits_for_room() -> None:
+    """64 KB of channels a connection: the wish beyond is never sent, and says why."""
+    wishes = Wishes()
+    channels = [Channel("orders", "N" * 6000 + str(number), "SPOT") for number in range(12)]
+    for channel in channels:
+        wishes.want(channel)
+    assert wishes.admitted == tuple(channels[:10]) and set(wishes.crowded_out) == set(channels[10:])
+    assert "65536 bytes" in wishes.crowded_out[channels[11]]
+    wishes.unwant(channels[0])
+    assert wishes.admitted == tuple(channels[1:11]) and set(wishes.crowded_out) == {channels[11]}

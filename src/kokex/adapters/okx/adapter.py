@@ -23,7 +23,7 @@ from kokex.ports.clock import Clock
 from kokex.ports.exchange import AccountStreamListener, MarketStreamListener
 
 _REMOTE = ConnectionPolicy()
-_LOCAL = ConnectionPolicy(backoff=Backoff(base=0.05, cap=1.0))
+_LOCAL = ConnectionPolicy(backoff=Backoff(base=0.05, cap=1.0), linger_seconds=0.1)
 """A server on this computer may be knocked at more often."""
 
 
@@ -44,8 +44,9 @@ class OKXAdapter:
         self, account: ExchangeAccount, credentials: Credentials, listener: AccountStreamListener
     ) -> OKXAccountWebSocket:
         """The account's private stream."""
-        setting = self._setting(account, account.endpoints.private_url)
-        return OKXAccountWebSocket(setting, credentials, listener, self._rest(account, credentials))
+        private = self._setting(account, account.endpoints.private_url)
+        business = self._setting(account, account.endpoints.business_url)
+        return OKXAccountWebSocket(private, business, credentials, listener, self._rest(account, credentials))
 
     def market_stream(self, account: ExchangeAccount, listener: MarketStreamListener) -> OKXMarketWebSocket:
         """The public stream of the account's environment."""

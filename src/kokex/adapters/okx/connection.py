@@ -1,32 +1,29 @@
-"""A WebSocket path kept up for ever: connect, log in, subscribe, receive, and all of it again after every loss.
+"""A WebSocket path kept up for ever: one line after the other, without a gap where the exchange announces a restart.
 
 The account stream and both market streams are this, each with its own channels. OKX v5 closes a connection after 30 s
-without traffic.
+without traffic, and says some 60 s ahead when it will close one for an upgrade.
 """
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Coroutine
+from collections.abc import Mapping
 from datetime import datetime
 from typing import Protocol
 
-import msgspec
 import structlog
 
-from kokex.adapters.okx.configuration import USER_AGENT
 from kokex.adapters.okx.connection_setting import ConnectionSetting
-from kokex.adapters.okx.conversation import Conversation
+from kokex.adapters.okx.conversation import Terms
+from kokex.adapters.okx.first_of import first_of
+from kokex.adapters.okx.line import Line
 from kokex.adapters.okx.login import Login
+from kokex.adapters.okx.patience import Patience
 from kokex.adapters.okx.stream_status import StreamStatus
-from kokex.adapters.okx.subscriptions import Channel
-from kokex.adapters.okx.websocket import ConnectionLostError, Ending, WebSocket, open_websocket
 from kokex.adapters.okx.wire import Frame
-from kokex.domain.errors import ExchangeError, ExchangeStoppedError
+from kokex.adapters.okx.wishes import Channel, Wishes
 
 log = structlog.get_logger(__name__)
-
-_frame_decoder = msgspec.json.Decoder(Frame)
 
 
 class ConnectionListener(Protocol):
@@ -40,8 +37,20 @@ class ConnectionListener(Protocol):
         """Return when more can be taken."""
         ...
 
+    def on_flaw(self, reason: str) -> None:
+        """Something was pushed that cannot be read; it is kept in the status."""
+        ...
+
+    def on_refused(self, channel: Channel, reason: str) -> None:
+        """A wanted channel is not given; told once for each reason."""
+        ...
+
     def on_ready(self) -> None:
-        """Every wanted channel is open, after a (re)connect or after new ones were added."""
+        """Every wanted channel is answered, after a (re)connect or after new ones were added."""
+        ...
+
+    def on_dropped(self, channel: str, reason: str) -> None:
+        """All channels of this name are dead, although the connection lives; `on_ready` when they are back."""
         ...
 
     def on_lost(self, reason: str) -> None:
@@ -55,25 +64,28 @@ class Connection:
     def __init__(
         self, setting: ConnectionSetting, listener: ConnectionListener, login: Login | None = None
     ) -> None:
-        self._setting = setting
         self._clock = setting.clock
         self._policy = setting.policy
+        self._random = setting.random
         self._listener = listener
+        self._wishes = Wishes()
+        self._line: Line | None = None
+        self._told: dict[Channel, str] = {}
         self.status = StreamStatus()
-        self._conversation = Conversation(setting, login, self.status)
-
-    @property
-    def refused(self) -> dict[Channel, str]:
-        """The wanted channels that the exchange does not give, and why."""
-        return self._conversation.refused
+        self.refused: dict[Channel, str] = {}
+        """The wanted channels that the exchange does not give, or that do not fit, and why."""
+        patience = Patience(setting.clock, setting.policy.backoff, setting.random)
+        self._terms = Terms(setting, self._wishes, login, self.status, patience)
 
     def want(self, channel: Channel) -> None:
         """Want `channel`, now and after every reconnect."""
-        self._conversation.want(channel)
+        self._wishes.want(channel)
 
     def unwant(self, channel: Channel) -> None:
         """Want it no longer."""
-        self._conversation.unwant(channel)
+        self._wishes.unwant(channel)
+        self._told.pop(channel, None)
+        self.refused.pop(channel, None)
 
     async def run(self) -> None:
         """Keep the path up until cancelled.
@@ -83,106 +95,112 @@ class Connection:
         """
         attempt = 0
         while True:
-            await self._conversation.something_wanted()
-            began = self._clock.monotonic()
-            ending = await self._live()
-            lasted = self._clock.monotonic() - began
+            await self._wishes.something()
+            line = await self._lines()
+            ending = line.ending
             self.status.last_loss = ending.reason
             if ending.fatal is not None:
                 raise ending.fatal
-            steady = lasted >= self._policy.steady_seconds
+            steady = self._clock.monotonic() - line.began >= self._policy.steady_seconds
             attempt = 1 if steady else attempt + 1
             if ending.planned and (steady or attempt == 1):
                 continue
-            await self._clock.sleep(self._policy.backoff.delay(attempt, self._setting.random))
+            await self._clock.sleep(self._policy.backoff.delay(attempt, self._random))
 
-    async def _live(self) -> Ending:
-        """One connection, from opening to ending."""
-        socket = WebSocket(self._clock, self._on_text)
-        self._conversation.begin()
-        try:
-            await open_websocket(
-                self._setting.url,
-                socket,
-                user_agent=USER_AGENT,
-                ssl_context=self._setting.ssl_context,
-                seconds=self._policy.open_seconds,
-            )
-        except ConnectionLostError as error:
-            log.info("no connection", url=self._setting.url, reason=str(error))
-            return Ending(str(error))
-        try:
-            ending = await self._serve(socket)
-            while socket.held and ending.fatal is None:
-                await self._listener.room()
-                socket.resume()
-        finally:
-            socket.end("closed by us")
-            self.status.connected_since = None
-        self.status.reconnects += 1
-        log.info("connection lost", url=self._setting.url, reason=ending.reason)
-        self._listener.on_lost(ending.reason)
-        return self._conversation.judge_goodbye(ending)
-
-    async def _serve(self, socket: WebSocket) -> Ending:
+    async def _lines(self) -> Line:
+        """Keep a line, and hand over to a new one wherever it is to be replaced; the last one, which has ended."""
         async with asyncio.TaskGroup() as group:
-            parts = [
-                group.create_task(self._part(socket, self._conversation.hold(socket, self._announce))),
-                group.create_task(self._part(socket, self._keep_alive(socket))),
-                group.create_task(self._part(socket, self._relieve(socket))),
-            ]
-            ending = await socket.ended()
-            for part in parts:
-                part.cancel()
-        return ending
+            line = self._line = self._start(group, speaking=True)
+            while not line.gone.is_set():
+                await first_of(line.gone.wait(), line.restarting.wait())
+                if not line.gone.is_set():
+                    line = self._line = await self._replaced(group, line)
+        self._line = None
+        if line.opened:
+            self._lose(line.ending.reason)
+        return line
 
-    async def _part(self, socket: WebSocket, work: Coroutine[None, None, None]) -> None:
-        """Run `work` until it finds the connection useless."""
-        try:
-            await work
-        except ExchangeStoppedError as error:
-            socket.end(str(error), fatal=error)
-        except (ConnectionLostError, ExchangeError) as error:
-            socket.end(str(error))
+    def _start(self, group: asyncio.TaskGroup, *, speaking: bool) -> Line:
+        line = Line(self._terms, self, speaking=speaking)
+        group.create_task(line.live())
+        return line
 
-    def _announce(self) -> None:
-        self.status.connected_since = self.status.connected_since or self._clock.now()
-        self._listener.on_ready()
+    async def _replaced(self, group: asyncio.TaskGroup, old: Line) -> Line:
+        """The line that goes on from `old`: a new one, or `old` itself where it ended before a new one could be had.
 
-    # -- life signs and back-pressure
+        The new one keeps its pushes back until the old one's are all handed on, so they are told twice rather than never,
+        and not in another order.
+        """
+        attempt = 0
+        while not old.gone.is_set():
+            new = self._start(group, speaking=False)
+            await first_of(old.gone.wait(), new.ready.wait(), new.gone.wait())
+            if not new.gone.is_set():
+                return await self._hand_over(old, new)
+            attempt += 1
+            log.warning("no connection to hand over to", reason=new.ending.reason)
+            if new.ending.fatal is not None:
+                await old.gone.wait()
+            else:
+                delay = self._policy.backoff.delay(attempt, self._random)
+                await first_of(old.gone.wait(), self._clock.sleep(delay))
+        return old
 
-    async def _keep_alive(self, socket: WebSocket) -> None:
-        while True:
-            idle = self._clock.monotonic() - socket.last_received
-            if idle < self._policy.idle_seconds:
-                await self._clock.sleep(self._policy.idle_seconds - idle)
-                continue
-            heard = socket.frames
-            socket.ping()
-            await self._clock.sleep(self._policy.pong_seconds)
-            if socket.frames == heard and not socket.full.is_set():
-                silence = self._clock.monotonic() - socket.last_received
-                raise ConnectionLostError(f"nothing was heard for {silence:.0f} s, not even a pong")
+    async def _hand_over(self, old: Line, new: Line) -> Line:
+        whole = new.ready.is_set() and not old.gone.is_set() and await old.confirm()
+        old.end("handed over to a new connection")
+        await old.gone.wait()
+        if old.ending.fatal is not None:
+            new.end("the stream ends")
+            await new.gone.wait()
+            return old
+        self._line = new
+        if whole:
+            self.status.handovers += 1
+            self.status.connected_since = self._clock.now()
+        else:
+            self._lose(old.ending.reason)
+        new.speak()
+        if new.ready.is_set() and not (whole and new.channels <= old.channels):
+            self.on_line_answered(new)
+        return new
 
-    async def _relieve(self, socket: WebSocket) -> None:
-        while True:
-            await socket.full.wait()
-            await self._listener.room()
-            socket.resume()
+    def _lose(self, reason: str) -> None:
+        self.status.connected_since = None
+        self.status.reconnects += 1
+        self.status.last_loss = reason
+        self._listener.on_lost(reason)
 
-    # -- receiving
+    # -- lines call these
 
-    def _on_text(self, socket: WebSocket, payload: bytes) -> None:
-        received_at = self._clock.now()
-        try:
-            frame = _frame_decoder.decode(payload)
-        except (msgspec.MsgspecError, UnicodeDecodeError) as error:
-            self.status.keep_malformed(payload, str(error), received_at)
-            log.warning("frame unreadable", url=self._setting.url, reason=str(error))
-            return
-        if frame.event is not None:
-            self._conversation.on_control(socket, frame, payload, received_at)
-        elif frame.arg is None or frame.data is None:
-            self.status.keep_malformed(payload, "neither a push nor an event", received_at)
-        elif not self._listener.on_push(frame, received_at):
-            socket.pause()
+    def on_push(self, frame: Frame, received_at: datetime) -> bool:
+        """See `LineListener`."""
+        return self._listener.on_push(frame, received_at)
+
+    async def room(self) -> None:
+        """See `LineListener`."""
+        await self._listener.room()
+
+    def on_flaw(self, reason: str) -> None:
+        """See `LineListener`."""
+        self._listener.on_flaw(reason)
+
+    def on_refused(self, refused: Mapping[Channel, str]) -> None:
+        """See `LineListener`. The same refusal on every connection is told once."""
+        self.refused = dict(refused)
+        for channel, reason in refused.items():
+            if self._told.get(channel) != reason:
+                self._told[channel] = reason
+                log.warning("channel refused", channel=channel.name, inst_id=channel.inst_id, reason=reason)
+                self._listener.on_refused(channel, reason)
+
+    def on_line_answered(self, line: Line) -> None:
+        """See `LineListener`. A line that is to replace another says nothing before it does."""
+        if line is self._line:
+            self.status.connected_since = self.status.connected_since or self._clock.now()
+            self._listener.on_ready()
+
+    def on_line_dropped(self, line: Line, channel: str, reason: str) -> None:
+        """See `LineListener`."""
+        if line is self._line:
+            self._listener.on_dropped(channel, reason)

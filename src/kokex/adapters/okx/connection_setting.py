@@ -22,6 +22,7 @@ class ConnectionPolicy:
         idle_seconds: of silence before a ping.
         pong_seconds: of further silence before the connection counts as dead.
         steady_seconds: that a connection must last for the back-off to begin anew.
+        linger_seconds: that a connection is still listened to after the one that replaces it stands.
     """
 
     open_seconds: float = 10.0
@@ -29,6 +30,7 @@ class ConnectionPolicy:
     idle_seconds: float = 20.0
     pong_seconds: float = 8.0
     steady_seconds: float = 10.0
+    linger_seconds: float = 1.0
     backoff: Backoff = _BACKOFF
 
 

@@ -3,122 +3,148 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
-from dataclasses import replace
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
 from datetime import datetime
-
-import structlog
+from typing import Protocol
 
 from kokex.adapters.okx.connection_setting import ConnectionSetting
+from kokex.adapters.okx.first_of import first_of
 from kokex.adapters.okx.login import Login
+from kokex.adapters.okx.patience import Patience
 from kokex.adapters.okx.rate_limit import Budget, RateLimiter
 from kokex.adapters.okx.stream_status import StreamStatus
-from kokex.adapters.okx.subscriptions import Answer, Channel, Subscriptions
+from kokex.adapters.okx.subscriptions import Answer, Subscriptions
 from kokex.adapters.okx.websocket import ConnectionLostError, Ending, WebSocket
 from kokex.adapters.okx.wire import Frame
+from kokex.adapters.okx.wishes import Channel, Wishes
 from kokex.domain.errors import ExchangeStoppedError
 
-log = structlog.get_logger(__name__)
-
-_REQUESTS = Budget(480, 3600.0)  # OKX v5: subscribe, unsubscribe and login of one connection
-_CALM_SECONDS = 60.0
+REQUESTS = Budget(480, 3600.0)
+"""OKX v5: subscribe, unsubscribe and login of one connection."""
 _PLANNED_RESTART = "64008"
 _LOGIN_REQUIRED = "60011"
 _LOGIN_FAILED_CLOSE = 4001
 
 
-class Conversation:
-    """The control frames of one path. What is wanted outlives connections, everything else begins anew with each."""
+class Hearer(Protocol):
+    """Who is told how the conversation goes."""
 
-    def __init__(self, setting: ConnectionSetting, login: Login | None, status: StreamStatus) -> None:
-        self._clock = setting.clock
-        self._policy = setting.policy
-        self._random = setting.random
-        self._login = login
+    def on_answered(self) -> None:
+        """Every wanted channel is answered, and some are open that were not before."""
+        ...
+
+    def on_refused(self, refused: Mapping[Channel, str]) -> None:
+        """These are not given, and why."""
+        ...
+
+    def on_dropped(self, channel: str, reason: str) -> None:
+        """All channels of this name are dead for now, although the connection lives."""
+        ...
+
+    def on_restart(self, reason: str) -> None:
+        """This connection should be replaced by a new one."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Terms:
+    """What all conversations of one path have in common."""
+
+    setting: ConnectionSetting
+    wishes: Wishes
+    login: Login | None
+    status: StreamStatus
+    patience: Patience
+
+
+class Conversation:
+    """The control frames of one connection."""
+
+    def __init__(self, terms: Terms, hearer: Hearer) -> None:
+        self._clock = terms.setting.clock
+        self._answer_seconds = terms.setting.policy.answer_seconds
+        self._wishes = terms.wishes
+        self._login = terms.login
+        self._status = terms.status
+        self._patience = terms.patience
+        self._hearer = hearer
+        self._limiter = RateLimiter(self._clock)
         self._login_reply: asyncio.Future[Frame] | None = None
-        self._status = status
-        self._subscriptions = Subscriptions()
-        self._changed = asyncio.Event()
-        self._later = asyncio.Event()
-        self._put_offs = 0
-        self._last_put_off = float("-inf")
         self._unjudged: Frame | None = None
+        self._subscriptions = Subscriptions(terms.wishes)
+        self._changed = asyncio.Event()
+        self._ask_again_at: float | None = None
 
     @property
-    def refused(self) -> dict[Channel, str]:
-        """The wanted channels that the exchange does not give, and why."""
-        return dict(self._subscriptions.refused)
+    def live(self) -> frozenset[Channel]:
+        """The wanted channels that are open."""
+        return self._subscriptions.live
 
-    def want(self, channel: Channel) -> None:
-        """Want `channel`, now and after every reconnect."""
-        self._subscriptions.want(channel)
-        self._changed.set()
-
-    def unwant(self, channel: Channel) -> None:
-        """Want it no longer."""
-        self._subscriptions.unwant(channel)
-        self._changed.set()
-
-    async def something_wanted(self) -> None:
-        """Return when a channel is wanted: OKX v5 closes a connection that subscribes to nothing."""
-        while not self._subscriptions.wanted:
-            self._changed.clear()
-            await self._changed.wait()
-
-    def begin(self) -> None:
-        """A new connection knows nothing of the old one."""
-        self._subscriptions.forget_connection()
-        self._later.clear()
-
-    async def hold(self, socket: WebSocket, announce: Callable[[], None]) -> None:
+    async def hold(self, socket: WebSocket) -> None:
         """Log in, subscribe, and follow every change of what is wanted, until nothing is.
-
-        Args:
-            announce: called when every wanted channel is answered: at first, and after channels were added or lost.
 
         Raises:
             ConnectionLostError: no answer came.
             ExchangeStoppedError: the login is refused for good.
         """
-        limiter = RateLimiter(self._clock)
-        if self._login is not None:
-            await self._log_in(socket, self._login)
-        announced = False
-        while self._subscriptions.wanted:
-            self._changed.clear()
-            announced = announced and self._subscriptions.complete
-            for request in self._subscriptions.requests():
-                await limiter.acquire("requests", _REQUESTS)
-                socket.send(request)
-            if not self._subscriptions.complete:
-                await self._answer(socket)
-            elif announced:
-                await self._changed.wait()
-            else:
-                announced = True
-                self._report_refused()
-                announce()
-            if self._later.is_set():
-                self._later.clear()
-                await self._clock.sleep(self._policy.backoff.delay(self._put_offs, self._random))
+        self._wishes.watch(self._changed)
+        try:
+            if self._login is not None:
+                await self._log_in(socket, self._login)
+            await self._keep_subscribed(socket)
+        finally:
+            self._wishes.unwatch(self._changed)
         socket.end("no channel is wanted any more", planned=True)
 
-    def _report_refused(self) -> None:
-        for channel, reason in self._subscriptions.refused.items():
-            log.warning("channel refused", channel=channel.name, inst_id=channel.inst_id, reason=reason)
+    async def _keep_subscribed(self, socket: WebSocket) -> None:
+        told: frozenset[Channel] | None = None
+        while self._wishes.admitted:
+            self._changed.clear()
+            for request in self._subscriptions.requests():
+                await self._count_request()
+                socket.send(request)
+            if self._subscriptions.waiting:
+                await self._answer(socket)
+                continue
+            self._hearer.on_refused({**self._subscriptions.refused, **self._wishes.crowded_out})
+            live = self.live
+            if (told is None or live - told) and not any(one.vital for one in self._subscriptions.put_off):
+                self._hearer.on_answered()
+                told = live
+            elif told is not None:
+                told &= live
+            await self._something_new()
+
+    async def _count_request(self) -> None:
+        """Wait for room in the hour's budget; a new connection has a budget of its own, so one is asked for as well."""
+        if self._limiter.wait_for("requests", REQUESTS) > 0:
+            self._hearer.on_restart("this connection has used up its requests of the hour")
+        await self._limiter.acquire("requests", REQUESTS)
+
+    async def _something_new(self) -> None:
+        """Return when the wishes change, an answer changes the record, or what was put off is due."""
+        if self._ask_again_at is None:
+            await self._changed.wait()
+            return
+        rest = self._ask_again_at - self._clock.monotonic()
+        if rest > 0:
+            await first_of(self._changed.wait(), self._clock.sleep(rest))
+        if self._clock.monotonic() >= self._ask_again_at:
+            self._ask_again_at = None
+            self._subscriptions.ask_again()
 
     async def _log_in(self, socket: WebSocket, login: Login) -> None:
         await login.prepare()
         reply: asyncio.Future[Frame] = asyncio.get_running_loop().create_future()
         self._login_reply = reply
         try:
+            await self._limiter.acquire("requests", REQUESTS)
             socket.send(login.request())
-            async with asyncio.timeout(self._policy.answer_seconds):
+            async with asyncio.timeout(self._answer_seconds):
                 answer = await reply
         except TimeoutError:
-            raise ConnectionLostError(
-                f"no answer to the login in {self._policy.answer_seconds:g} s"
-            ) from None
+            raise ConnectionLostError(f"no answer to the login in {self._answer_seconds:g} s") from None
         finally:
             self._login_reply = None
         self._unjudged = None
@@ -128,12 +154,12 @@ class Conversation:
         """Wait until something changes: an answer, a wish. Answers held back with everything else are waited for."""
         while not self._changed.is_set():
             try:
-                async with asyncio.timeout(self._policy.answer_seconds):
+                async with asyncio.timeout(self._answer_seconds):
                     await self._changed.wait()
             except TimeoutError:
                 if not socket.full.is_set():
                     raise ConnectionLostError(
-                        f"no answer to a subscription in {self._policy.answer_seconds:g} s"
+                        f"no answer to a subscription in {self._answer_seconds:g} s"
                     ) from None
 
     def on_control(self, socket: WebSocket, frame: Frame, payload: bytes, received_at: datetime) -> None:
@@ -149,32 +175,34 @@ class Conversation:
         elif event == "error":
             self._on_error(socket, frame, payload, received_at)
         elif event == "channel-conn-count-error":
-            self._subscriptions.on_dropped(frame.channel or "")
-            self._ask_later()
-            self._changed.set()
-        elif event == "notice":
-            if str(frame.code) == _PLANNED_RESTART:
-                socket.end("OKX restarts this connection's server", planned=True)
+            self._on_overcrowded(frame)
+        elif event == "notice" and str(frame.code) == _PLANNED_RESTART:
+            self._hearer.on_restart("OKX restarts this connection's server")
         elif event not in ("unsubscribe", "channel-conn-count"):
             self._status.keep_malformed(payload, f"event {event!r} is not known", received_at)
 
+    def _on_overcrowded(self, frame: Frame) -> None:
+        """OKX v5: too many connections have this channel; it is dead here, although acknowledged."""
+        name = frame.channel or ""
+        self._subscriptions.on_dropped(name)
+        self._put_off()
+        self._hearer.on_dropped(name, f"{frame.conn_count or 'too many'} connections of the account have it")
+
     def _on_error(self, socket: WebSocket, frame: Frame, payload: bytes, received_at: datetime) -> None:
-        if str(frame.code) == _LOGIN_REQUIRED:
+        if str(frame.code) == _LOGIN_REQUIRED and self._login is not None:
             socket.end("OKX has forgotten our login")
             return
         answer = self._subscriptions.on_error(frame)
         if answer is Answer.AGAIN_LATER:
-            self._ask_later()
+            self._put_off()
         elif answer is Answer.UNRELATED:
             self._status.keep_malformed(payload, "an error that answers no request of ours", received_at)
         self._changed.set()
 
-    def _ask_later(self) -> None:
+    def _put_off(self) -> None:
         """A channel was refused for now: wait before asking again, longer while it goes on."""
-        now = self._clock.monotonic()
-        self._put_offs = self._put_offs + 1 if now - self._last_put_off < _CALM_SECONDS else 1
-        self._last_put_off = now
-        self._later.set()
+        self._ask_again_at = self._clock.monotonic() + self._patience.refused()
+        self._changed.set()
 
     def judge_goodbye(self, ending: Ending) -> Ending:
         """OKX v5: close code 4001 is a refused login; it may come without the error that explains it, or right behind it."""

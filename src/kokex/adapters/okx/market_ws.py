@@ -13,8 +13,8 @@ from kokex.adapters.okx.connection_setting import ConnectionSetting
 from kokex.adapters.okx.parse.market import parse_book_top, parse_candle, parse_ticker, parse_trade
 from kokex.adapters.okx.parse.scalars import interval_of, kind_of
 from kokex.adapters.okx.stream_status import StreamStatus
-from kokex.adapters.okx.subscriptions import Channel
 from kokex.adapters.okx.wire import Argument, Frame
+from kokex.adapters.okx.wishes import Channel
 from kokex.domain.candle import Interval
 from kokex.domain.errors import DataError
 from kokex.ports.exchange import MarketStreamListener
@@ -120,9 +120,18 @@ class _MarketConnection:
     async def room(self) -> None:
         """There is always room."""
 
+    def on_flaw(self, reason: str) -> None:
+        """A newer push follows, and the next candle shows whether one is missing; the status keeps it."""
+
+    def on_refused(self, channel: Channel, reason: str) -> None:
+        """The log tells; there is no such instrument, or no such channel here."""
+
     def on_ready(self) -> None:
         """All channels are open."""
         self._listener.on_market_subscribed()
+
+    def on_dropped(self, channel: str, reason: str) -> None:
+        """They are asked for again, and `on_ready` tells when they are back."""
 
     def on_lost(self, reason: str) -> None:
         """A new connection is on its way; the status tells."""

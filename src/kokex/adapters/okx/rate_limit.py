@@ -39,6 +39,13 @@ class RateLimiter:
 
     async def acquire(self, key: Hashable, budget: Budget) -> None:
         """Return when a call of `key` fits into its budget; the call then counts."""
+        wait = self.wait_for(key, budget)
+        self._windows[key].slots.append(self._clock.monotonic() + wait)
+        if wait > 0:
+            await self._clock.sleep(wait)
+
+    def wait_for(self, key: Hashable, budget: Budget) -> float:
+        """Seconds that a call of `key` would have to wait for its budget; zero where it fits in now."""
         window = self._windows.get(key)
         if window is None:
             window = self._windows[key] = _Window(deque(maxlen=budget.planned))
@@ -46,9 +53,7 @@ class RateLimiter:
         slot = max(now, window.not_before)
         if len(window.slots) == window.slots.maxlen:
             slot = max(slot, window.slots[0] + budget.seconds)
-        window.slots.append(slot)
-        if slot > now:
-            await self._clock.sleep(slot - now)
+        return slot - now
 
     def hold(self, key: Hashable, seconds: float) -> None:
         """Let nothing of `key` through for `seconds`: the exchange has said that it is too much."""

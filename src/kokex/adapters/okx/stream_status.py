@@ -26,6 +26,7 @@ class StreamStatus:
     Attributes:
         connected_since: of the present connection, subscribed and alive; None while there is none.
         reconnects: connections lost after they had been made.
+        handovers: connections replaced by a new one before they were closed, with nothing lost in between.
         events: updates handed on.
         last_loss: why the last connection, or attempt at one, ended.
         malformed: the latest unreadable things; `malformed_count` counts them all.
@@ -33,6 +34,7 @@ class StreamStatus:
 
     connected_since: datetime | None = None
     reconnects: int = 0
+    handovers: int = 0
     events: int = 0
     last_event_at: datetime | None = None
     last_loss: str | None = None

@@ -1,41 +1,25 @@
-"""The record of the channels that are wanted, and of what the exchange has said of each on this connection.
+"""What the exchange has said of each wanted channel on one connection, and what is still to be said.
 
-What is wanted outlives every connection; everything else is forgotten with it. No I/O: requests come out as frames to send.
+Forgotten with its connection; what is wanted is in `wishes`. No I/O: requests come out as frames to send.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass
 from enum import StrEnum
-from itertools import count, islice
+from itertools import count
 
 import msgspec
 
 from kokex.adapters.okx.errors import ErrorKind, error_kind
 from kokex.adapters.okx.wire import Argument, Frame
+from kokex.adapters.okx.wishes import Channel, Wishes
 
-_CHANNELS_A_REQUEST = 50  # some 4 KB; OKX v5 allows 64 KB for all channels of a connection
+_CHANNELS_A_REQUEST = 50
+_BYTES_A_REQUEST = 4096
+"""OKX v5 closes (1009) on a frame that is too large, without saying how large that is."""
 
 _TRANSIENT = frozenset({ErrorKind.RATE_LIMITED, ErrorKind.BUSY})
-
-
-@dataclass(frozen=True, slots=True)
-class Channel:
-    """One subscription: a channel of one instrument. `inst_type` is for the channels that ask for it."""
-
-    name: str
-    inst_id: str
-    inst_type: str | None = None
-
-    def argument(self) -> dict[str, str]:
-        """As OKX takes it."""
-        argument = {"channel": self.name, "instId": self.inst_id}
-        return argument if self.inst_type is None else {**argument, "instType": self.inst_type}
-
-    def named_by(self, argument: Argument) -> bool:
-        """Whether `argument`, which may have more or fewer fields, means this channel."""
-        return argument.channel == self.name and argument.inst_id == self.inst_id
 
 
 class Answer(StrEnum):
@@ -47,45 +31,46 @@ class Answer(StrEnum):
 
 
 class Subscriptions:
-    """Wanted channels of one connection path."""
+    """The channels of one connection: asked for, acknowledged, put off, refused."""
 
-    def __init__(self) -> None:
-        self._wanted: dict[Channel, None] = {}
+    def __init__(self, wishes: Wishes) -> None:
+        self._wishes = wishes
         self._live: set[Channel] = set()
         self._pending: dict[str, list[Channel]] = {}
         self._alone: set[Channel] = set()
+        self._refused: dict[Channel, str] = {}
         self._numbers = count(1)
-        self.refused: dict[Channel, str] = {}
-        """Channels that the exchange does not give us, and why; asked for again on the next connection."""
+        self.put_off: set[Channel] = set()
+        """Not given for now; asked for again after `ask_again`."""
 
     @property
-    def wanted(self) -> tuple[Channel, ...]:
-        """What we want, oldest wish first."""
-        return tuple(self._wanted)
+    def live(self) -> frozenset[Channel]:
+        """Acknowledged, and wanted still."""
+        return frozenset(channel for channel in self._live if channel in self._wishes)
+
+    @property
+    def refused(self) -> dict[Channel, str]:
+        """Wanted channels that the exchange does not give us, and why; asked for again on the next connection."""
+        return {channel: reason for channel, reason in self._refused.items() if channel in self._wishes}
+
+    @property
+    def waiting(self) -> bool:
+        """Whether an answer is due."""
+        return bool(self._pending)
 
     @property
     def complete(self) -> bool:
-        """Whether every wanted channel is acknowledged or refused."""
+        """Whether every wanted channel is acknowledged, refused or put off."""
         return not self._pending and not self._missing()
 
-    def want(self, channel: Channel) -> None:
-        """Want `channel`, on this connection and all that follow."""
-        self._wanted[channel] = None
-
-    def unwant(self, channel: Channel) -> None:
-        """Want it no longer."""
-        self._wanted.pop(channel, None)
-        self.refused.pop(channel, None)
-
-    def forget_connection(self) -> None:
-        """A new connection knows nothing of the old one's channels."""
-        self._live.clear()
-        self._pending.clear()
-        self._alone.clear()
-        self.refused.clear()
+    def ask_again(self) -> None:
+        """Ask for what was put off."""
+        self.put_off.clear()
 
     def requests(self) -> list[bytes]:
         """Frames that bring the connection in line with what is wanted, as far as not sent already."""
+        self._refused = self.refused
+        self.put_off = {channel for channel in self.put_off if channel in self._wishes}
         missing = self._missing()
         together = [channel for channel in missing if channel not in self._alone]
         frames = [self._subscribe(group) for group in _groups(together)]
@@ -118,16 +103,19 @@ class Subscriptions:
         self._keep_pending(identifier, rest)
         code = str(frame.code)
         if error_kind(code) in _TRANSIENT:
+            self.put_off.update(named)
             return Answer.AGAIN_LATER
         if len(named) > 1:
             self._alone.update(named)
         else:
-            self.refused[named[0]] = f"{code} {frame.msg or ''}".strip()
+            self._refused[named[0]] = f"{code} {frame.msg or ''}".strip()
         return Answer.TAKEN
 
     def on_dropped(self, name: str) -> None:
         """The exchange let all channels of this name die, although it had acknowledged them."""
-        self._live = {channel for channel in self._live if channel.name != name}
+        dead = {channel for channel in self._live if channel.name == name}
+        self._live -= dead
+        self.put_off |= dead
 
     def _subscribe(self, group: list[Channel]) -> bytes:
         identifier = f"s{next(self._numbers)}"
@@ -136,11 +124,11 @@ class Subscriptions:
 
     def _missing(self) -> list[Channel]:
         asked = {channel for group in self._pending.values() for channel in group}
-        known = asked | self._live | self.refused.keys()
-        return [channel for channel in self._wanted if channel not in known]
+        known = asked | self._live | self._refused.keys() | self.put_off
+        return [channel for channel in self._wishes.admitted if channel not in known]
 
     def _surplus(self) -> list[Channel]:
-        return [channel for channel in self._live if channel not in self._wanted]
+        return [channel for channel in self._live if channel not in self._wishes]
 
     def _answered(self, frame: Frame) -> str | None:
         """The id of the request that `frame` answers."""
@@ -167,8 +155,15 @@ class Subscriptions:
 
 
 def _groups(channels: Iterable[Channel]) -> Iterable[list[Channel]]:
-    rest = iter(channels)
-    while group := list(islice(rest, _CHANNELS_A_REQUEST)):
+    group: list[Channel] = []
+    size = 0
+    for channel in channels:
+        if group and (len(group) == _CHANNELS_A_REQUEST or size + channel.size > _BYTES_A_REQUEST):
+            yield group
+            group, size = [], 0
+        group.append(channel)
+        size += channel.size
+    if group:
         yield group
 
 

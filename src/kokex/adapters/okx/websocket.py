@@ -5,8 +5,9 @@ from __future__ import annotations
 import asyncio
 import ssl
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from datetime import datetime
 
 from picows import WSError, WSFrame, WSListener, WSMsgType, WSTransport, ws_connect
 
@@ -40,19 +41,21 @@ class WebSocket(WSListener):
     """A connected socket. Texts are handed to `on_text` in order, but held back while paused.
 
     Args:
-        on_text: takes one whole text frame, a copy of its own.
+        on_text: takes one whole text frame, a copy of its own, and when it came in.
     """
 
-    def __init__(self, clock: Clock, on_text: Callable[[WebSocket, bytes], None]) -> None:
+    def __init__(self, clock: Clock, on_text: Callable[[bytes, datetime], None]) -> None:
         self._clock = clock
         self._on_text = on_text
         self._transport: WSTransport | None = None
         self._parts: list[bytes] = []
-        self._held: deque[bytes] = deque()
+        self._held: deque[tuple[bytes, datetime]] = deque()
         self._ending: Ending | None = None
         self._gone = asyncio.Event()
         self.full = asyncio.Event()
         """Set while paused."""
+        self.pong = asyncio.Event()
+        """Set when the answer to a ping came in; cleared by each ping."""
         self.frames = 0
         """Received so far, whatever they were."""
         self.last_received = clock.monotonic()
@@ -87,11 +90,13 @@ class WebSocket(WSListener):
             payload = b"".join(self._parts)
             self._parts.clear()
         if payload == _PONG:
+            self.pong.set()
             return
+        received_at = self._clock.now()
         if self.full.is_set():
-            self._held.append(payload)
+            self._held.append((payload, received_at))
         else:
-            self._deliver(payload)
+            self._deliver(payload, received_at)
 
     def on_ws_disconnected(self, transport: WSTransport) -> None:
         """The transport is gone, by us or by the network."""
@@ -108,6 +113,7 @@ class WebSocket(WSListener):
 
     def ping(self) -> None:
         """OKX v5: the bare text `ping`, answered with `pong`."""
+        self.pong.clear()
         self.send(_PING)
 
     def end(
@@ -137,6 +143,10 @@ class WebSocket(WSListener):
         """Frames that wait for room."""
         return len(self._held)
 
+    def hold_first(self, texts: Sequence[tuple[bytes, datetime]]) -> None:
+        """Put `texts`, which were taken out of order, before everything that is held; `resume` hands them on."""
+        self._held.extendleft(reversed(texts))
+
     def pause(self) -> None:
         """Read no more, and hold what was read already, until `resume`."""
         if not self.full.is_set():
@@ -148,17 +158,19 @@ class WebSocket(WSListener):
         """Hand on what was held, then read again, unless that filled the listener anew."""
         self.full.clear()
         while self._held and not self.full.is_set():
-            self._deliver(self._held.popleft())
+            self._deliver(*self._held.popleft())
         if not self.full.is_set():
             self.last_received = self._clock.monotonic()
             if self._transport is not None and not self._gone.is_set():
                 self._transport.underlying_transport.resume_reading()
 
-    def _deliver(self, payload: bytes) -> None:
+    def _deliver(self, payload: bytes, received_at: datetime) -> None:
         try:
-            self._on_text(self, payload)
+            self._on_text(payload, received_at)
         except Exception as error:  # noqa: BLE001 - whatever the listener does wrong ends the stream, loudly
-            self.end(f"a listener failed: {error!r}", fatal=error)
+            reason = f"a listener failed: {error!r}"
+            self.end(reason, fatal=error)
+            self._ending = Ending(reason, fatal=error)  # whatever ended the socket before
 
 
 async def open_websocket(
