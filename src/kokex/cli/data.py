@@ -18,7 +18,7 @@ from kokex.domain.errors import ConfigurationError
 
 if TYPE_CHECKING:
     from kokex.adapters.candle_files import CandleFile
-    from kokex.ports.store import CandleSummary
+    from kokex.ports.candles import CandleSummary
 
 app = typer.Typer(no_args_is_help=True, help="Candles: import, back-fill, show.")
 

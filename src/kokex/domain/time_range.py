@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import Self
+from typing import Final, Self
 
 from kokex.domain.errors import DataError
 
@@ -99,3 +99,7 @@ class RangeSet:
     def length(self) -> timedelta:
         """Of all ranges together."""
         return sum((one.length for one in self.ranges), timedelta())
+
+
+NO_TIME: Final = RangeSet()
+"""The empty set."""

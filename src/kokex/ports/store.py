@@ -8,7 +8,6 @@ from datetime import datetime
 from typing import Protocol
 
 from kokex.domain.account import Credentials, Endpoints, Environment, ExchangeAccount
-from kokex.domain.candle import Candle, CandleSeries, Interval
 from kokex.domain.decision import Decision, Trigger, TurnStatus
 from kokex.domain.events import ClassifiedUpdate, EventSource, OrderEvent
 from kokex.domain.forecast import Forecast
@@ -16,6 +15,7 @@ from kokex.domain.instrument import Instrument
 from kokex.domain.order import Fill, Order, OrderStatus
 from kokex.domain.plan import NewPlan, Plan, PlanStatus
 from kokex.ports.account_journal import AccountJournalStore
+from kokex.ports.candles import CandleStore
 from kokex.ports.models import ModelStore
 from kokex.ports.ownership import AccountOwners
 from kokex.ports.work import WorkStore
@@ -159,39 +159,6 @@ class PlanStore(Protocol):
     def changes(self) -> AsyncIterator[int]:
         """Numbers of plans whose status was set, by any process, as it happens; yields 0 after a lost connection."""
         ...
-
-
-class CandleStore(Protocol):
-    """Closed candles by market (`okx:live`, `okx:demo`, `paper:3`), instrument and interval."""
-
-    async def upsert(self, market: str, inst_id: str, interval: Interval, candles: Sequence[Candle]) -> int:
-        """Keep closed candles, replacing those with the same open time; how many rows were new or changed."""
-        ...
-
-    async def latest(self, market: str, inst_id: str, interval: Interval, limit: int) -> CandleSeries:
-        """The newest contiguous run of at most `limit` candles (may be empty)."""
-        ...
-
-    async def last_open_time(self, market: str, inst_id: str, interval: Interval) -> datetime | None:
-        """Open time of the newest candle; None where there is none."""
-        ...
-
-    async def summary(self) -> list[CandleSummary]:
-        """What is kept, one row per market, instrument and interval."""
-        ...
-
-
-@dataclass(frozen=True, slots=True)
-class CandleSummary:
-    """How much of one market, instrument and interval is kept; `missing` counts absent candles between first and last."""
-
-    market: str
-    inst_id: str
-    interval: Interval
-    candles: int
-    first: datetime
-    last: datetime
-    missing: int
 
 
 class InstrumentStore(Protocol):

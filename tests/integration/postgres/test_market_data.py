@@ -13,7 +13,7 @@ from kokex.adapters.postgres import PostgresStore
 from kokex.domain.candle import Candle, CandleSeries, Interval
 from kokex.domain.errors import DataError, NotFoundError
 from kokex.domain.forecast import Forecast
-from kokex.ports.store import CandleSummary
+from kokex.ports.candles import CandleSummary
 from tests.builders import ETH, ETH_SWAP, START
 from tests.integration.postgres.journalling import new_plan
 
@@ -93,7 +93,7 @@ async def test_candles_are_kept_apart(store: PostgresStore) -> None:
     assert await store.candles.summary() == [
         CandleSummary("a", "BTC-USDT", HOUR, 1, START, START, 0),
         CandleSummary("a", "ETH-USDT", quarter, 1, START, START, 0),
-        CandleSummary("a", "ETH-USDT", HOUR, 3, START, START + timedelta(hours=4), 2),
+        CandleSummary("a", "ETH-USDT", HOUR, 3, START, START + timedelta(hours=4), 2, gaps=1),
         CandleSummary("b", "ETH-USDT", HOUR, 1, START + timedelta(hours=7), START + timedelta(hours=7), 0),
     ]
 

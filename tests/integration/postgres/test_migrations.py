@@ -64,6 +64,10 @@ ROWS = {
         INSERT INTO account_books VALUES (1, now());
         INSERT INTO account_states VALUES (1, 'balance:USDT', '{}', false, now());
         """,
+    "0006": """
+        INSERT INTO candle_ledger (market, inst_id, interval, complete)
+        VALUES ('okx:demo', 'ETH-USDT', '1H', '{[2026-01-01, 2026-01-02)}');
+        """,
 }
 
 

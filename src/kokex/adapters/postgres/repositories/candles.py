@@ -1,27 +1,44 @@
-"""Candles, written and read as arrays."""
+"""Candles, written and read as arrays, with their ledger moved in the same transaction."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from datetime import UTC, datetime
+from typing import Any
 
-import numpy as np
-from sqlalchemy import ARRAY, BigInteger, Double, bindparam, func, select, text
+import psycopg
+from psycopg import sql
+from sqlalchemy import ARRAY, Double, bindparam, func, select, text
+from sqlalchemy.ext.asyncio import AsyncConnection
 from sqlalchemy.types import DateTime
 
+from kokex.adapters.postgres.candle_copy import (
+    STAGING,
+    copy_straight,
+    copy_to_staging,
+    goes_straight,
+    read_rows,
+)
 from kokex.adapters.postgres.database import Database
-from kokex.adapters.postgres.tables import candles
+from kokex.adapters.postgres.repositories.candle_ledger import (
+    LEDGERS,
+    enter,
+    multirange_of,
+    read_gaps,
+    read_ledger,
+)
+from kokex.adapters.postgres.tables import candle_ledger, candles
 from kokex.domain.candle import Candle, CandleSeries, Interval
+from kokex.domain.candle_rows import COLUMNS, CandleKey, CandleRows, moment
 from kokex.domain.errors import DataError
-from kokex.ports.store import CandleSummary
+from kokex.domain.time_range import RangeSet, TimeRange
+from kokex.ports.candles import CandleLedger, CandleSummary
 
-_COLUMNS = ("open", "high", "low", "close", "volume", "amount")
+_FEW = 500
+"""Up to here arrays in one statement are quicker than a staging table."""
 
-_UPSERT = text(
-    """
-    INSERT INTO candles AS known (market, inst_id, interval, open_time, open, high, low, close, volume, amount)
-    SELECT :market, :inst_id, :interval, told.*
-    FROM unnest(:open_time, :open, :high, :low, :close, :volume, :amount) AS told
+_INSERT = "INSERT INTO candles AS known (market, inst_id, interval, open_time, open, high, low, close, volume, amount)"
+_CONFLICT = """
     ON CONFLICT (market, inst_id, interval, open_time) DO UPDATE SET
         open = excluded.open, high = excluded.high, low = excluded.low, close = excluded.close,
         volume = excluded.volume, amount = excluded.amount
@@ -29,14 +46,35 @@ _UPSERT = text(
         IS DISTINCT FROM
         (excluded.open, excluded.high, excluded.low, excluded.close, excluded.volume, excluded.amount)
     """
+_TOLD = "open_time, open, high, low, close, nullif(volume, 'NaN'), nullif(amount, 'NaN')"
+
+_KEEP_FEW = text(
+    f"""{_INSERT}
+    SELECT :market, :inst_id, :interval, {_TOLD}
+    FROM unnest(:open_time, :open, :high, :low, :close, :volume, :amount)
+        AS told (open_time, open, high, low, close, volume, amount)
+    {_CONFLICT}"""  # noqa: S608 - constants only
 ).bindparams(
     bindparam("open_time", type_=ARRAY(DateTime(timezone=True))),
-    *(bindparam(name, type_=ARRAY(Double)) for name in _COLUMNS),
+    *(bindparam(name, type_=ARRAY(Double)) for name in COLUMNS),
+)
+_KEEP_MANY = text(f"{_INSERT} SELECT :market, :inst_id, :interval, {_TOLD} FROM {STAGING} {_CONFLICT}")  # noqa: S608
+
+_OF_KEY = sql.SQL("market = %(market)s AND inst_id = %(inst_id)s AND interval = %(interval)s")
+_READ = sql.SQL(
+    "SELECT * FROM candles WHERE {}"
+    " AND open_time >= coalesce(%(start)s::timestamptz, '-infinity')"
+    " AND open_time < coalesce(%(end)s::timestamptz, 'infinity')"
+).format(_OF_KEY)
+_LATEST = sql.SQL("SELECT * FROM candles WHERE {} ORDER BY open_time DESC LIMIT %(limit)s").format(_OF_KEY)
+_ANY_BETWEEN = text(
+    "SELECT EXISTS (SELECT FROM candles WHERE market = :market AND inst_id = :inst_id AND interval = :interval"
+    " AND open_time BETWEEN :first AND :last)"
 )
 
 
 class PostgresCandles:
-    """`CandleStore` on `candles`."""
+    """`CandleStore` on `candles` and `candle_ledger`."""
 
     def __init__(self, database: Database) -> None:
         self._database = database
@@ -45,41 +83,38 @@ class PostgresCandles:
         """See `CandleStore`. Of two with one open time the later in `candles` counts.
 
         Raises:
-            DataError: one of them is not closed.
+            DataError: one of them is not closed, or not on the interval's grid.
         """
         if not candles:
             return 0
-        for candle in candles:
-            if not candle.closed:
-                raise DataError(
-                    f"candle {candle.open_time:%Y-%m-%d %H:%M} of {inst_id} {interval} is not closed yet"
-                )
-        rows = list({candle.open_time: candle for candle in candles}.values())
-        values = {"market": market, "inst_id": inst_id, "interval": interval.name}
-        arrays = {name: [getattr(row, name) for row in rows] for name in ("open_time", *_COLUMNS)}
+        try:
+            rows = CandleRows.of(candles)
+        except DataError as error:
+            raise DataError(f"{inst_id} {interval}: {error}") from error
+        return await self.keep(CandleKey(market, inst_id, interval), rows)
+
+    async def keep(self, key: CandleKey, rows: CandleRows, known: CandleLedger | None = None) -> int:
+        """See `CandleStore`."""
+        strays = rows.open_times[~key.interval.on_grid(rows.open_times)]
+        if len(strays):
+            raise DataError(
+                f"no {key.interval} candle opens at {moment(int(strays[0])):%Y-%m-%d %H:%M:%S} UTC ({key})"
+            )
         async with self._database.begin() as connection:
-            return (await connection.execute(_UPSERT, {**values, **arrays})).rowcount
+            # The ledger's row first: it is the lock under which one writer at a time moves these candles.
+            await enter(connection, key, rows.ranges(key.interval), known or CandleLedger())
+            return await _keep_rows(connection, key, rows) if len(rows) else 0
+
+    async def read(
+        self, key: CandleKey, start: datetime | None = None, end: datetime | None = None
+    ) -> CandleRows:
+        """See `CandleStore`."""
+        return await self._copy(_READ, _named(key) | {"start": start, "end": end})
 
     async def latest(self, market: str, inst_id: str, interval: Interval, limit: int) -> CandleSeries:
         """See `CandleStore`."""
-        table = candles.c
-        query = (
-            select(
-                func.extract("epoch", table.open_time).cast(BigInteger), *(table[name] for name in _COLUMNS)
-            )
-            .where(table.market == market, table.inst_id == inst_id, table.interval == interval.name)
-            .order_by(table.open_time.desc())
-            .limit(limit)
-        )
-        async with self._database.begin() as connection:
-            rows = (await connection.execute(query)).all()
-        times = np.array([row[0] for row in reversed(rows)], dtype=np.int64)
-        values = np.array([row[1:] for row in reversed(rows)], dtype=np.float64).reshape(
-            len(rows), len(_COLUMNS)
-        )
-        gaps = np.flatnonzero(np.diff(times) != interval.seconds)
-        start = int(gaps[-1]) + 1 if len(gaps) else 0
-        return CandleSeries(inst_id, interval, times[start:], values[start:])
+        names = _named(CandleKey(market, inst_id, interval))
+        return (await self._copy(_LATEST, names | {"limit": limit})).last_run(inst_id, interval)
 
     async def last_open_time(self, market: str, inst_id: str, interval: Interval) -> datetime | None:
         """See `CandleStore`."""
@@ -91,6 +126,16 @@ class PostgresCandles:
             newest: datetime | None = (await connection.execute(query)).scalar_one()
         return newest
 
+    async def ledger(self, key: CandleKey) -> CandleLedger:
+        """See `CandleStore`."""
+        async with self._database.begin() as connection:
+            return await read_ledger(connection, key)
+
+    async def gaps(self, key: CandleKey, window: TimeRange | None = None) -> RangeSet:
+        """See `CandleStore`."""
+        async with self._database.begin() as connection:
+            return await read_gaps(connection, key, window)
+
     async def summary(self) -> list[CandleSummary]:
         """See `CandleStore`."""
         table = candles.c
@@ -100,22 +145,51 @@ class PostgresCandles:
             .group_by(*group)
             .order_by(*group)
         )
+        ledgers = select(candle_ledger.c.market, candle_ledger.c.inst_id, candle_ledger.c.interval, LEDGERS)
         async with self._database.begin() as connection:
             rows = (await connection.execute(query)).all()
-        return [_summary(*row) for row in rows]
+            known = {tuple(row[:3]): multirange_of(row[3]) for row in await connection.execute(ledgers)}
+        return [_summary(known.get(tuple(row[:3]), RangeSet()), *row) for row in rows]
+
+    async def _copy(self, query: sql.Composable, parameters: dict[str, object]) -> CandleRows:
+        async with self._database.begin() as connection:
+            return await read_rows(await _driver(connection), query, parameters)
+
+
+async def _keep_rows(connection: AsyncConnection, key: CandleKey, rows: CandleRows) -> int:
+    if len(rows) > _FEW:
+        driver = await _driver(connection)
+        if goes_straight(rows) and not await _any_there(connection, key, rows):
+            await copy_straight(driver, key, rows)
+            return len(rows)
+        await copy_to_staging(driver, rows)
+        return (await connection.execute(_KEEP_MANY, _named(key))).rowcount
+    times = [moment(seconds) for seconds in rows.open_times.tolist()]
+    numbers = {name: rows.values[:, column].tolist() for column, name in enumerate(COLUMNS)}
+    return (await connection.execute(_KEEP_FEW, {**_named(key), "open_time": times, **numbers})).rowcount
+
+
+async def _any_there(connection: AsyncConnection, key: CandleKey, rows: CandleRows) -> bool:
+    edges = {"first": moment(int(rows.open_times[0])), "last": moment(int(rows.open_times[-1]))}
+    return bool((await connection.execute(_ANY_BETWEEN, _named(key) | edges)).scalar_one())
+
+
+async def _driver(connection: AsyncConnection) -> psycopg.AsyncConnection[Any]:
+    """psycopg's own connection, in the same transaction: SQLAlchemy has no COPY."""
+    driver = (await connection.get_raw_connection()).driver_connection
+    assert isinstance(driver, psycopg.AsyncConnection)
+    return driver
+
+
+def _named(key: CandleKey) -> dict[str, object]:
+    return {"market": key.market, "inst_id": key.inst_id, "interval": key.interval.name}
 
 
 def _summary(
-    market: str, inst_id: str, name: str, count: int, first: datetime, last: datetime
+    complete: RangeSet, market: str, inst_id: str, name: str, count: int, first: datetime, last: datetime
 ) -> CandleSummary:
     interval = Interval(name)
-    expected = int((last - first).total_seconds()) // interval.seconds + 1
-    return CandleSummary(
-        market,
-        inst_id,
-        interval,
-        count,
-        first.astimezone(UTC),
-        last.astimezone(UTC),
-        max(expected - count, 0),
-    )
+    expected = interval.count(first, interval.close_time(last))
+    start, end = first.astimezone(UTC), last.astimezone(UTC)
+    gaps = len(RangeSet((TimeRange(start, interval.close_time(end)),)) - complete)
+    return CandleSummary(market, inst_id, interval, count, start, end, max(expected - count, 0), gaps)

@@ -4,7 +4,7 @@ from kokex.adapters.postgres.tables.account_events import account_books, account
 from kokex.adapters.postgres.tables.accounts import accounts, installation, plans
 from kokex.adapters.postgres.tables.base import metadata
 from kokex.adapters.postgres.tables.deciding import forecasts, tool_calls, turn_triggers, turns
-from kokex.adapters.postgres.tables.market import candles, instruments
+from kokex.adapters.postgres.tables.market import candle_ledger, candles, instruments
 from kokex.adapters.postgres.tables.models import (
     model_activations,
     model_events,
@@ -24,6 +24,7 @@ __all__ = [
     "account_event_logs",
     "account_states",
     "accounts",
+    "candle_ledger",
     "candles",
     "fills",
     "forecasts",

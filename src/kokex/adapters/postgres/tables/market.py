@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from sqlalchemy import BigInteger, Boolean, Column, Double, Table, Text, text
+from sqlalchemy.dialects.postgresql import TSTZMULTIRANGE
 
 from kokex.adapters.postgres.tables.base import EXACT, MOMENT, metadata
 
@@ -40,3 +41,15 @@ candles = Table(
     Column("volume", Double),
     Column("amount", Double),
 )
+
+candle_ledger = Table(
+    "candle_ledger",
+    metadata,
+    Column("market", Text, primary_key=True),
+    Column("inst_id", Text, primary_key=True),
+    Column("interval", Text, primary_key=True),
+    Column("complete", TSTZMULTIRANGE, nullable=False, server_default=text("'{}'")),
+    Column("confirmed", TSTZMULTIRANGE, nullable=False, server_default=text("'{}'")),
+    Column("begins_at", MOMENT),
+)
+"""What is known of the candles beside them: stretches that are complete, those that the exchange confirmed, where it begins."""
