@@ -4,6 +4,7 @@ GET  state                       market time, speed, seed, prices, armed faults
 GET  books?account=              an account's own books, exact
 GET  events?account=&after=      every orders-channel event that the exchange made, connected or not
 POST accounts                    {"api_key", "secret_key", "passphrase", "balances": {"USDT": "1000"}, "uid", "fee_tier"}
+POST transfer                    {"account", "currency": "USDT", "amount": "-100"}: funds in, or out where negative
 POST clock                       {"speed": 60} | {"pause": true} | {"resume": true} |
                                  {"step_ms": 1000} | {"step_candles": 2} | {"step_ticks": 5}
 GET  faults                      every kind, what is armed, how often faults struck
@@ -61,6 +62,7 @@ class AdminFace:
             ("GET", "books"): self._books,
             ("GET", "events"): self._events,
             ("POST", "accounts"): self._open_account,
+            ("POST", "transfer"): self._transfer,
             ("POST", "clock"): self._set_clock,
             ("GET", "faults"): self._show_faults,
             ("GET", "faults/record"): self._struck,
@@ -135,6 +137,17 @@ class AdminFace:
         account = self._exchange.run(lambda: self._exchange.open_account(config), settings=True)
         self._publisher.flush(force=True)
         return {"account": account.uid, "api_key": account.config.api_key}
+
+    def _transfer(self, fields: dict[str, Any]) -> dict[str, str]:
+        account, currency = self._account(fields), str(fields.get("currency") or "")
+        value = str(fields.get("amount") or "")
+        amount = _amount(currency, value.removeprefix("-"))
+        if not currency or not amount:
+            raise ConfigurationError("a transfer needs a currency and an amount other than 0")
+        signed = -amount if value.startswith("-") else amount
+        self._exchange.run(lambda: self._exchange.transfer(account, currency, signed))
+        self._publisher.flush(force=True)
+        return {"account": account.uid, "currency": currency, "balance": text(account.cash[currency])}
 
     def _set_clock(self, fields: dict[str, Any]) -> dict[str, Any]:
         exchange, clock = self._exchange, self._clock

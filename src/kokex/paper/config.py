@@ -22,6 +22,9 @@ def _default_balances() -> Mapping[str, Decimal]:
     return {"USDT": Decimal(100_000), "ETH": Decimal(10), "BTC": Decimal(1)}
 
 
+_MAX_FUNDING_RATE = Decimal("0.00375")
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AccountConfig:
     """One trading account and the key that opens it. Secrets are left out of `repr`."""
@@ -105,6 +108,8 @@ class PaperConfig:
     accounts: tuple[AccountConfig, ...] = (DEFAULT_ACCOUNT,)
     fees: Mapping[str, FeeRates] = field(default_factory=_default_fees)
     """By instrument type, SPOT and SWAP."""
+    funding_rate: Decimal = Decimal("0.0001")
+    """Share of a perpetual position's value that longs pay shorts every eight hours; 0 charges nothing."""
     state_path: Path | None = None
     """SQLite file that keeps the exchange over restarts."""
 
@@ -126,6 +131,10 @@ class PaperConfig:
         self._check_listening()
         self._check_market()
         self._check_accounts()
+        if not abs(self.funding_rate) <= _MAX_FUNDING_RATE:
+            raise ConfigurationError(
+                f"funding_rate {self.funding_rate} must lie within plus and minus {_MAX_FUNDING_RATE}"
+            )
 
     @property
     def interval_ms(self) -> int:

@@ -116,3 +116,202 @@ async def move_to(server: PaperServer, price: Decimal) -> None:
         tick = Tick(exchange.now_ms + 1, int(price / item.tick), 1, False)
         exchange.happen(exchange.floor.books[SWAP], tick, share=Decimal(1))
     server.publisher.flush(force=True)
+
+
+async def test_balances_say_why_they_changed() -> None:
+    """Transfers, leverage, margin and funding: each with its cause and only the side that changed."""
+    channel = "balance_and_position"
+    async with (
+        served() as server,
+        rest(server) as client,
+        listening(server, {"channel": "account"}, {"channel": channel}) as socket,
+    ):
+        await socket.push(channel)
+        await client.admin("POST", "transfer", {"currency": "USDT", "amount": "500"})
+        [row] = (await socket.push(channel))["data"]
+        assert (row["eventType"], row["posData"], row["trades"]) == ("transferred", [], [])
+        assert row["balData"][0]["cashBal"] == "100500"
+        await client.admin("POST", "transfer", {"currency": "USDT", "amount": "-500"})
+        [row] = (await socket.push(channel))["data"]
+        assert row["balData"][0]["cashBal"] == "100000"
+        await client.place(instId=SWAP, tdMode="isolated", ordType="market", sz="10")
+        [row] = (await socket.push(channel))["data"]
+        assert (row["eventType"], [item["ccy"] for item in row["balData"]]) == ("filled", ["USDT"])
+        assert len(row["trades"]) == len(row["posData"]) == 1
+        leverage = {"instId": SWAP, "lever": "5", "mgnMode": "isolated"}
+        await client.call("POST", "account/set-leverage", leverage)
+        [row] = (await socket.push(channel, lambda item: item["eventType"] != "filled"))["data"]
+        assert (row["eventType"], row["balData"], len(row["posData"])) == ("set_leverage", [], 1)
+        margin = {"instId": SWAP, "posSide": "net", "type": "add", "amt": "30"}
+        before = (await client.get(f"account/positions?instId={SWAP}"))[0]
+        _, answer = await client.call("POST", "account/position/margin-balance", margin)
+        assert answer["data"][0]["amt"] == "30"
+        [row] = (await socket.push(channel))["data"]
+        assert row["eventType"] == "adjust_margin"
+        after = (await client.get(f"account/positions?instId={SWAP}"))[0]
+        assert Decimal(after["margin"]) - Decimal(before["margin"]) == 30
+        _, refused = await client.call(
+            "POST", "account/position/margin-balance", {**margin, "type": "reduce", "amt": "31"}
+        )
+        assert refused["code"] == "59301"
+        await client.admin("POST", "clock", {"step_ms": 8 * 3_600_000})
+        paid = await socket.push(channel, lambda item: item["eventType"] == "funding_fee")
+        assert len(paid["data"][0]["balData"]) == len(paid["data"][0]["posData"]) == 1
+        [position] = await client.get(f"account/positions?instId={SWAP}")
+        [bill] = await client.get("account/bills?type=8")
+        assert Decimal(position["fundingFee"]) == Decimal(bill["balChg"]) < 0
+        assert (bill["subType"], bill["instId"]) == ("173", SWAP)
+        parts = [Decimal(position[name]) for name in ("pnl", "fee", "fundingFee", "liqPenalty")]
+        assert Decimal(position["realizedPnl"]) == sum(parts)
+
+
+async def test_only_free_funds_leave() -> None:
+    """What margin or an order holds stays."""
+    async with served() as server, rest(server) as client:
+        mark = server.exchange.marks[SPOT]
+        await client.place(sz="30", px=str((mark * Decimal("0.9")).quantize(Decimal("0.01"))))
+        url = f"{server.rest_url}/paper/v1/transfer"
+        body = {"currency": "USDT", "amount": "-99999"}
+        async with client._session.post(url, json=body) as response:
+            assert response.status == 400
+            assert "are not free" in (await response.json())["error"]
+
+
+ALGOS = {"channel": "orders-algo", "instType": "ANY"}
+
+
+async def test_a_stop_is_told_from_its_placing_to_its_trigger() -> None:
+    """No snapshot; live, amended, effective with the number of its order, which names it on `orders`."""
+    orders = {"channel": "orders", "instType": "ANY"}
+    async with (
+        served() as server,
+        rest(server) as client,
+        listening(server, ALGOS, path="business") as stops,
+        listening(server, orders) as trades,
+    ):
+        mark = server.exchange.marks[SWAP]
+        low = str((mark * Decimal("0.98")).quantize(Decimal("0.01")))
+        await client.place(instId=SWAP, tdMode="cross", ordType="market", sz="2")
+        fields = {
+            "instId": SWAP,
+            "tdMode": "cross",
+            "side": "sell",
+            "ordType": "conditional",
+            "sz": "2",
+            "slTriggerPx": low,
+            "slOrdPx": "-1",
+            "reduceOnly": True,
+            "algoClOrdId": "guard",
+        }
+        _, answer = await client.call("POST", "trade/order-algo", fields)
+        [placed] = answer["data"]
+        assert (placed["sCode"], placed["algoClOrdId"]) == ("0", "guard")
+        [live] = (await stops.push("orders-algo"))["data"]
+        assert (live["state"], live["algoId"], live["ordIdList"]) == ("live", placed["algoId"], [])
+        amendment = {"instId": SWAP, "algoId": placed["algoId"], "newSz": "1", "reqId": "r1"}
+        _, answer = await client.call("POST", "trade/amend-algos", amendment)
+        assert answer["data"][0]["reqId"] == "r1"
+        [amended] = (await stops.push("orders-algo"))["data"]
+        assert (amended["sz"], amended["reqId"], amended["amendResult"]) == ("1", "r1", "0")
+        [pending] = await client.get("trade/orders-algo-pending?ordType=conditional,oco")
+        assert pending["uTime"] == amended["uTime"] > live["uTime"]
+        await move_to(server, mark * Decimal("0.97"))
+        [done] = (await stops.push("orders-algo"))["data"]
+        assert (done["state"], done["actualSide"], done["actualSz"]) == ("effective", "sl", "1")
+        child = await trades.push("orders", lambda item: item["algoId"] == placed["algoId"])
+        assert child["data"][0]["ordId"] == done["ordId"] == done["ordIdList"][0]
+        assert (child["data"][0]["algoClOrdId"], child["data"][0]["source"]) == ("guard", "7")
+        assert await client.get("trade/orders-algo-pending?ordType=conditional") == []
+        [past] = await client.get("trade/orders-algo-history?ordType=conditional&state=effective")
+        [named] = await client.get("trade/order-algo?algoClOrdId=guard")
+        assert past == named
+        assert (named["ordId"], named["failCode"]) == (done["ordId"], "")
+
+
+async def test_algo_queries_are_checked() -> None:
+    """What must be said, and what does not go together."""
+    async with served() as server, rest(server) as client:
+
+        async def code(path: str) -> str:
+            _, answer = await client.call("GET", f"trade/{path}")
+            return str(answer["code"])
+
+        assert await code("orders-algo-pending") == "50014"
+        assert await code("orders-algo-pending?ordType=trigger,oco") == "51000"
+        assert await code("orders-algo-history?ordType=trigger") == "51602"
+        assert await code("order-algo?algoId=7") == "51603"
+        _, answer = await client.call("POST", "trade/cancel-algos", [{"instId": SWAP, "algoId": "7"}] * 2)
+        assert (answer["code"], {item["sCode"] for item in answer["data"]}) == ("1", {"51400"})
+        _, answer = await client.call("POST", "trade/cancel-algos", [{"instId": SWAP, "algoId": "7"}] * 11)
+        assert answer["code"] == "51000"
+
+
+async def test_advanced_orders_are_shown_at_once() -> None:
+    """algo-advance starts with what is live; a trailing stop is told there and not on orders-algo."""
+    advanced = {"channel": "algo-advance", "instType": "SWAP"}
+    async with served() as server, rest(server) as client:
+        fields = {"instId": SWAP, "tdMode": "cross", "side": "sell", "ordType": "move_order_stop", "sz": "1"}
+        _, answer = await client.call("POST", "trade/order-algo", {**fields, "callbackRatio": "0.02"})
+        algo_id = answer["data"][0]["algoId"]
+        other = {**advanced, "algoId": "1"}
+        async with listening(server, ALGOS, other, advanced, path="business") as socket:
+            first = await socket.push("algo-advance")
+            [row] = first["data"]
+            assert (first["arg"]["instType"], row["algoId"], row["callbackRatio"]) == (
+                "SWAP",
+                algo_id,
+                "0.02",
+            )
+            await client.call("POST", "trade/cancel-algos", [{"instId": SWAP, "algoId": algo_id}])
+            [row] = (await socket.push("algo-advance"))["data"]
+            assert (row["state"], row["algoId"]) == ("canceled", algo_id)
+        pushes = [one["arg"] for one in socket.received if one.get("data")]
+        assert all(arg["channel"] == "algo-advance" and "algoId" not in arg for arg in pushes)
+
+
+async def test_attached_stops_over_rest_and_not_over_the_socket() -> None:
+    """The order shows them with a number; the socket's order operation does not take them."""
+    async with served() as server, rest(server) as client, listening(server, ALGOS, path="business") as stops:
+        mark = server.exchange.marks[SPOT]
+        low = str((mark * Decimal("0.9")).quantize(Decimal("0.01")))
+        attached = [{"attachAlgoClOrdId": "guard", "slTriggerPx": low, "slOrdPx": "-1"}]
+        answer = await client.place(ordType="market", sz="3000", attachAlgoOrds=attached)
+        [order] = await client.get(f"trade/order?instId={SPOT}&ordId={answer['data'][0]['ordId']}")
+        assert order["attachAlgoOrds"][0]["attachAlgoId"].isdigit()
+        [row] = (await stops.push("orders-algo"))["data"]
+        assert (row["algoClOrdId"], row["ordType"], row["side"]) == ("guard", "conditional", "sell")
+        assert row["sz"] == order["accFillSz"]
+        async with connect(server, "private") as socket:
+            await socket.login()
+            fields = {
+                "instIdCode": server.exchange.instruments[SPOT].code,
+                "tdMode": "cash",
+                "side": "buy",
+                "ordType": "market",
+                "sz": "100",
+                "attachAlgoOrds": attached,
+            }
+            await socket.send(id="o1", op="order", args=[fields])
+            refused = await socket.next(lambda message: message.get("op") == "order")
+            assert refused["data"][0]["sCode"] == "51000"
+
+
+async def test_the_position_mode_waits_for_stops() -> None:
+    """59000 while an algo order of a perpetual lives; a close in long/short mode names its side."""
+    async with served() as server, rest(server) as client:
+        fields = {"instId": SWAP, "tdMode": "cross", "side": "buy", "ordType": "trigger", "sz": "1"}
+        _, answer = await client.call(
+            "POST", "trade/order-algo", {**fields, "triggerPx": "9", "orderPx": "-1"}
+        )
+        algo_id = answer["data"][0]["algoId"]
+        mode = {"posMode": "long_short_mode"}
+        assert (await client.call("POST", "account/set-position-mode", mode))[1]["code"] == "59000"
+        await client.call("POST", "trade/cancel-algos", [{"instId": SWAP, "algoId": algo_id}])
+        assert (await client.call("POST", "account/set-position-mode", mode))[1]["code"] == "0"
+        assert (await client.get("account/config"))[0]["posMode"] == "long_short_mode"
+        await client.place(instId=SWAP, tdMode="cross", ordType="market", sz="1", posSide="long")
+        close = {"instId": SWAP, "mgnMode": "cross"}
+        assert (await client.call("POST", "trade/close-position", close))[1]["code"] == "51000"
+        close["posSide"] = "long"
+        assert (await client.call("POST", "trade/close-position", close))[1]["code"] == "0"
+        assert await client.get("account/positions") == []

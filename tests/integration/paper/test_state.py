@@ -6,6 +6,7 @@ import asyncio
 import json
 import os
 import signal
+import sqlite3
 import sys
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -15,12 +16,15 @@ from pathlib import Path
 from typing import Any
 
 import aiohttp
+import msgspec
 import pytest
 
 from kokex.domain.errors import ConfigurationError, DataError
 from kokex.paper import AccountConfig, PaperConfig, PaperExchange, PaperServer
 from kokex.paper.config import DEFAULT_ACCOUNT
+from kokex.paper.exchange.store import FORMAT
 from kokex.paper.gateway.signing import signature
+from kokex.paper.wire.algo import algo_row
 from tests.integration.paper.client import SPOT, SWAP, rest
 
 
@@ -51,6 +55,8 @@ def shown(exchange: PaperExchange) -> dict[str, Any]:
         "bills": list(records.bills[account.uid]),
         "depth": {inst_id: book.depth(ask=True, limit=5) for inst_id, book in exchange.floor.books.items()},
         "leverage": dict(account.leverage),
+        "algos": [algo_row(algo) for algo in exchange.algo_orders.of(account.uid)],
+        "attached": [order.attached for order in records.orders_of(account.uid)],
     }
 
 
@@ -61,7 +67,27 @@ async def trade(server: PaperServer) -> None:
         await client.place(ordType="market", sz="5000")
         await client.place(instId=SWAP, tdMode="cross", side="sell", ordType="market", sz="3")
         price = str(server.exchange.marks[SPOT] - Decimal("0.5"))
-        await client.place(sz="40", px=price, clOrdId="resting1")
+        low = str((server.exchange.marks[SPOT] * Decimal("0.5")).quantize(Decimal("0.01")))
+        guard = [{"slTriggerPx": low, "slOrdPx": "-1"}]
+        await client.place(sz="40", px=price, clOrdId="resting1", attachAlgoOrds=guard)
+        stop = {"instId": SWAP, "tdMode": "cross", "side": "buy", "reduceOnly": True}
+        trail = {**stop, "ordType": "move_order_stop", "sz": "1", "callbackSpread": "200"}
+        await client.call("POST", "trade/order-algo", trail)
+        whole = {**stop, "ordType": "conditional", "closeFraction": "1", "tpTriggerPx": low, "tpOrdPx": "-1"}
+        await client.call("POST", "trade/order-algo", whole)
+        twap = {
+            "instId": SPOT,
+            "tdMode": "cash",
+            "side": "sell",
+            "ordType": "twap",
+            "sz": "3",
+            "szLimit": "1",
+        }
+        await client.call(
+            "POST",
+            "trade/order-algo",
+            {**twap, "pxLimit": low, "pxVar": "0.01", "timeInterval": "3600"},
+        )
         await client.admin("POST", "clock", {"step_ticks": 7})
 
 
@@ -77,6 +103,7 @@ async def test_a_restart_goes_on_where_it_stopped(tmp_path: Path) -> None:
         assert shown(server.exchange) == before
     async with PaperServer(config(tmp_path / "other.db")) as server:
         assert shown(server.exchange) == before
+        assert [row["state"] for row in before["algos"]] == ["live", "live", "partially_effective"]
         server.exchange.advance(server.exchange.now_ms + 3_600_000 * 2)
         assert shown(server.exchange) == later
 
@@ -96,6 +123,35 @@ async def test_a_state_of_another_market_is_refused(tmp_path: Path) -> None:
         pass
     with pytest.raises(DataError, match=r"state\.db"):
         PaperServer(config(tmp_path / "state.db", seed=8))
+
+
+def test_a_state_of_an_unknown_format_is_refused(tmp_path: Path) -> None:
+    """It names both numbers, and the file is left as it was."""
+    path = tmp_path / "state.db"
+    PaperExchange(config(path)).close()
+    with sqlite3.connect(path) as database:
+        database.execute(f"pragma user_version = {FORMAT + 1}")
+    with pytest.raises(DataError, match=rf"state\.db has format {FORMAT + 1}.*1 to {FORMAT}"):
+        PaperExchange(config(path))
+    with sqlite3.connect(path) as database:
+        assert database.execute("pragma user_version").fetchone() == (FORMAT + 1,)
+
+
+def test_a_state_without_a_number_is_read_and_raised(tmp_path: Path) -> None:
+    """Files of format 1 kept no number and knew no algo orders."""
+    path = tmp_path / "state.db"
+    PaperExchange(config(path)).close()
+    with sqlite3.connect(path) as database:
+        database.execute("pragma user_version = 0")
+        database.execute("drop table algos")
+        state = msgspec.msgpack.decode(database.execute("select value from state").fetchone()[0])
+        del state["accounts"][0]["funding"], state["accounts"][0]["fee_tier"], state["counters"]["algo"]
+        database.execute("update state set value = ?", (msgspec.msgpack.encode({**state, "format": 1}),))
+    exchange = PaperExchange(config(path))
+    assert exchange.books(next(iter(exchange.accounts.values())))["balances"]["USDT"] == "100000"
+    exchange.close()
+    with sqlite3.connect(path) as database:
+        assert database.execute("pragma user_version").fetchone() == (FORMAT,)
 
 
 def test_a_file_that_is_no_state_is_refused(tmp_path: Path) -> None:

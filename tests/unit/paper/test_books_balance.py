@@ -106,7 +106,7 @@ class Trading(RuleBasedStateMachine):
 
     @invariant()
     def balances_follow_from_the_fills(self) -> None:
-        """The same, computed from fills alone."""
+        """The same, computed from fills and funding alone."""
         for trader in self.traders:
             expected = defaultdict(Decimal, trader.account.initial)
             for fill in self.exchange.records.fills[trader.account.uid]:
@@ -121,7 +121,7 @@ class Trading(RuleBasedStateMachine):
                 (bill.change for bill in self.exchange.records.bills[trader.account.uid] if bill.kind == "9"),
                 Decimal(0),
             )
-            expected["USDT"] += covered
+            expected["USDT"] += covered + trader.account.funding
             assert dict(expected) == trader.account.cash
 
     @invariant()

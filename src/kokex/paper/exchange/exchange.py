@@ -20,11 +20,14 @@ from kokex.paper.exchange.store import SavedBook, SavedState, StateFile, restore
 from kokex.paper.exchange.valuation import books_report, currency_prices
 from kokex.paper.instruments import Instrument
 from kokex.paper.ledger.account import Account
-from kokex.paper.ledger.settlement import transfer_in
+from kokex.paper.ledger.margin import free_cash
+from kokex.paper.ledger.settlement import transfer
 from kokex.paper.market.candle import Tick
 from kokex.paper.market.feed import MarketFeed, Strand
 from kokex.paper.matching.book import OrderBook
 from kokex.paper.matching.floor import Floor
+from kokex.paper.matching.funding import INTERVAL_MS as FUNDING_INTERVAL_MS
+from kokex.paper.matching.funding import charge_funding
 from kokex.paper.matching.liquidation import liquidate_where_due
 from kokex.paper.matching.order import Order
 from kokex.paper.matching.outside import OutsideBook
@@ -106,8 +109,21 @@ class PaperExchange:
         self.accounts[uid] = account
         with localcontext(_EXACT):
             for currency, amount in config.balances.items():
-                transfer_in(account, self.records, currency, amount, self.now_ms)
+                transfer(account, self.records, currency, amount, self.now_ms)
         return account
+
+    def transfer(self, account: Account, currency: str, amount: Decimal) -> None:
+        """Move funds into a trading account, or out of it where `amount` is negative.
+
+        Raises:
+            ConfigurationError: that much is not free.
+        """
+        if amount < 0 and -amount > free_cash(account, currency, self.marks):
+            raise ConfigurationError(f"{-amount} {currency} are not free in account {account.uid}")
+        prices = currency_prices(self.instruments, self.marks)
+        account.initial_prices.setdefault(currency, prices.get(currency, Decimal(0)))
+        transfer(account, self.records, currency, amount, self.now_ms)
+        self.outbox.account_changed(account, (currency,), event="transferred")
 
     def run(self, command: Callable[[], _Answer], *, settings: bool = False) -> _Answer:
         """Run a command of the desk exactly and durably."""
@@ -175,11 +191,22 @@ class PaperExchange:
         share = self.config.print_share
         for count, (index, tick) in enumerate(self.feed.until(until_ms), 1):
             book = self._books[index]
+            self._fund(tick.at_ms)
             self.happen(book, tick, share=share)
             if most_ticks is not None and count >= most_ticks and self.feed.next_at_ms > tick.at_ms:
                 return self.feed.next_at_ms > until_ms
+        self._fund(until_ms)
         self.floor.now_ms = self.outbox.now_ms = max(self.now_ms, until_ms)
         return True
+
+    def _fund(self, until_ms: int) -> None:
+        """Charge funding for every boundary that lies between now and `until_ms`, at the marks of now."""
+        while self.now_ms // FUNDING_INTERVAL_MS < until_ms // FUNDING_INTERVAL_MS:
+            boundary_ms = (self.now_ms // FUNDING_INTERVAL_MS + 1) * FUNDING_INTERVAL_MS
+            self.floor.now_ms = self.outbox.now_ms = boundary_ms
+            if self.config.funding_rate:
+                charge_funding(self.floor, self.config.funding_rate)
+                self._algos.settle()
 
     def _new_books(self) -> dict[str, OrderBook]:
         books = {}

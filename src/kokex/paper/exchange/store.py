@@ -62,6 +62,7 @@ class SavedAccount:
     realised: Decimal
     changed_ms: dict[str, int]
     fee_tier: int = 0
+    funding: Decimal = Decimal(0)
 
 
 @dataclass(slots=True)
@@ -199,6 +200,7 @@ def save_account(account: Account) -> SavedAccount:
         realised=account.realised,
         changed_ms=account.changed_ms,
         fee_tier=account.config.fee_tier,
+        funding=account.funding,
     )
 
 
@@ -213,4 +215,5 @@ def restore_account(account: Account, saved: SavedAccount) -> None:
     account.long_short_mode = saved.long_short_mode
     account.fees = saved.fees
     account.realised = saved.realised
+    account.funding = saved.funding
     account.changed_ms = saved.changed_ms

@@ -68,6 +68,7 @@ def books_report(
         "fees": _texts(account.fees),
         "fees_usdt": text(worth(account.fees, prices)),
         "realised_pnl": text(account.realised),
+        "funding": text(account.funding),
         "unrealised_pnl": text(unrealised),
         "equity": text(equity),
         "pnl": text(equity - worth(account.initial, prices)),

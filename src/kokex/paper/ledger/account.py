@@ -30,6 +30,10 @@ class Position:
     fee: Decimal = ZERO
     """Signed as on the wire: negative is charged."""
     penalty: Decimal = ZERO
+    funding: Decimal = ZERO
+    """Funding since the position opened: negative is paid."""
+    margin_added: Decimal = ZERO
+    """Isolated: margin put up by hand beyond the initial one."""
     created_ms: int = 0
     updated_ms: int = 0
     last_trade_id: str = ""
@@ -61,18 +65,20 @@ class Position:
         return abs(mark * self.lots * self.instrument.lot_value)
 
     def initial_margin(self, mark: Decimal) -> Decimal:
-        """Margin in use: at the mark for cross, at the entry for isolated."""
-        basis = (
-            abs(self.cost) * self.instrument.lot_value
-            if self.margin_mode == "isolated"
-            else self.notional(mark)
-        )
-        return quotient(basis, self.leverage)
+        """Margin in use: at the mark for cross, at the entry (and what was added) for isolated."""
+        if self.margin_mode != "isolated":
+            return quotient(self.notional(mark), self.leverage)
+        return quotient(abs(self.cost) * self.instrument.lot_value, self.leverage) + self.margin_added
+
+    @property
+    def realised(self) -> Decimal:
+        """All that it brought since it opened, fees included."""
+        return self.pnl + self.fee + self.funding + self.penalty
 
 
 @dataclass(frozen=True, slots=True)
 class Bill:
-    """One change of one balance. OKX v5: type 1 transfer, 2 trade, 5 liquidation, 9 claw-back."""
+    """One change of one balance. OKX v5: type 1 transfer, 2 trade, 5 liquidation, 8 funding, 9 claw-back."""
 
     bill_id: int
     at_ms: int
@@ -140,6 +146,8 @@ class Account:
     """Sum of fees by currency, signed as on the wire."""
     realised: Decimal = ZERO
     """Sum of the pnl of closed swap quantity, without fees."""
+    funding: Decimal = ZERO
+    """Sum of funding: negative is paid."""
     changed_ms: dict[str, int] = field(default_factory=dict)
     level: str = "2"
 

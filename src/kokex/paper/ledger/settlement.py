@@ -108,10 +108,37 @@ def settle_swap(account: Account, books: Books, done: Execution) -> Settled:
     return Settled(fee, pnl, bill.bill_id, sub_kind, (instrument.quote,))
 
 
-def transfer_in(account: Account, books: Books, currency: str, amount: Decimal, at_ms: int) -> None:
-    """Credit a deposit (initial balances)."""
-    _credit(account, books, currency, amount, at_ms, kind="1", sub_kind="11")
+def transfer(account: Account, books: Books, currency: str, amount: Decimal, at_ms: int) -> None:
+    """Move funds into the account, or out of it where `amount` is negative. That is no profit or loss."""
+    _credit(account, books, currency, amount, at_ms, kind="1", sub_kind="11" if amount >= 0 else "12")
     account.initial[currency] = account.initial.get(currency, ZERO) + amount
+
+
+def pay_funding(account: Account, books: Books, position: Position, unit_fee: Decimal, at_ms: int) -> None:
+    """Charge a position `unit_fee` (quote for one unit of base); a short gets what a long pays."""
+    instrument = position.instrument
+    amount = -(unit_fee * position.lots * instrument.lot_value)
+    currency = instrument.quote
+    account.cash[currency] = account.cash.get(currency, ZERO) + amount
+    account.changed_ms[currency] = at_ms
+    account.funding += amount
+    position.funding += amount
+    position.updated_ms = at_ms
+    bill = Bill(
+        bill_id=books.next_bill_id(),
+        at_ms=at_ms,
+        currency=currency,
+        change=amount,
+        balance=account.cash[currency],
+        kind="8",
+        sub_kind="173" if amount < 0 else "174",
+        inst_id=instrument.inst_id,
+        inst_type=instrument.inst_type,
+        pnl=amount,
+        quantity=instrument.size(abs(position.lots)),
+        margin_mode=position.margin_mode,
+    )
+    books.record_bill(account, bill)
 
 
 def cover_shortfall(account: Account, books: Books, currency: str, at_ms: int) -> Decimal:
@@ -190,7 +217,7 @@ def _reopen(position: Position, books: Books, done: Execution, account: Account)
     if position.opened_lots:
         position.position_id = books.next_position_id()
     position.leverage = account.leverage_of(*position.key)
-    position.pnl = position.fee = position.penalty = ZERO
+    position.pnl = position.fee = position.penalty = position.funding = position.margin_added = ZERO
     position.opened_cost = position.closed_value = ZERO
     position.opened_lots = position.closed_lots = 0
     position.created_ms = done.at_ms
@@ -204,6 +231,11 @@ def _close(position: Position, lots: int, done: Execution) -> Decimal:
         position.cost
         if lots == abs(position.lots)
         else quotient(position.cost * signed, Decimal(position.lots))
+    )
+    position.margin_added -= (
+        position.margin_added
+        if lots == abs(position.lots)
+        else quotient(position.margin_added * lots, Decimal(abs(position.lots)))
     )
     price = position.instrument.price(done.ticks)
     pnl = (price * signed - released) * position.instrument.lot_value

@@ -64,7 +64,7 @@ def set_leverage(call: Call) -> Data:
 
 def _apply_leverage(call: Call, key: tuple[str, str, str], leverage: Decimal) -> None:
     account = call.account
-    position = account.positions.get(key)
+    item, position = call.exchange.instruments[key[0]], account.positions.get(key)
     if position is not None and position.lots:
         mark = call.exchange.marks[key[0]]
         before = position.leverage
@@ -75,7 +75,38 @@ def _apply_leverage(call: Call, key: tuple[str, str, str], leverage: Decimal) ->
             raise RejectionError(
                 "59110", f"Insufficient margin for leverage {leverage} on a position of {needed} USDT."
             )
+        outbox = call.exchange.outbox
+        outbox.account_changed(account, (), event="set_leverage", positions=(key,))
+        outbox.account_changed(account, (item.quote,))
+        outbox.position_changed(account, key)
     account.leverage[key] = leverage
+
+
+def margin_balance(call: Call) -> Data:
+    """Add margin to an isolated position, or take back what was added."""
+    item, account = call.instrument(), call.account
+    amount, kind = positive("amt", call.text("amt")), call.text("type")
+    if kind not in ("add", "reduce"):
+        raise malformed("type")
+    side = call.text("posSide")
+    if side not in (("long", "short") if account.long_short_mode else ("net",)):
+        raise malformed("posSide")
+    position = account.positions.get((item.inst_id, "isolated", side))
+    if position is None or not position.lots:
+        raise RejectionError("59300", "Margin call failed. Position does not exist.")
+    marks = call.exchange.marks
+    most = margin_state(account, marks).available if kind == "add" else position.margin_added
+    if amount > most:
+        raise RejectionError("59301", "Margin adjustment failed for exceeding the max limit.")
+    position.margin_added += amount if kind == "add" else -amount
+    position.updated_ms = call.exchange.now_ms
+    outbox = call.exchange.outbox
+    outbox.account_changed(account, (), event="adjust_margin", positions=(position.key,))
+    outbox.account_changed(account, (item.quote,))
+    outbox.position_changed(account, position.key)
+    leverage = position.notional(marks[item.inst_id]) / position.initial_margin(marks[item.inst_id])
+    row = {"instId": item.inst_id, "posSide": side, "amt": text(amount), "type": kind, "ccy": item.quote}
+    return [{**row, "leverage": text(round(leverage, 4))}]
 
 
 def leverage_info(call: Call) -> Data:
@@ -120,6 +151,7 @@ ROUTES = {
     ("GET", "account/config"): Route(config, _FIVE, private=True),
     ("GET", "account/instruments"): Route(instruments, _TWENTY, private=True),
     ("POST", "account/set-leverage"): Route(set_leverage, _TWENTY, private=True),
+    ("POST", "account/position/margin-balance"): Route(margin_balance, _TWENTY, private=True),
     ("GET", "account/leverage-info"): Route(leverage_info, _TWENTY, private=True),
     ("POST", "account/set-position-mode"): Route(set_position_mode, _FIVE, private=True),
 }

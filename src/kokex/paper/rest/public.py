@@ -7,8 +7,9 @@ from kokex.paper.exchange.checks import band
 from kokex.paper.exchange.rejection import malformed, missing
 from kokex.paper.gateway.limits import Limit
 from kokex.paper.instruments import Instrument
+from kokex.paper.matching.funding import INTERVAL_MS as FUNDING_INTERVAL_MS
 from kokex.paper.rest.call import Call, Data, Route
-from kokex.paper.wire.market import FUNDING_INTERVAL_MS, FUNDING_RATE, funding_row, instrument_row, mark_row
+from kokex.paper.wire.market import funding_row, instrument_row, mark_row
 
 _TYPES = ("SPOT", "MARGIN", "SWAP", "FUTURES", "OPTION", "EVENTS")
 
@@ -49,14 +50,15 @@ def funding_rate(call: Call) -> Data:
     """The constant funding rate of a perpetual."""
     if call.text("instId") == "ANY":
         swaps = [item for item in call.exchange.instruments.values() if item.is_swap]
-        return [funding_row(item, call.exchange.now_ms) for item in swaps]
-    return [funding_row(_swap(call), call.exchange.now_ms)]
+        return [funding_row(item, call.exchange.now_ms, call.exchange.config.funding_rate) for item in swaps]
+    return [funding_row(_swap(call), call.exchange.now_ms, call.exchange.config.funding_rate)]
 
 
 def funding_rate_history(call: Call) -> Data:
     """Past funding times, newest first, all at the constant rate."""
     item = _swap(call)
     now_ms = call.exchange.now_ms
+    rate = text(call.exchange.config.funding_rate)
     newest = min(now_ms, call.number("after", now_ms + 1) - 1) // FUNDING_INTERVAL_MS
     oldest = call.number("before", call.exchange.feed.start_ms) // FUNDING_INTERVAL_MS
     count = min(call.limit(most=400), max(0, newest - oldest))
@@ -64,8 +66,8 @@ def funding_rate_history(call: Call) -> Data:
         {
             "instType": item.inst_type,
             "instId": item.inst_id,
-            "fundingRate": FUNDING_RATE,
-            "realizedRate": FUNDING_RATE,
+            "fundingRate": rate,
+            "realizedRate": rate,
             "fundingTime": str((newest - step) * FUNDING_INTERVAL_MS),
             "method": "current_period",
             "formulaType": "withRate",

@@ -10,6 +10,7 @@ import msgspec
 from kokex.paper.decimals import text
 from kokex.paper.exchange.checks import band
 from kokex.paper.exchange.exchange import PaperExchange
+from kokex.paper.exchange.valuation import watched_price
 from kokex.paper.instruments import Instrument
 from kokex.paper.market.interval import Bar
 from kokex.paper.websocket.channels import Subscription
@@ -123,9 +124,9 @@ class MarketPush:
         if channel == "mark-price":
             return _encode(mark_row(item, exchange.marks[item.inst_id], now_ms))
         if channel == "funding-rate":
-            return _encode(funding_row(item, now_ms))
+            return _encode(funding_row(item, now_ms, exchange.config.funding_rate))
         if channel == "index-tickers":
-            price = text(exchange.marks[item.inst_id])
+            price = text(watched_price(exchange.marks, item, "index"))
             return _encode({"instId": item.underlying, "idxPx": price, "ts": str(now_ms)})
         if channel == "price-limit":
             highest, lowest = band(item, exchange.marks[item.inst_id])

@@ -12,9 +12,7 @@ from kokex.paper.market.candle import Candle
 from kokex.paper.market.history import CandleHistory, merge
 from kokex.paper.market.interval import DAY_MS, HOUR_MS
 from kokex.paper.matching.book import OrderBook
-
-FUNDING_RATE = "0.0001"
-FUNDING_INTERVAL_MS = 8 * HOUR_MS
+from kokex.paper.matching.funding import INTERVAL_MS as FUNDING_INTERVAL_MS
 
 
 def instrument_row(item: Instrument) -> dict[str, Any]:
@@ -166,17 +164,17 @@ def mark_row(item: Instrument, mark: Decimal, now_ms: int) -> dict[str, str]:
     return {"instType": item.inst_type, "instId": item.inst_id, "markPx": text(mark), "ts": str(now_ms)}
 
 
-def funding_row(item: Instrument, now_ms: int) -> dict[str, str]:
-    """`public/funding-rate`: a constant rate that is shown and never charged."""
+def funding_row(item: Instrument, now_ms: int, rate: Decimal) -> dict[str, str]:
+    """`public/funding-rate`: a constant rate."""
     next_ms = (now_ms // FUNDING_INTERVAL_MS + 1) * FUNDING_INTERVAL_MS
     return {
         "formulaType": "withRate",
-        "fundingRate": FUNDING_RATE,
+        "fundingRate": text(rate),
         "fundingTime": str(next_ms),
         "impactValue": "",
         "instId": item.inst_id,
         "instType": item.inst_type,
-        "interestRate": FUNDING_RATE,
+        "interestRate": text(rate),
         "maxFundingRate": "0.00375",
         "method": "current_period",
         "minFundingRate": "-0.00375",
@@ -184,7 +182,7 @@ def funding_row(item: Instrument, now_ms: int) -> dict[str, str]:
         "nextFundingTime": str(next_ms + FUNDING_INTERVAL_MS),
         "premium": "0",
         "prevFundingTime": str(next_ms - FUNDING_INTERVAL_MS),
-        "settFundingRate": FUNDING_RATE,
+        "settFundingRate": text(rate),
         "settState": "settled",
         "ts": str(now_ms),
     }

@@ -8,6 +8,7 @@ from decimal import Decimal
 from typing import Any
 
 from kokex.paper.decimals import optional_text, quotient, text
+from kokex.paper.exchange.valuation import watched_price
 from kokex.paper.ledger.account import Account, Position
 from kokex.paper.ledger.margin import liquidation_price, maintenance_margin, margin_state
 
@@ -48,7 +49,7 @@ def position_row(account: Account, position: Position, view: View) -> dict[str, 
         "nonSettleAvgPx": "",
         "markPx": text(mark),
         "last": text(mark),
-        "idxPx": text(mark),
+        "idxPx": text(watched_price(view.marks, instrument, "index")),
         "usdPx": "1",
         "upl": text(upl),
         "uplRatio": text(quotient(upl, margin)) if margin else "0",
@@ -65,11 +66,11 @@ def position_row(account: Account, position: Position, view: View) -> dict[str, 
         "ccy": instrument.quote,
         "tradeId": position.last_trade_id,
         "interest": "",
-        "realizedPnl": text(position.pnl + position.fee + position.penalty),
+        "realizedPnl": text(position.realised),
         "settledPnl": "",
         "pnl": text(position.pnl),
         "fee": text(position.fee),
-        "fundingFee": "0",
+        "fundingFee": text(position.funding),
         "liqPenalty": text(position.penalty),
         "bePx": "",
         "baseBal": "",
