@@ -50,9 +50,14 @@ _KINDS = {
 }
 
 
+_EVENT_TYPES = {
+    (side, kind): f"{side.value}_order_{kind.value}" for side in Side for kind in OrderEventKind
+}
+
+
 def event_type(side: Side, kind: OrderEventKind) -> str:
     """The journal's name for it: `buy_order_done`, `sell_order_canceled`..."""
-    return f"{side.value}_order_{kind.value}"
+    return _EVENT_TYPES[side, kind]
 
 
 @dataclass(frozen=True, slots=True)

@@ -16,6 +16,7 @@ from __future__ import annotations
 import re
 import string
 from dataclasses import dataclass
+from functools import lru_cache
 
 _DIGITS = string.digits + string.ascii_lowercase
 _PATTERN = re.compile(r"KX([0-9a-z]{4})P([0-9a-z]+)D([0-9a-z]+)S([0-9a-z]+)")
@@ -46,6 +47,7 @@ def client_order_id(origin: OrderOrigin) -> str:
     return text
 
 
+@lru_cache(maxsize=4096)
 def order_origin(identifier: str | None) -> OrderOrigin | None:
     """Whose order `identifier` names; None for an id that KOKEX did not make."""
     match = _PATTERN.fullmatch(identifier or "")
