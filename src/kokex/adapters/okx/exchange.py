@@ -11,14 +11,15 @@ from kokex.adapters.okx import routes
 from kokex.adapters.okx.candle_pages import CANDLES_A_PAGE, CandleList, CandleLists, CandleQuery, candle_pages
 from kokex.adapters.okx.commands import OrderCommands
 from kokex.adapters.okx.errors import NO_MARKET_DATA, ORDER_NOT_FOUND
-from kokex.adapters.okx.paging import ROWS_A_PAGE, pages_since
+from kokex.adapters.okx.paging import ROWS_A_PAGE, numeric, pages_since
 from kokex.adapters.okx.parse.account import account_snapshot, parse_balances, parse_position
 from kokex.adapters.okx.parse.market import parse_candle, parse_instrument, parse_ticker
 from kokex.adapters.okx.parse.orders import parse_fill, parse_order_row
 from kokex.adapters.okx.parse.scalars import kind_of, milliseconds
+from kokex.adapters.okx.parse.settings import parse_settings
 from kokex.adapters.okx.rest import OKXRestClient
 from kokex.adapters.okx.routes import Route
-from kokex.domain.account import AccountSnapshot, Ticker
+from kokex.domain.account import AccountSettings, AccountSnapshot, Ticker
 from kokex.domain.candle import Candle, Interval
 from kokex.domain.errors import DataError, ExchangeRejectedError
 from kokex.domain.instrument import Instrument, InstrumentKind
@@ -173,13 +174,22 @@ class OKXExchange:
         found = {row.order_id: row for row in reversed(rows) if row.created_at >= since}
         return sorted(found.values(), key=_order_age)
 
-    async def fills(self, inst_id: str, since: datetime) -> list[Fill]:
-        """Our executions at or after `since`, oldest first: of 3 days, beyond them of three months."""
-        rows = await self._fills(routes.FILLS, inst_id, since)
+    async def fills(self, inst_id: str, since: datetime, *, after_bill_id: str | None = None) -> list[Fill]:
+        """Our executions at or after `since`, and those after a ledger entry; of 3 days, beyond them of three months."""
+        rows = await self._fills(routes.FILLS, inst_id, since, after_bill_id)
         if self._reaches_beyond(since, _RECENT_FILLS):
-            rows += await self._fills(routes.FILLS_HISTORY, inst_id, since)
-        found = {row.bill_id or row: row for row in reversed(rows) if row.occurred_at >= since}
+            rows += await self._fills(routes.FILLS_HISTORY, inst_id, since, after_bill_id)
+
+        def wanted(row: Fill) -> bool:
+            newer = after_bill_id is not None and numeric(_bill_id(row)) > numeric(after_bill_id)
+            return newer or row.occurred_at >= since
+
+        found = {row.bill_id or row: row for row in reversed(rows) if wanted(row)}
         return sorted(found.values(), key=_fill_age)
+
+    async def settings(self) -> AccountSettings:
+        """How the account is set up."""
+        return parse_settings((await self._rest.read(routes.ACCOUNT_CONFIG, {}))[0])
 
     async def close(self) -> None:
         """Release connections."""
@@ -199,11 +209,13 @@ class OKXExchange:
 
         return await pages_since(page, lambda row: row.order_id, lambda row: row.created_at, since)
 
-    async def _fills(self, route: Route, inst_id: str, since: datetime) -> list[Fill]:
+    async def _fills(
+        self, route: Route, inst_id: str, since: datetime, after_bill_id: str | None
+    ) -> list[Fill]:
         async def page(cursor: str | None) -> list[Fill]:
             return [parse_fill(row) for row in await self._page(route, inst_id, cursor)]
 
-        return await pages_since(page, _bill_id, lambda row: row.occurred_at, since)
+        return await pages_since(page, _bill_id, lambda row: row.occurred_at, since, until=after_bill_id)
 
     async def _page(self, route: Route, inst_id: str, cursor: str | None) -> list[msgspec.Raw]:
         parameters: Mapping[str, str] = {

@@ -20,10 +20,13 @@ async def pages_since(
     cursor_of: Callable[[_Row], str],
     time_of: Callable[[_Row], datetime],
     since: datetime | None,
+    *,
+    until: str | None = None,
 ) -> list[_Row]:
     """All rows back to `since` (None: all there are), in the order of arrival; the last page may reach further back.
 
     Args:
+        until: an id; the list is read until it is reached too.
         fetch: a page older than a cursor (None: the newest).
         cursor_of: the row's id, a decimal number that grows with time.
     """
@@ -34,11 +37,13 @@ async def pages_since(
         rows.extend(page)
         if len(page) < ROWS_A_PAGE:
             return rows
-        oldest = min((cursor_of(row) for row in page), key=_numeric)
-        if oldest == cursor or (since is not None and min(map(time_of, page)) < since):
+        oldest = min((cursor_of(row) for row in page), key=numeric)
+        in_time = since is not None and min(map(time_of, page)) < since
+        if oldest == cursor or (in_time and (until is None or numeric(oldest) <= numeric(until))):
             return rows
         cursor = oldest
 
 
-def _numeric(identifier: str) -> tuple[int, str]:
+def numeric(identifier: str) -> tuple[int, str]:
+    """What sorts decimal ids by their number."""
     return len(identifier), identifier

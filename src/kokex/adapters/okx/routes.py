@@ -42,6 +42,7 @@ HISTORY_CANDLES = _public("market/history-candles", 20)
 
 BALANCE = _query("account/balance", 10)
 POSITIONS = _query("account/positions", 10)
+ACCOUNT_CONFIG = _query("account/config", 5)
 ORDER = _query("trade/order", 60)
 OPEN_ORDERS = _query("trade/orders-pending", 60)
 ORDER_HISTORY = _query("trade/orders-history", 40)
