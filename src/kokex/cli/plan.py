@@ -62,7 +62,10 @@ def create(  # noqa: PLR0917 - Typer makes options of them
     prompt: Annotated[str, typer.Option(help="Your own instructions to the agent.")] = "",
     trigger: Annotated[
         list[str] | None,
-        typer.Option(help="What wakes the agent: forecast, candle, order_event; repeat the option."),
+        typer.Option(
+            help="What wakes the agent: forecast, candle, order_event, or events of the account that concern the plan: position and "
+            "margin (perpetuals), balance, stop; repeat the option."
+        ),
     ] = None,
     order_trigger: Annotated[
         list[str] | None,

@@ -14,8 +14,8 @@ from kokex.domain.plan import KRONOS, AgentSettings, ForecastSettings, TriggerKi
 
 _Word = TypeVar("_Word", bound=StrEnum)
 
-_TRIGGERS = (TriggerKind.FORECAST, TriggerKind.CANDLE, TriggerKind.ORDER_EVENT)
-"""What can wake an agent today."""
+_TRIGGERS = tuple(kind for kind in TriggerKind if kind is not TriggerKind.USER)
+"""What a plan can choose to be woken by."""
 
 
 def agent_settings(

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Collection, Sequence
-from dataclasses import dataclass
+from collections.abc import AsyncIterator, Collection, Mapping, Sequence
+from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Protocol
 
@@ -204,8 +204,21 @@ class TurnRecord:
 class TurnStore(Protocol):
     """Turns and their decisions."""
 
-    async def start(self, plan_id: int, triggers: Sequence[Trigger], cursor: int, at: datetime) -> int:
-        """Open a turn; its number. `cursor`: last journal number among its triggers, or that of the turn before."""
+    async def start(
+        self,
+        plan_id: int,
+        triggers: Sequence[Trigger],
+        cursor: int,
+        at: datetime,
+        *,
+        account_cursor: int = 0,
+    ) -> int:
+        """Open a turn; its number.
+
+        Args:
+            cursor: last number of the order events that it or a turn before was told of.
+            account_cursor: the same, of the account's events.
+        """
         ...
 
     async def finish(self, turn_id: int, decision: Decision, at: datetime) -> None:
@@ -220,8 +233,8 @@ class TurnStore(Protocol):
         """The turn that was cut short, if any."""
         ...
 
-    async def cursor(self, plan_id: int) -> int:
-        """Last journal number that any turn of the plan was told of; 0 before the first."""
+    async def cursors(self, plan_id: int) -> tuple[int, int]:
+        """Last numbers of order events and of account events that any turn of the plan was told of; 0 before the first."""
         ...
 
     async def handled(self, plan_id: int, trigger_key: str) -> bool:
@@ -239,7 +252,17 @@ class TurnStore(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class SubscriptionStatus:
-    """How one plan's order subscription stands: a row of `ws_subscriptions`."""
+    """How one plan's order subscription stands: a row of `ws_subscriptions`. Counts are the connection's, since it was made.
+
+    Attributes:
+        events, reports: order updates, and reports of the account, that the stream told.
+        flaws: items that could not be read, or that prove that one was missed.
+        lag_seconds, worst_lag_seconds: received minus occurred, of the newest event, and at most in the five minutes before it;
+            None where none came, and on a paper exchange, whose market has a time of its own.
+        refused: why, by channel (`orders ETH-USDT`), of those that the exchange does not give.
+        stopped: why a person must act; None while all is well.
+        updated_at: when this was written, by the engine's clock.
+    """
 
     plan_id: int
     connection_key: str
@@ -250,6 +273,13 @@ class SubscriptionStatus:
     events: int
     reconnects: int
     reconciled_at: datetime | None
+    reports: int = 0
+    flaws: int = 0
+    lag_seconds: float | None = None
+    worst_lag_seconds: float | None = None
+    refused: Mapping[str, str] = field(default_factory=dict)
+    stopped: str | None = None
+    updated_at: datetime | None = None
 
 
 class SubscriptionStore(Protocol):

@@ -21,11 +21,12 @@ from kokex.ports.agent import Toolbox
 from kokex.ports.clock import Clock
 from kokex.ports.store import Store
 from kokex.services.accounts import AccountSession, AccountSessions, market_of
-from kokex.services.deciding import DecidingService, PlanRunner
+from kokex.services.deciding import DecidingService
 from kokex.services.forecasting import ForecastingService
 from kokex.services.ledger import Ledgers
 from kokex.services.market_data import MarketDataService
 from kokex.services.order_events import OrderEventService
+from kokex.services.plan_runner import PlanRunner
 from kokex.services.reconciling import ReconcilingService
 from kokex.services.toolbox import PlanToolbox
 from kokex.services.trading import TradingService

@@ -32,17 +32,31 @@ async def test_saved_and_listed(store: PostgresStore) -> None:
     await store.subscriptions.save([other, STATUS], START)
     await store.subscriptions.save([], LATER)
 
-    assert await store.subscriptions.list() == [STATUS, other]
+    kept = [replace(STATUS, updated_at=START), replace(other, updated_at=START)]
+    assert await store.subscriptions.list() == kept
 
 
 async def test_replaced(store: PostgresStore, database_url: str) -> None:
     """The latest word stands; when it began stays."""
     await store.subscriptions.save([STATUS], START)
-    changed = replace(STATUS, events=7, reconnects=2, last_event_at=LATER, reconciled_at=LATER, active=False)
+    changed = replace(
+        STATUS,
+        events=7,
+        reconnects=2,
+        last_event_at=LATER,
+        reconciled_at=LATER,
+        active=False,
+        reports=9,
+        flaws=3,
+        lag_seconds=0.25,
+        worst_lag_seconds=1.5,
+        refused={"fills": "64003"},
+        stopped="keys",
+    )
 
     await store.subscriptions.save([changed], LATER)
 
-    assert await store.subscriptions.list() == [changed]
+    assert await store.subscriptions.list() == [replace(changed, updated_at=LATER)]
     with psycopg.connect(database_url) as connection:
         row = connection.execute("SELECT channel, created_at, updated_at FROM ws_subscriptions").fetchone()
     assert row == ("orders", START, LATER)

@@ -158,13 +158,13 @@ async def test_handled(store: PostgresStore, plan: Plan) -> None:
 
 async def test_cursor(store: PostgresStore, plan: Plan) -> None:
     """The highest that any turn was told of, running or not."""
-    assert await store.turns.cursor(plan.id) == 0
+    assert await store.turns.cursors(plan.id) == (0, 0)
 
-    turn = await store.turns.start(plan.id, [forecast_trigger(1)], 9, START)
+    turn = await store.turns.start(plan.id, [forecast_trigger(1)], 9, START, account_cursor=2)
     await store.turns.fail(turn, "x", LATER)
-    await store.turns.start(plan.id, [forecast_trigger(2)], 4, START)
+    await store.turns.start(plan.id, [forecast_trigger(2)], 4, START, account_cursor=7)
 
-    assert await store.turns.cursor(plan.id) == 9
+    assert await store.turns.cursors(plan.id) == (9, 7)
 
 
 async def test_journal_events_are_marked_when_the_turn_ends(

@@ -10,6 +10,9 @@ from typing import Any
 import numpy as np
 import pytest
 
+from kokex.domain.account_book import AccountBook
+from kokex.domain.account_events import AccountEventRecord
+from kokex.domain.account_reports import AccountReport
 from kokex.domain.candle import Interval
 from kokex.domain.decision import Action, Decision, Trigger, Turn, TurnStatus
 from kokex.domain.errors import AgentError, StoreUnavailableError
@@ -18,8 +21,10 @@ from kokex.domain.forecast import Forecast
 from kokex.domain.order import OrderStatus
 from kokex.domain.plan import AgentSettings, TriggerKind
 from kokex.ports.store import TurnRecord
-from kokex.services.deciding import DecidingService, PlanRunner
-from tests.builders import START, plan, update
+from kokex.services import deciding, plan_runner
+from kokex.services.deciding import DecidingService
+from kokex.services.plan_runner import PlanRunner
+from tests.builders import START, balance_report, margin_warning, plan, position_report, stop_report, update
 from tests.fakes.clock import ManualClock, settle
 
 
@@ -31,16 +36,20 @@ class MemoryTurns:
         self.finished: list[tuple[int, Decision]] = []
         self.failed: list[tuple[int, str]] = []
         self.journal: list[OrderEvent] = []
+        self.account_journal: list[AccountEventRecord] = []
+        self.account_at = 0
         self.cut_short: TurnRecord | None = None
         self.at = 0
         self.failures = 0
         self.has_failed = asyncio.Event()
 
-    async def start(self, plan_id: int, triggers: list[Trigger], cursor: int, at: Any) -> int:
+    async def start(
+        self, plan_id: int, triggers: list[Trigger], cursor: int, at: Any, *, account_cursor: int = 0
+    ) -> int:
         if self.failures:
             self.failures -= 1
             raise StoreUnavailableError("away")
-        self.at = cursor
+        self.at, self.account_at = cursor, account_cursor
         return len(self.finished) + len(self.failed) + 1
 
     async def finish(self, turn_id: int, decision: Decision, at: Any) -> None:
@@ -53,8 +62,8 @@ class MemoryTurns:
     async def running(self, plan_id: int) -> TurnRecord | None:
         return self.cut_short
 
-    async def cursor(self, plan_id: int) -> int:
-        return self.at
+    async def cursors(self, plan_id: int) -> tuple[int, int]:
+        return self.at, self.account_at
 
     async def handled(self, plan_id: int, key: str) -> bool:
         return False
@@ -66,9 +75,23 @@ class MemoryTurns:
         return None
 
 
+class AccountJournal:
+    """The account events behind the turns."""
+
+    def __init__(self, turns: MemoryTurns) -> None:
+        self._turns = turns
+
+    async def events_after(
+        self, account_id: int, after: int, *, plan_id: int, kinds: Any, limit: int
+    ) -> list[AccountEventRecord]:
+        journal = self._turns.account_journal
+        return [one for one in journal if one.id > after and one.event.kind in kinds][:limit]
+
+
 class Store:
     def __init__(self) -> None:
         self.turns = MemoryTurns()
+        self.account_journal = AccountJournal(self.turns)
         self.journal = self.turns
         self.forecasts = self.turns
 
@@ -90,6 +113,11 @@ class WatchedAgent:
             raise error
         return Decision(Action.HOLD, "nothing to do")
 
+    def told_of_account(self) -> list[list[int]]:
+        return [
+            [event.id for trigger in turn.triggers for event in trigger.account_events] for turn in self.turns
+        ]
+
     def told(self) -> list[list[int]]:
         return [[event.id for trigger in turn.triggers for event in trigger.events] for turn in self.turns]
 
@@ -108,6 +136,16 @@ class Bench:
         events = [event(number, kind) for number in numbers]
         self.store.turns.journal.extend(events)
         self.runner.hear_events(events)
+
+    def hear_account(self, *events: AccountEventRecord) -> None:
+        self.store.turns.account_journal.extend(events)
+        self.runner.hear_account_events(events)
+
+
+def account_event(number: int, report: AccountReport | None = None) -> AccountEventRecord:
+    happened = AccountBook(complete=True).apply(report or position_report(number, number))
+    assert happened is not None
+    return AccountEventRecord(number, 1, happened, EventSource.STREAM, START)
 
 
 def event(number: int, kind: OrderEventKind = OrderEventKind.DONE) -> OrderEvent:
@@ -248,3 +286,87 @@ async def test_a_forecast_heard_twice_wakes_once() -> None:
             "forecast:7",
             "forecast:8",
         ]
+
+
+WANTED = frozenset({TriggerKind.POSITION, TriggerKind.BALANCE, TriggerKind.ORDER_EVENT, TriggerKind.FORECAST})
+
+
+async def test_account_events_wake_who_wants_them() -> None:
+    """One trigger a kind, coalesced; kinds that the plan does not want are neither told nor told later."""
+    async with running(Bench(triggers=WANTED)) as bench:
+        bench.agent.gate.clear()
+        bench.hear_account(account_event(1))
+        await settle()
+        bench.hear_account(account_event(2, balance_report()), account_event(3, stop_report()))
+        bench.hear_account(account_event(4), account_event(5, margin_warning()))
+        bench.agent.gate.set()
+        await settle()
+        assert bench.agent.told_of_account() == [[1], [4, 2]]
+        assert [trigger.key for trigger in bench.agent.turns[1].triggers] == ["position:4-4", "balance:2-2"]
+        assert bench.store.turns.account_at == 5
+
+
+async def test_without_such_triggers_nobody_is_woken_by_them() -> None:
+    """The default: order events and forecasts only."""
+    async with running(Bench()) as bench:
+        bench.hear_account(account_event(1))
+        bench.hear(1)
+        await settle()
+        assert bench.agent.told_of_account() == [[]]
+
+
+async def test_account_events_journalled_while_the_engine_was_down_are_told_after_the_start() -> None:
+    """From the cursor of the last turn on, once, also where they are heard again meanwhile."""
+    bench = Bench(triggers=WANTED)
+    bench.store.turns.account_at = 2
+    bench.store.turns.account_journal = [account_event(number) for number in (1, 2, 3, 4)]
+    bench.store.turns.account_journal.append(account_event(5, stop_report()))
+    bench.runner.hear_account_events([bench.store.turns.account_journal[3]])
+    async with running(bench):
+        assert bench.agent.told_of_account() == [[3, 4]]
+
+
+async def test_a_turn_cut_short_is_told_the_same_account_events_again() -> None:
+    """By kind and range; then what came after."""
+    bench = Bench(triggers=WANTED)
+    bench.store.turns.account_journal = [
+        account_event(5),
+        account_event(6, balance_report()),
+        account_event(7),
+        account_event(8, balance_report(7)),
+    ]
+    bench.store.turns.account_at = 7
+    bench.store.turns.cut_short = TurnRecord(
+        41, 1, TurnStatus.RUNNING, ("position:5-7", "balance:6-6"), "", 0, START, None, None, None
+    )
+    async with running(bench):
+        assert bench.agent.told_of_account() == [[5, 7, 6], [8]]
+        assert [trigger.kind for trigger in bench.agent.turns[0].triggers] == [
+            TriggerKind.POSITION,
+            TriggerKind.BALANCE,
+        ]
+
+
+async def test_more_than_a_turn_takes_waits_for_the_next(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Of both journals; nothing is dropped, also where the reading needs several pages."""
+    monkeypatch.setattr(plan_runner, "MOST_EVENTS", 2)
+    monkeypatch.setattr(deciding, "PAGE", 2)
+    bench = Bench(triggers=WANTED)
+    bench.store.turns.journal = [event(number) for number in range(1, 6)]
+    bench.store.turns.account_journal = [account_event(number) for number in range(1, 6)]
+    async with running(bench):
+        assert bench.agent.told() == [[1, 2], [3, 4], [5]]
+        assert bench.agent.told_of_account() == [[1, 2], [3, 4], [5]]
+        assert (bench.store.turns.at, bench.store.turns.account_at) == (5, 5)
+
+
+async def test_events_that_need_not_wake_survive_a_wake_without_reason() -> None:
+    """They wait for a turn, and are told as what they are."""
+    async with running(Bench()) as bench:
+        bench.hear(1, kind=OrderEventKind.LIVE)
+        bench.runner.wake.set()
+        await settle()
+        assert bench.agent.turns == []
+        bench.hear(2)
+        await settle()
+        assert bench.agent.told() == [[1, 2]]

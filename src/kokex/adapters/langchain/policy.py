@@ -10,6 +10,7 @@ next forecast; an order canceled after a while at the touch is asked for once mo
 
 from __future__ import annotations
 
+from collections import Counter
 from dataclasses import dataclass, field
 from datetime import timedelta
 from decimal import Decimal
@@ -90,7 +91,8 @@ class BuiltInPolicy:
         seen = view(outlook, situation.market, situation.rules, self.settings)
         aim = target(seen, situation.held, situation.market, situation.rules, self.settings)
         sentences = [_reading(outlook, seen)]
-        if any(trigger.kind is not TriggerKind.ORDER_EVENT for trigger in turn.triggers):
+        sentences = _happenings(turn) + sentences
+        if _fresh(turn):
             sentences += await _withdraw(turn, situation, aim, tools)
         sentences.append(await self._approach(turn, situation, aim, tools))
         return _decision(turn, " ".join(sentences), tools)
@@ -107,6 +109,10 @@ class BuiltInPolicy:
             waiting = f", orders still working: {working}" if working else ""
             return f"Hold {situation.held} {unit}{waiting}: {aim.because}."
         growing = wish.side.sign * situation.held >= 0
+        if growing and any(trigger.kind is TriggerKind.MARGIN for trigger in turn.triggers):
+            return (
+                f"Hold {situation.held} {unit}: the exchange warns that a position is near its liquidation."
+            )
         if refusal is not None and (growing or refusal.update.order_type == OrderType.MARKET.value):
             return f"Hold {situation.held} {unit} until the next forecast: the exchange would not keep {_named(refusal)}."
         price = f" at {wish.price}" if wish.price is not None else ""
@@ -207,9 +213,28 @@ def _out_of_place(order: RestingOrder, situation: Situation, aim: Target) -> str
 
 
 def _events(turn: Turn) -> list[OrderEvent]:
-    if any(trigger.kind is not TriggerKind.ORDER_EVENT for trigger in turn.triggers):
+    if _fresh(turn):
         return []
     return [event for trigger in turn.triggers for event in trigger.events if not event.external]
+
+
+def _fresh(turn: Turn) -> bool:
+    """Whether the market or the user has something new to say, rather than what became of orders and account."""
+    return any(
+        trigger.kind is not TriggerKind.ORDER_EVENT and not trigger.kind.of_account
+        for trigger in turn.triggers
+    )
+
+
+def _happenings(turn: Turn) -> list[str]:
+    """What happened to the account, in a sentence."""
+    counts = Counter(
+        f"{record.event.kind.value} {record.event.inst_id or record.event.currency}"
+        for trigger in turn.triggers
+        for record in trigger.account_events
+    )
+    told = ", ".join(name if count == 1 else f"{name} ({count} times)" for name, count in counts.items())
+    return [f"Woken by {told}."] if told else []
 
 
 def _refused_at_once(turn: Turn) -> OrderEvent | None:

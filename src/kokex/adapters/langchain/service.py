@@ -18,7 +18,16 @@ from kokex.ports.clock import Clock
 if TYPE_CHECKING:
     from kokex.adapters.langchain.model import ModelAgent
 
-_PRECEDENCE = (TriggerKind.USER, TriggerKind.FORECAST, TriggerKind.CANDLE, TriggerKind.ORDER_EVENT)
+_PRECEDENCE = (
+    TriggerKind.USER,
+    TriggerKind.MARGIN,
+    TriggerKind.FORECAST,
+    TriggerKind.CANDLE,
+    TriggerKind.STOP,
+    TriggerKind.POSITION,
+    TriggerKind.ORDER_EVENT,
+    TriggerKind.BALANCE,
+)
 
 
 class LangChainAgentService:
@@ -47,6 +56,8 @@ class LangChainAgentService:
             TriggerKind.ORDER_EVENT: self.handle_order_event,
         }
         for kind in _PRECEDENCE:
+            if kind in kinds and kind.of_account:
+                return await self.handle_account_event(turn, kind, toolbox)
             if kind in kinds:
                 return await handlers[kind](turn, toolbox)
         raise AgentError(f"turn {turn.id} of plan {turn.plan.id} has nothing that woke it")
@@ -54,6 +65,10 @@ class LangChainAgentService:
     async def handle_order_event(self, turn: Turn, toolbox: Toolbox) -> Decision:
         """Orders filled, partially filled, were canceled or rejected: see what is left to do."""
         return await self._think(turn, TriggerKind.ORDER_EVENT, toolbox)
+
+    async def handle_account_event(self, turn: Turn, kind: TriggerKind, toolbox: Toolbox) -> Decision:
+        """A position, a balance, a stop or the margin of the account changed: see what it means for the plan."""
+        return await self._think(turn, kind, toolbox)
 
     async def handle_forecast(self, turn: Turn, toolbox: Toolbox) -> Decision:
         """A new forecast: compare what is held with what it argues for."""

@@ -17,8 +17,10 @@ from kokex.adapters.postgres.database import is_unavailable, translated
 
 OPEN: Final = """
 WITH opened AS (
-    INSERT INTO turns (plan_id, status, trigger_keys, trigger_summary, event_ids, cursor, started_at)
-    SELECT %(plan_id)s, 'running', %(keys)s::text[], %(summary)s, %(event_ids)s::bigint[], %(cursor)s, %(at)s
+    INSERT INTO turns (
+        plan_id, status, trigger_keys, trigger_summary, event_ids, cursor, account_cursor, started_at)
+    SELECT %(plan_id)s, 'running', %(keys)s::text[], %(summary)s, %(event_ids)s::bigint[], %(cursor)s,
+        %(account_cursor)s, %(at)s
     WHERE NOT EXISTS (SELECT FROM turns WHERE plan_id = %(plan_id)s AND status = 'running')
     RETURNING id
 ), noted AS (

@@ -11,6 +11,7 @@ from sqlalchemy.dialects.postgresql import insert
 
 from kokex.adapters.postgres.database import Database
 from kokex.adapters.postgres.tables import ws_subscriptions
+from kokex.adapters.postgres.text import storable_json, storable_text
 from kokex.ports.store import SubscriptionStatus
 
 _CHANNEL = "orders"
@@ -56,6 +57,12 @@ def _columns(status: SubscriptionStatus, at: datetime) -> dict[str, object]:
         "event_count": status.events,
         "reconnect_count": status.reconnects,
         "reconciled_at": status.reconciled_at,
+        "report_count": status.reports,
+        "flaw_count": status.flaws,
+        "lag_seconds": status.lag_seconds,
+        "worst_lag_seconds": status.worst_lag_seconds,
+        "refused": storable_json(status.refused),
+        "stopped": None if status.stopped is None else storable_text(status.stopped),
         "created_at": at,
         "updated_at": at,
     }
@@ -72,4 +79,11 @@ def _status(row: Row[tuple[object, ...]]) -> SubscriptionStatus:
         events=row.event_count,
         reconnects=row.reconnect_count,
         reconciled_at=row.reconciled_at,
+        reports=row.report_count,
+        flaws=row.flaw_count,
+        lag_seconds=row.lag_seconds,
+        worst_lag_seconds=row.worst_lag_seconds,
+        refused=row.refused,
+        stopped=row.stopped,
+        updated_at=row.updated_at,
     )

@@ -30,7 +30,15 @@ class PostgresTurns:
         self._database = database
         self._writer = writer
 
-    async def start(self, plan_id: int, triggers: Sequence[Trigger], cursor: int, at: datetime) -> int:
+    async def start(
+        self,
+        plan_id: int,
+        triggers: Sequence[Trigger],
+        cursor: int,
+        at: datetime,
+        *,
+        account_cursor: int = 0,
+    ) -> int:
         """See `TurnStore`. Asked again while that same turn runs, gives its number: an answer may have been lost.
 
         A turn of the plan that was left running is closed as failed: a new one beginning shows that it is over.
@@ -45,6 +53,7 @@ class PostgresTurns:
             "summary": storable_text(summarise(triggers)),
             "event_ids": sorted({event.id for trigger in triggers for event in trigger.events}),
             "cursor": cursor,
+            "account_cursor": account_cursor,
             "at": at,
         }
         try:
@@ -86,12 +95,13 @@ class PostgresTurns:
         found = await self._read(query)
         return found[0] if found else None
 
-    async def cursor(self, plan_id: int) -> int:
+    async def cursors(self, plan_id: int) -> tuple[int, int]:
         """See `TurnStore`."""
-        query = select(func.max(turns.c.cursor)).where(turns.c.plan_id == plan_id)
+        newest = (func.max(turns.c.cursor), func.max(turns.c.account_cursor))
+        query = select(*(func.coalesce(column, 0) for column in newest)).where(turns.c.plan_id == plan_id)
         async with self._database.begin() as connection:
-            newest: int | None = (await connection.execute(query)).scalar_one()
-        return newest or 0
+            cursor, account_cursor = (await connection.execute(query)).one()
+        return cursor, account_cursor
 
     async def handled(self, plan_id: int, trigger_key: str) -> bool:
         """See `TurnStore`."""
@@ -128,6 +138,9 @@ def summarise(triggers: Sequence[Trigger]) -> str:
         if trigger.kind is TriggerKind.ORDER_EVENT and trigger.events:
             counts = Counter(event.event_type for event in trigger.events)
             parts.append(", ".join(f"{count} {name}" for name, count in counts.items()))
+        elif trigger.account_events:
+            counted = Counter(event.event.kind.value for event in trigger.account_events)
+            parts.append(", ".join(f"{count} {name}" for name, count in counted.items()))
         elif trigger.kind is TriggerKind.USER and trigger.text:
             parts.append(f"user: {trigger.text[:_LONGEST_QUOTE]}")
         else:
