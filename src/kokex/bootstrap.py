@@ -30,6 +30,7 @@ from kokex.ports.clock import Clock
 from kokex.ports.exchange import ExchangeAdapter
 from kokex.ports.models import ModelFiles, Trainer, TrainingCandles
 from kokex.ports.store import Store
+from kokex.services.account_events import AccountEventService
 from kokex.services.accounts import AccountSessions
 from kokex.services.activity import PlanActivity, Services
 from kokex.services.deciding import DecidingService
@@ -150,7 +151,8 @@ async def engine(application: Application, agent: Agent | None = None) -> Engine
     ledgers = Ledgers()
     sessions = AccountSessions(store, clock, adapter)
     market_data = MarketDataService(store, clock, adapter)
-    order_events = OrderEventService(store, clock, adapter, ledgers, installation)
+    account_events = AccountEventService(store, clock)
+    order_events = OrderEventService(store, clock, adapter, ledgers, account_events, installation)
     trading = TradingService(store, clock, ledgers, market_data, order_events, installation)
     forecaster = BlockBootstrapForecaster()
     services = Services(
@@ -158,6 +160,7 @@ async def engine(application: Application, agent: Agent | None = None) -> Engine
         ledgers=ledgers,
         market_data=market_data,
         order_events=order_events,
+        account_events=account_events,
         trading=trading,
         reconciling=ReconcilingService(store, clock, sessions, order_events, trading),
         forecasting=ForecastingService(

@@ -13,6 +13,7 @@ from dataclasses import dataclass
 
 import structlog
 
+from kokex.domain.account_events import AccountEventRecord
 from kokex.domain.candle import Interval
 from kokex.domain.errors import ExchangeError, KokexError
 from kokex.domain.events import OrderEvent
@@ -20,6 +21,7 @@ from kokex.domain.plan import Plan, PlanStatus
 from kokex.ports.agent import Toolbox
 from kokex.ports.clock import Clock
 from kokex.ports.store import Store
+from kokex.services.account_events import AccountEventService
 from kokex.services.accounts import AccountSession, AccountSessions, market_of
 from kokex.services.deciding import DecidingService
 from kokex.services.forecasting import ForecastingService
@@ -45,6 +47,7 @@ class Services:
     ledgers: Ledgers
     market_data: MarketDataService
     order_events: OrderEventService
+    account_events: AccountEventService
     trading: TradingService
     reconciling: ReconcilingService
     forecasting: ForecastingService
@@ -82,6 +85,7 @@ class PlanActivity:
             self._tasks = tasks
             self.started.set()
             tasks.create_task(self._services.order_events.run(self))
+            tasks.create_task(self._services.account_events.run(self))
             tasks.create_task(self._services.market_data.run(self))
             tasks.create_task(self._services.reconciling.run(self))
             tasks.create_task(self._services.forecasting.run())
@@ -130,6 +134,7 @@ class PlanActivity:
             task.cancel()
         await self._cancel_open(work, plan)
         self._services.market_data.unsubscribe(plan.id)
+        self._services.account_events.unsubscribe(plan.id, work.session.account)
         await self._services.order_events.unsubscribe(plan, work.session.account)
         del self._works[plan.id]
         log.info("plan at rest", plan=plan.id, name=plan.name)
@@ -160,6 +165,7 @@ class PlanActivity:
         for order in ledger.pending.values():
             if order.status.in_flight:
                 services.trading.count_cash(session, plan, order)
+        await services.account_events.subscribe(plan.id, session.account, instrument)
         return _Work(plan, session, PlanRunner(plan, self._toolbox), asyncio.Event(), [])
 
     async def _subscribe(self, work: _Work) -> None:
@@ -218,6 +224,12 @@ class PlanActivity:
         for event in events:
             work.session.outcome_known(event.update.client_order_id or "")
         work.runner.hear_events(events)
+
+    def on_account_events(self, plan_id: int, events: Sequence[AccountEventRecord]) -> None:
+        """The journal has new events of a plan's account."""
+        work = self._works.get(plan_id)
+        if work is not None:
+            work.runner.hear_account_events(events)
 
     def on_candles(self, market: str, inst_id: str, interval: Interval) -> None:
         """A feed has a new closed candle."""

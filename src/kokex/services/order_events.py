@@ -1,13 +1,13 @@
 """Order events: one stream an account, shared by its plans; what it says goes to the journal, and from there to whom it concerns.
 
-stream ─► take ─► held until the account is reconciled ─► `Journalling`: one transaction, ledgers, dispatch
+stream ─┬► take ─► held until the account is reconciled ─► `Journalling`: one transaction, ledgers, dispatch
+        └► take_reports ─► `AccountEventService`
 """
 
 from __future__ import annotations
 
 import asyncio
 from collections.abc import Sequence
-from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Protocol
 
@@ -15,20 +15,23 @@ import structlog
 
 from kokex.domain.account import Credentials, ExchangeAccount
 from kokex.domain.account_reports import AccountReport
-from kokex.domain.errors import ExchangeStoppedError, StoreUnavailableError
+from kokex.domain.errors import ExchangeStoppedError
 from kokex.domain.events import ClassifiedUpdate, EventSource
 from kokex.domain.plan import Plan
 from kokex.ports.clock import Clock
-from kokex.ports.exchange import AccountStream, ExchangeAdapter
-from kokex.ports.store import Store, SubscriptionStatus
+from kokex.ports.exchange import ExchangeAdapter
+from kokex.ports.store import Store
 from kokex.services import journalling
+from kokex.services.account_events import AccountEventService
+from kokex.services.connections import Connection
 from kokex.services.journalling import Journalling, JournalSink
 from kokex.services.ledger import Ledgers
+from kokex.services.stream_reporting import StreamReporting
 
 log = structlog.get_logger(__name__)
 
-STATUS_SECONDS = 1.0
-"""How often `ws_subscriptions` is brought up to date while events arrive."""
+FLAW_SECONDS = 5.0
+"""An account is looked at once in so long at most because of pushes that could not be read."""
 
 
 class OrderEventSink(JournalSink, Protocol):
@@ -47,30 +50,6 @@ class OrderEventSink(JournalSink, Protocol):
         ...
 
 
-@dataclass(slots=True)
-class Connection:
-    """The one stream of an account, shared by its plans.
-
-    Attributes:
-        plans: instrument of each plan that is subscribed here, by plan number.
-        held: updates that wait for the reconciliation to end; None when it has.
-    """
-
-    account: ExchangeAccount
-    credentials: Credentials
-    stream: AccountStream | None = None
-    plans: dict[int, str] = field(default_factory=dict)
-    held: list[tuple[ClassifiedUpdate, datetime]] | None = field(default_factory=list)
-    connected_since: datetime | None = None
-    last_event_at: datetime | None = None
-    events: int = 0
-    reconnects: int = -1
-    reconciled_at: datetime | None = None
-    stopped: str | None = None
-    task: asyncio.Task[None] | None = None
-    released: asyncio.Event = field(default_factory=asyncio.Event)
-
-
 class OrderEventService:
     """Keeps one stream an account, journals what it says, and tells the plans. One per process.
 
@@ -79,12 +58,19 @@ class OrderEventService:
     """
 
     def __init__(
-        self, store: Store, clock: Clock, adapter: ExchangeAdapter, ledgers: Ledgers, installation: str
+        self,
+        store: Store,
+        clock: Clock,
+        adapter: ExchangeAdapter,
+        ledgers: Ledgers,
+        account_events: AccountEventService,
+        installation: str,
     ) -> None:
-        self._store = store
         self._clock = clock
         self._adapter = adapter
         self._journalling = Journalling(store, clock, ledgers, installation)
+        self._account_events = account_events
+        self._standing = StreamReporting(store, clock)
         self._tasks: asyncio.TaskGroup | None = None
         self._sink: OrderEventSink | None = None
         self.connections: dict[str, Connection] = {}
@@ -102,7 +88,7 @@ class OrderEventService:
             for connection in self.connections.values():
                 self._start(connection)
             tasks.create_task(self._journalling.run(sink))
-            tasks.create_task(self._report())
+            tasks.create_task(self._standing.run(self.connections))
 
     async def subscribe(self, plan: Plan, account: ExchangeAccount, credentials: Credentials) -> None:
         """Have the order events of the plan's instrument on its account; the connection is made if it is the first."""
@@ -112,28 +98,27 @@ class OrderEventService:
             connection.stream = self._adapter.account_stream(
                 account, credentials, _Listener(self, connection)
             )
+            connection.stream.subscribe_account_channels()
+            connection.stream.subscribe_stop_channels()
+            connection.stream.subscribe_fills_channel()
             self.connections[account.connection_key] = connection
-        known = plan.inst_id in connection.plans.values()
-        connection.plans[plan.id] = plan.inst_id
-        if not known and connection.stream is not None:
-            connection.stream.subscribe_orders_channel(plan.inst_id)
+        connection.add(plan.id, plan.inst_id)
         self._start(connection)
-        await self._store.subscriptions.save(self._statuses(connection), self._clock.now())
+        await self._standing.save(connection.statuses())
 
     async def unsubscribe(self, plan: Plan, account: ExchangeAccount) -> None:
         """Want the plan's events no longer; the connection closes with its last plan."""
         connection = self.connections.get(account.connection_key)
         if connection is None or plan.id not in connection.plans:
             return
-        gone = [status for status in self._statuses(connection, active=False) if status.plan_id == plan.id]
-        inst_id = connection.plans.pop(plan.id)
-        if inst_id not in connection.plans.values() and connection.stream is not None:
-            connection.stream.unsubscribe_orders_channel(inst_id)
+        gone = [status for status in connection.statuses(active=False) if status.plan_id == plan.id]
+        connection.remove(plan.id)
         if not connection.plans:
-            if connection.task is not None:
-                connection.task.cancel()
+            for task in (connection.task, connection.asking):
+                if task is not None:
+                    task.cancel()
             del self.connections[account.connection_key]
-        await self._store.subscriptions.save(gone, self._clock.now())
+        await self._standing.save(gone)
 
     async def ingest(
         self, account: ExchangeAccount, updates: Sequence[ClassifiedUpdate], source: EventSource
@@ -156,6 +141,7 @@ class OrderEventService:
         if connection is not None and connection.held is None:
             connection.held = []
             connection.released.clear()
+        self._account_events.hold(account)
 
     def release(self, account: ExchangeAccount) -> None:
         """The account is reconciled: let through what the stream said meanwhile."""
@@ -167,6 +153,8 @@ class OrderEventService:
         connection.reconciled_at = self._clock.now()
         for update, received_at in held:
             self._enqueue(connection, update, received_at)
+        if not self._account_events.release(account):
+            self._look_soon(connection)
 
     def _start(self, connection: Connection) -> None:
         if self._tasks is not None and connection.task is None:
@@ -179,11 +167,10 @@ class OrderEventService:
         except ExchangeStoppedError as error:
             connection.stopped = str(error)
             connection.connected_since = None
-            log.error(
-                "account stream stopped", connection=connection.account.connection_key, reason=str(error)
-            )
+            log.error("account stream stopped", connection=connection.key, reason=str(error))
+            self._save_soon(connection)
             if self._sink is not None:
-                self._sink.on_account_stopped(connection.account.connection_key, str(error))
+                self._sink.on_account_stopped(connection.key, str(error))
 
     async def room(self, connection: Connection) -> None:
         """Return when the queue is short again, and what was held is let through."""
@@ -196,7 +183,8 @@ class OrderEventService:
     ) -> bool:
         """A frame's updates. False: no room for more until `room` returns."""
         connection.events += len(updates)
-        connection.last_event_at = received_at
+        for update in updates[-1:]:
+            connection.told(update.update.occurred_at, received_at)
         if connection.held is not None:
             connection.held.extend((update, received_at) for update in updates)
             return len(connection.held) < journalling.QUEUE
@@ -204,25 +192,65 @@ class OrderEventService:
             self._enqueue(connection, update, received_at)
         return self._journalling.has_room()
 
+    def take_reports(
+        self, connection: Connection, reports: Sequence[AccountReport], received_at: datetime
+    ) -> None:
+        """A frame's reports of the account."""
+        connection.reports += len(reports)
+        news = [report for report in reports if not getattr(report, "snapshot", False)]
+        for report in news[-1:]:
+            connection.told(report.occurred_at, received_at)
+        if not self._account_events.take(connection.account, reports, received_at):
+            self._look_soon(connection)
+
+    def flawed(self, connection: Connection, reason: str) -> None:
+        """Something was told that could not be read, or missed: ask over REST, soon but not for each."""
+        connection.flaws += 1
+        log.warning("push not readable", connection=connection.key, reason=reason)
+        self._look_soon(connection)
+
+    def refused(self, connection: Connection, channel: str, inst_id: str, reason: str) -> None:
+        """A channel is not given until a person acts."""
+        connection.refused[f"{channel} {inst_id}".strip()] = reason
+        log.warning(
+            "channel refused", connection=connection.key, channel=channel, inst_id=inst_id, reason=reason
+        )
+
     def subscribed(self, connection: Connection) -> None:
         """Every wanted channel is open: hold what they say until the past is reconciled."""
         if connection.connected_since is None:
             connection.connected_since = self._clock.now()
             connection.reconnects += 1
         connection.stopped = None
-        self.hold(connection.account)
+        self._look(connection)
         self._save_soon(connection)
-        if self._sink is not None:
-            self._sink.on_account_subscribed(connection.account.connection_key)
 
     def disconnected(self, connection: Connection, reason: str) -> None:
         """The stream is gone: from here on something may be missed."""
         connection.connected_since = None
         self.hold(connection.account)
         self._save_soon(connection)
-        log.warning("account stream lost", connection=connection.account.connection_key, reason=reason)
+        log.warning("account stream lost", connection=connection.key, reason=reason)
         if self._sink is not None:
-            self._sink.on_account_lost(connection.account.connection_key)
+            self._sink.on_account_lost(connection.key)
+
+    def _look(self, connection: Connection) -> None:
+        """Hold what the stream says, and have the account reconciled."""
+        connection.asked_at = self._clock.monotonic()
+        self.hold(connection.account)
+        if self._sink is not None:
+            self._sink.on_account_subscribed(connection.key)
+
+    def _look_soon(self, connection: Connection) -> None:
+        """The same, at once or when the last time is long enough ago; what comes meanwhile is part of it."""
+        if self._tasks is not None and connection.asking is None:
+            connection.asking = self._tasks.create_task(self._look_in_time(connection))
+
+    async def _look_in_time(self, connection: Connection) -> None:
+        await self._clock.sleep(max(connection.asked_at + FLAW_SECONDS - self._clock.monotonic(), 0.0))
+        connection.asking = None
+        if connection.connected_since is not None:
+            self._look(connection)
 
     def _enqueue(self, connection: Connection, update: ClassifiedUpdate, received_at: datetime) -> None:
         self._journalling.put(
@@ -234,47 +262,7 @@ class OrderEventService:
     def _save_soon(self, connection: Connection) -> None:
         """Connected or lost: that is told at once, counts now and then."""
         if self._tasks is not None:
-            self._tasks.create_task(self._save_status(connection))
-
-    async def _report(self) -> None:
-        reported: dict[str, tuple[int, int, datetime | None, datetime | None]] = {}
-        while True:
-            await self._clock.sleep(STATUS_SECONDS)
-            for key, connection in list(self.connections.items()):
-                state = (
-                    connection.events,
-                    connection.reconnects,
-                    connection.connected_since,
-                    connection.reconciled_at,
-                )
-                if reported.get(key) == state:
-                    continue
-                if await self._save_status(connection):
-                    reported[key] = state
-
-    async def _save_status(self, connection: Connection) -> bool:
-        try:
-            await self._store.subscriptions.save(self._statuses(connection), self._clock.now())
-        except StoreUnavailableError as error:
-            log.warning("subscription status waits for the database", reason=str(error))
-            return False
-        return True
-
-    def _statuses(self, connection: Connection, *, active: bool = True) -> list[SubscriptionStatus]:
-        return [
-            SubscriptionStatus(
-                plan_id=plan_id,
-                connection_key=connection.account.connection_key,
-                inst_id=inst_id,
-                active=active,
-                connected_since=connection.connected_since if active else None,
-                last_event_at=connection.last_event_at,
-                events=connection.events,
-                reconnects=max(connection.reconnects, 0),
-                reconciled_at=connection.reconciled_at,
-            )
-            for plan_id, inst_id in connection.plans.items()
-        ]
+            self._tasks.create_task(self._standing.save_if_possible(connection))
 
 
 class _Listener:
@@ -291,20 +279,13 @@ class _Listener:
         await self._service.room(self._connection)
 
     def on_account_reports(self, reports: Sequence[AccountReport], received_at: datetime) -> None:
-        self._connection.last_event_at = received_at
+        self._service.take_reports(self._connection, reports, received_at)
 
     def on_flaw(self, reason: str) -> None:
-        log.warning("push not readable", connection=self._connection.account.connection_key, reason=reason)
-        self._service.subscribed(self._connection)
+        self._service.flawed(self._connection, reason)
 
     def on_refused(self, channel: str, inst_id: str, reason: str) -> None:
-        log.error(
-            "channel refused",
-            connection=self._connection.account.connection_key,
-            channel=channel,
-            inst_id=inst_id,
-            reason=reason,
-        )
+        self._service.refused(self._connection, channel, inst_id, reason)
 
     def on_subscribed(self) -> None:
         self._service.subscribed(self._connection)

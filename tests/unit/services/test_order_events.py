@@ -6,19 +6,23 @@ import asyncio
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import replace
+from datetime import timedelta
 from decimal import Decimal
 from typing import Any
 
 import pytest
 
+from kokex.domain.account import Environment
+from kokex.domain.account_events import AccountEventRecord
 from kokex.domain.errors import ExchangeStoppedError
 from kokex.domain.events import ClassifiedUpdate, EventSource, OrderEvent, classify
 from kokex.domain.ids import OrderOrigin, client_order_id
 from kokex.domain.order import OrderStatus
-from kokex.services import journalling
+from kokex.services import account_events, journalling, order_events, stream_reporting
+from kokex.services.account_events import AccountEventService
 from kokex.services.ledger import Ledgers
 from kokex.services.order_events import OrderEventService
-from tests.builders import ETH, START, fill, order, plan, update
+from tests.builders import ETH, START, balance_report, fill, order, plan, update
 from tests.fakes.clock import ManualClock, settle
 from tests.fakes.exchange import CREDENTIALS, FakeAdapter, account
 from tests.fakes.journal import memory_store
@@ -43,6 +47,9 @@ class Hearing:
     def on_account_stopped(self, connection_key: str, reason: str) -> None:
         self.accounts.append(("stopped", reason))
 
+    def on_account_events(self, plan_id: int, events: Sequence[AccountEventRecord]) -> None:
+        """Heard elsewhere."""
+
     def told(self, plan_id: int) -> list[str]:
         return [event.event_key for owner, events in self.events for event in events if owner == plan_id]
 
@@ -56,7 +63,10 @@ class Bench:
         self.adapter = FakeAdapter()
         self.ledgers = Ledgers()
         self.hearing = Hearing()
-        self.service = OrderEventService(self.store, self.clock, self.adapter, self.ledgers, "test")
+        self.account_events = AccountEventService(self.store, self.clock)
+        self.service = OrderEventService(
+            self.store, self.clock, self.adapter, self.ledgers, self.account_events, "test"
+        )
 
     async def subscribe(self, *plans: Any, account_number: int = 1) -> Any:
         for one in plans:
@@ -260,6 +270,140 @@ async def test_status_of_the_subscription_is_kept() -> None:
         status = bench.store.subscriptions.statuses[1]
         assert (status.events, status.reconnects, status.active) == (1, 1, True)
         assert status.connected_since is not None
+
+
+async def test_plans_that_come_and_go_are_counted() -> None:
+    """Channels are wanted while a plan needs them; a plan that changes its instrument, or comes twice, counts once."""
+    async with running() as bench:
+        one, two, three = plan(id=1), plan(id=2), plan(id=3, inst_id="BTC-USDT")
+        stream = await bench.subscribe(one, two, three, one)
+        assert stream.wanted == {"ETH-USDT", "BTC-USDT"}
+        assert stream.reports_wanted == {"account", "stops", "fills"}
+        await bench.service.unsubscribe(one, account())
+        await bench.service.unsubscribe(one, account())
+        assert stream.wanted == {"ETH-USDT", "BTC-USDT"}
+        await bench.subscribe(replace(two, inst_id="SOL-USDT"))
+        assert stream.wanted == {"SOL-USDT", "BTC-USDT"}
+        await bench.service.unsubscribe(three, account())
+        assert stream.wanted == {"SOL-USDT"}
+        await bench.service.unsubscribe(two, account())
+        assert (stream.wanted, bench.service.connections) == (set(), {})
+        again = await bench.subscribe(one)
+        assert again is not stream
+        assert again.wanted == {"ETH-USDT"}
+
+
+async def test_reports_of_the_account_go_their_own_way() -> None:
+    """Held and let through with the order updates, journalled, told; counted in the status."""
+    async with running() as bench:
+        stream = await bench.subscribe(plan())
+        await bench.account_events.subscribe(1, account(), ETH)
+        stream.listener.on_subscribed()
+        stream.listener.on_account_reports([balance_report(90, 1)], START)
+        reading = asyncio.create_task(bench.account_events.reconcile(account(), [balance_report(100)]))
+        writing = asyncio.create_task(bench.account_events.run(bench.hearing))
+        await settle()
+        assert await reading == 0
+        assert bench.store.account_journal.entries == []
+        bench.service.release(account())
+        await bench.clock.advance(1)
+        (entry,) = bench.store.account_journal.entries
+        assert entry.event.change == -10
+        status = bench.store.subscriptions.statuses[1]
+        assert (status.reports, status.events, status.last_event_at) == (1, 0, START)
+        writing.cancel()
+
+
+async def test_what_could_not_be_read_has_the_account_reconciled_but_not_for_each() -> None:
+    """At once, and then every few seconds at most; all are counted."""
+    async with running() as bench:
+        stream = await bench.subscribe(plan())
+        stream.listener.on_subscribed()
+        await bench.clock.advance(100)
+        bench.service.release(account())
+        bench.hearing.accounts.clear()
+        for _ in range(3):
+            stream.listener.on_flaw("cut off")
+        await bench.clock.advance(0)
+        bench.push(stream, own(1))
+        await settle()
+        assert bench.hearing.accounts == [("subscribed", "okx:paper:1")]
+        assert bench.hearing.events == []
+        for _ in range(3):
+            stream.listener.on_flaw("cut off")
+        await bench.clock.advance(order_events.FLAW_SECONDS - 0.1)
+        assert len(bench.hearing.accounts) == 1
+        await bench.clock.advance(2)
+        assert len(bench.hearing.accounts) == 2
+        assert bench.store.subscriptions.statuses[1].flaws == 6
+
+
+async def test_reports_that_found_no_room_have_the_account_reconciled(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """While the account is held, and while it is not."""
+    monkeypatch.setattr(account_events, "QUEUE", 1)
+    async with running() as bench:
+        stream = await bench.subscribe(plan())
+        await bench.account_events.subscribe(1, account(), ETH)
+        stream.listener.on_subscribed()
+        stream.listener.on_account_reports([balance_report(at, at) for at in (1, 2)], START)
+        bench.service.release(account())
+        await bench.clock.advance(order_events.FLAW_SECONDS)
+        assert len(bench.hearing.accounts) == 2
+        bench.service.release(account())
+        await bench.clock.advance(order_events.FLAW_SECONDS)
+        assert len(bench.hearing.accounts) == 2
+
+
+async def test_channels_that_are_refused_are_kept_for_a_person_to_see() -> None:
+    """With the reason, until nobody wants the instrument."""
+    async with running() as bench:
+        stream = await bench.subscribe(plan(id=1), plan(id=2, inst_id="BTC-USDT"))
+        stream.listener.on_refused("fills", "", "64003: fee tier")
+        stream.listener.on_refused("orders", "BTC-USDT", "60018: no such instrument")
+        await bench.clock.advance(1)
+        assert bench.store.subscriptions.statuses[1].refused == {
+            "fills": "64003: fee tier",
+            "orders BTC-USDT": "60018: no such instrument",
+        }
+        await bench.service.unsubscribe(plan(id=2, inst_id="BTC-USDT"), account())
+        await bench.clock.advance(1)
+        assert set(bench.store.subscriptions.statuses[1].refused) == {"fills"}
+
+
+async def test_lag_is_the_last_and_the_worst_of_late() -> None:
+    """Received minus occurred; not of a paper exchange, whose market has a time of its own."""
+    async with running() as bench:
+        live = replace(account(), environment=Environment.LIVE)
+        await bench.service.subscribe(plan(), live, CREDENTIALS)
+        stream = bench.adapter.streams[live.connection_key]
+        paper = await bench.subscribe(plan(id=2))
+        for second, late in ((0, 0.5), (10, 0.1), (400, 0.2)):
+            occurred = START + timedelta(seconds=second)
+            told = [classify(update(order_id=str(second), occurred_at=occurred))]
+            for one in (stream, paper):
+                one.listener.on_order_updates(told, occurred + timedelta(seconds=late))
+            await bench.clock.advance(1)
+            status = bench.store.subscriptions.statuses[1]
+            worst = 0.5 if second < 400 else 0.2
+            assert (status.lag_seconds, status.worst_lag_seconds) == (late, worst)
+        assert bench.store.subscriptions.statuses[2].lag_seconds is None
+
+
+async def test_a_stopped_stream_says_why_until_it_stands_again() -> None:
+    """And without news the status is still written now and then: a sign of life."""
+    async with running() as bench:
+        bench.adapter.error = ExchangeStoppedError("the API key is unknown here", code="60005")
+        stream = await bench.subscribe(plan())
+        await settle()
+        assert bench.store.subscriptions.statuses[1].stopped == "the API key is unknown here"
+        stream.listener.on_subscribed()
+        await settle()
+        first = bench.store.subscriptions.statuses[1]
+        assert first.stopped is None
+        await bench.clock.advance(stream_reporting.SIGN_OF_LIFE_SECONDS + 2)
+        assert bench.store.subscriptions.statuses[1].updated_at > first.updated_at
 
 
 def test_classified_updates_carry_their_journal_name() -> None:
