@@ -134,6 +134,7 @@ class AlgoEngine:
             take_profit=part.take_profit,
             stop_loss=part.stop_loss,
             trail=part.trail,
+            parent_id=order.order_id,
             leverage=order.leverage,
             placed_price=self._floor.marks[order.instrument.inst_id],
             created_ms=self._floor.now_ms,

@@ -52,6 +52,9 @@ class AlgoOrder:
     attached: list[Attachment] = field(default_factory=list)
     """What a trigger order's child brings along."""
 
+    parent_id: int = 0
+    """The ordinary order that brought it along, 0 where it was placed by itself."""
+
     leverage: Decimal | None = None
     placed_price: Decimal
     """Last price when it was placed."""
