@@ -12,16 +12,16 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from kokex.adapters.candle_files import FlawKind, read_candle_file, write_candle_file
+from kokex.adapters.candle_files import RowFlaw, read_candle_file, write_candle_file
 from kokex.domain.candle import Candle
 from kokex.domain.errors import DataError
 
 DROPPED = (
-    FlawKind.UNREADABLE,
-    FlawKind.IMPOSSIBLE,
-    FlawKind.DUPLICATE,
-    FlawKind.CONFLICT,
-    FlawKind.OFF_GRID,
+    RowFlaw.UNREADABLE,
+    RowFlaw.IMPOSSIBLE,
+    RowFlaw.DUPLICATE,
+    RowFlaw.CONFLICT,
+    RowFlaw.OFF_GRID,
 )
 
 cells = st.sampled_from(["1", "2", "3.5", "-1", "", "x", "nan", "inf", "1e3"])
@@ -129,6 +129,6 @@ def test_real_files_are_read_as_their_makers_describe_them(
     """Rows and gaps as the folder's own description counts them, and nothing else wrong."""
     file = read_candle_file(shared_folder / "data" / name, strict=False)
     assert (file.inst_id, file.interval.name, len(file)) == (inst_id, interval, rows)
-    assert file.report.count(FlawKind.GAP) == gaps
-    assert {flaw.kind for flaw in file.report.flaws} <= {FlawKind.GAP}
+    assert file.report.count(RowFlaw.GAP) == gaps
+    assert {flaw.kind for flaw in file.report.flaws} <= {RowFlaw.GAP}
     assert len(file.segments()) == gaps + 1

@@ -9,7 +9,14 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from kokex.adapters.candle_files import CandleFile, FlawKind, guess_inst_id, read_candle_file
+from kokex.adapters.candle_files import (
+    CandleFile,
+    RowFlaw,
+    guess_exchange,
+    guess_inst_id,
+    read_candle_file,
+    read_raw_rows,
+)
 from kokex.domain.candle import Candle, Interval
 from kokex.domain.errors import DataError
 
@@ -29,7 +36,7 @@ def written(tmp_path: Path):
     return write
 
 
-def flaws(file: CandleFile) -> dict[FlawKind, list[tuple[int, str]]]:
+def flaws(file: CandleFile) -> dict[RowFlaw, list[tuple[int, str]]]:
     """Examples by kind."""
     return {flaw.kind: [(seen.line, seen.value) for seen in flaw.examples] for flaw in file.report.flaws}
 
@@ -87,22 +94,22 @@ def test_a_blank_volume_is_unknown_not_zero(written) -> None:
 
 
 BROKEN_ROWS = [
-    ("2024-01-01T02:00:00Z,10,12,abc,11,1,1", FlawKind.UNREADABLE, "'abc' is not a number"),
-    ("2024-01-01T02:00:00Z,10,12,9,1_1,1,1", FlawKind.UNREADABLE, "'1_1' is not a number"),
-    ("2024-13-01T02:00:00Z,10,12,9,11,1,1", FlawKind.UNREADABLE, "'2024-13-01T02:00:00Z' is not a time"),
-    ("0,10,12,9,11,1,1", FlawKind.UNREADABLE, "the time '0' is not between 2000 and 2099"),
-    ("2024-01-01T02:00:00Z,10,12", FlawKind.UNREADABLE, "has 3 cells, not 7"),
-    ("2024-01-01T02:00:00Z,,12,9,11,1,1", FlawKind.IMPOSSIBLE, "prices must be positive"),
-    ("2024-01-01T02:00:00Z,inf,inf,9,11,1,1", FlawKind.IMPOSSIBLE, "prices must be positive"),
-    ("2024-01-01T02:00:00Z,10,12,0,11,1,1", FlawKind.IMPOSSIBLE, "prices must be positive"),
-    ("2024-01-01T02:00:00Z,10,10.5,9,11,1,1", FlawKind.IMPOSSIBLE, "high 10.5 and low 9.0 do not enclose"),
-    ("2024-01-01T02:00:00Z,10,12,9,11,-1,1", FlawKind.IMPOSSIBLE, "volume -1.0 must not be negative"),
-    ("2024-01-01T02:30:00Z,10,12,9,11,1,1", FlawKind.OFF_GRID, "no 1H candle opens at 2024-01-01T02:30:00Z"),
+    ("2024-01-01T02:00:00Z,10,12,abc,11,1,1", RowFlaw.UNREADABLE, "'abc' is not a number"),
+    ("2024-01-01T02:00:00Z,10,12,9,1_1,1,1", RowFlaw.UNREADABLE, "'1_1' is not a number"),
+    ("2024-13-01T02:00:00Z,10,12,9,11,1,1", RowFlaw.UNREADABLE, "'2024-13-01T02:00:00Z' is not a time"),
+    ("0,10,12,9,11,1,1", RowFlaw.UNREADABLE, "the time '0' is not between 2000 and 2099"),
+    ("2024-01-01T02:00:00Z,10,12", RowFlaw.UNREADABLE, "has 3 cells, not 7"),
+    ("2024-01-01T02:00:00Z,,12,9,11,1,1", RowFlaw.IMPOSSIBLE, "prices must be positive"),
+    ("2024-01-01T02:00:00Z,inf,inf,9,11,1,1", RowFlaw.IMPOSSIBLE, "prices must be positive"),
+    ("2024-01-01T02:00:00Z,10,12,0,11,1,1", RowFlaw.IMPOSSIBLE, "prices must be positive"),
+    ("2024-01-01T02:00:00Z,10,10.5,9,11,1,1", RowFlaw.IMPOSSIBLE, "high 10.5 and low 9.0 do not enclose"),
+    ("2024-01-01T02:00:00Z,10,12,9,11,-1,1", RowFlaw.IMPOSSIBLE, "volume -1.0 must not be negative"),
+    ("2024-01-01T02:30:00Z,10,12,9,11,1,1", RowFlaw.OFF_GRID, "no 1H candle opens at 2024-01-01T02:30:00Z"),
 ]
 
 
 @pytest.mark.parametrize(("row", "kind", "words"), BROKEN_ROWS)
-def test_a_bad_row_is_named_and_the_good_ones_kept(written, row: str, kind: FlawKind, words: str) -> None:
+def test_a_bad_row_is_named_and_the_good_ones_kept(written, row: str, kind: RowFlaw, words: str) -> None:
     """Strict: one sentence with file, line and value. Lenient: the row left out, counted, and its gap reported."""
     path = written(HEADER, *HOURS[:2], row, *HOURS[3:])
     with pytest.raises(DataError) as raised:
@@ -111,7 +118,7 @@ def test_a_bad_row_is_named_and_the_good_ones_kept(written, row: str, kind: Flaw
     assert words in str(raised.value)
     file = read_candle_file(path, strict=False)
     assert (file.report.rows, file.report.kept, file.report.missing) == (6, 5, 1)
-    assert set(flaws(file)) == {kind, FlawKind.GAP}
+    assert set(flaws(file)) == {kind, RowFlaw.GAP}
     assert [line for line, _ in flaws(file)[kind]] == [4]
 
 
@@ -121,8 +128,8 @@ def test_repeated_rows_are_dropped_and_contradictions_are_told_apart(written) ->
     path = written(HEADER, *HOURS[:2], HOURS[1], other, *HOURS[2:])
     file = read_candle_file(path, strict=False)
     assert flaws(file) == {
-        FlawKind.DUPLICATE: [(4, "2024-01-01T01:00:00Z")],
-        FlawKind.CONFLICT: [(5, "2024-01-01T01:00:00Z")],
+        RowFlaw.DUPLICATE: [(4, "2024-01-01T01:00:00Z")],
+        RowFlaw.CONFLICT: [(5, "2024-01-01T01:00:00Z")],
     }
     assert len(file) == 6
     assert file.values[1, 3] == 11
@@ -134,16 +141,16 @@ def test_rows_out_of_order_are_sorted_and_reported(written) -> None:
     """Newest first, as an exchange answers: every candle is kept."""
     file = read_candle_file(written(HEADER, *reversed(HOURS)), strict=False)
     assert file.values[:, 4].tolist() == [0, 1, 2, 3, 4, 5]
-    assert file.report.count(FlawKind.NOT_ASCENDING) == 5
-    assert set(flaws(file)) == {FlawKind.NOT_ASCENDING}
-    assert [line for line, _ in flaws(file)[FlawKind.NOT_ASCENDING]] == [3, 4, 5, 6, 7]
+    assert file.report.count(RowFlaw.NOT_ASCENDING) == 5
+    assert set(flaws(file)) == {RowFlaw.NOT_ASCENDING}
+    assert [line for line, _ in flaws(file)[RowFlaw.NOT_ASCENDING]] == [3, 4, 5, 6, 7]
 
 
 def test_gaps_are_counted_and_cut_the_series(written) -> None:
     """Each stretch between gaps is a series of its own; the report says how much is missing and where."""
     file = read_candle_file(written(HEADER, *HOURS[:3], *HOURS[5:]), strict=False)
     assert flaws(file) == {
-        FlawKind.GAP: [(5, "2 missing between 2024-01-01T02:00:00Z and 2024-01-01T05:00:00Z")]
+        RowFlaw.GAP: [(5, "2 missing between 2024-01-01T02:00:00Z and 2024-01-01T05:00:00Z")]
     }
     assert (file.report.missing, file.report.kept) == (2, 4)
     assert [len(series) for series in file.segments()] == [3, 1]
@@ -173,7 +180,7 @@ def test_the_first_flaw_of_the_file_is_the_one_raised(written) -> None:
         (f"{HEADER}\n{HOURS[0]}".encode(), "holds one candle"),
         (
             f"{HEADER}\n{HOURS[0]}\n{HOURS[0].replace('00:00:00Z', '00:07:00Z')}".encode(),
-            "420 seconds apart, which is none of the intervals 1m, 3m",
+            "420 seconds apart, which is none of the intervals 1s, 1m, 3m",
         ),
     ],
 )
@@ -209,12 +216,42 @@ def test_an_interval_that_is_given_must_fit(written) -> None:
         ("okx_BTC-USDT-SWAP_1m.csv.gz", "BTC-USDT-SWAP"),
         ("binance_ETHUSDT_1H.csv.gz", "ETH-USDT"),
         ("1INCHUSDC-5m.csv", "1INCH-USDC"),
+        ("ETH_USDT-1h.feather", "ETH-USDT"),
+        ("BTC_USDT_USDT-15m-futures.feather", "BTC-USDT-SWAP"),
         ("candles.csv", None),
     ],
 )
 def test_the_instrument_is_guessed_from_the_name(name: str, inst_id: str | None) -> None:
     """Dashed or joined; None where the name does not tell."""
     assert guess_inst_id(Path(name)) == inst_id
+
+
+@pytest.mark.parametrize(
+    ("name", "exchange"),
+    [("okx_ETH-USDT_1H.csv.gz", "okx"), ("binance_ETHUSDT_1H.csv", "binance"), ("ETH_USDT-1h.feather", None)],
+)
+def test_the_exchange_is_guessed_from_the_name(name: str, exchange: str | None) -> None:
+    """Candles of several exchanges must not mix."""
+    assert guess_exchange(Path(name)) == exchange
+
+
+def test_days_tell_whose_they_are(written) -> None:
+    """By the hour at which they open."""
+    days = [f"2024-01-{day:02}T%s:00:00Z,10,12,9,11,1,1" for day in (1, 2, 3, 5)]
+    assert read_candle_file(written(HEADER, *(d % "00" for d in days)), strict=False).interval.name == "1Dutc"
+    assert read_candle_file(written(HEADER, *(d % "16" for d in days)), strict=False).interval.name == "1D"
+
+
+def test_raw_rows_are_all_rows(written) -> None:
+    """Doubles and impossible ones too; of those that cannot be read every one is told."""
+    rubbish = [f"rubbish {number}" for number in range(9)]
+    rows, flaws = read_raw_rows(
+        written(HEADER, HOURS[1], HOURS[1], HOURS[0].replace(",12,", ",1,"), *rubbish)
+    )
+    assert rows.times.tolist() == [1704070800000, 1704070800000, 1704067200000]
+    assert rows.lines.tolist() == [2, 3, 4]
+    (found,) = flaws.counted()
+    assert found.count == len(found.examples) == 9
 
 
 def test_a_series_needs_an_instrument(written) -> None:

@@ -5,22 +5,19 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
-from datetime import UTC, datetime
-from math import isnan
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
-from kokex.adapters.candle_files.report import CandleReport, FlawCounter, FlawKind
+from kokex.adapters.candle_files.columnar import SUFFIXES, read_columnar
+from kokex.adapters.candle_files.report import CandleReport, FlawCounter, RowFlaw
 from kokex.adapters.candle_files.rows import Rows, read_header, read_lines, read_rows, time_text
 from kokex.domain.candle import Candle, CandleSeries, Interval
+from kokex.domain.candle_flaws import consistent
+from kokex.domain.candle_rows import CandleRows, candle_of
 from kokex.domain.errors import DataError
-
-_INTERVALS = {
-    Interval(name).seconds: Interval(name)
-    for name in ("1m", "3m", "5m", "15m", "30m", "1H", "2H", "4H", "6H", "12H", "1D")
-}
+from kokex.domain.interval import INTERVAL_NAMES, interval_of
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,10 +40,15 @@ class CandleFile:
     def __len__(self) -> int:
         return len(self.open_times)
 
+    @property
+    def rows(self) -> CandleRows:
+        """The candles as arrays."""
+        return CandleRows(self.open_times, self.values)
+
     def candles(self) -> Iterator[Candle]:
         """The candles one by one, oldest first."""
         for seconds, numbers in zip(self.open_times.tolist(), self.values.tolist(), strict=True):
-            yield _candle(seconds, numbers)
+            yield candle_of(seconds, numbers)
 
     def segments(self, inst_id: str | None = None) -> list[CandleSeries]:
         """The contiguous stretches between gaps, oldest first.
@@ -57,7 +59,7 @@ class CandleFile:
         name = inst_id or self.inst_id
         if name is None:
             raise DataError(f"{self.path} does not tell its instrument; name one, for example ETH-USDT")
-        cuts = np.flatnonzero(np.diff(self.open_times) != self.interval.seconds) + 1
+        cuts = np.flatnonzero(np.diff(self.interval.ordinals(self.open_times)) != 1) + 1
         parts = zip(np.split(self.open_times, cuts), np.split(self.values, cuts), strict=True)
         return [CandleSeries(name, self.interval, times, values) for times, values in parts]
 
@@ -68,7 +70,7 @@ def read_candle_file(
     """Read a candle file.
 
     Args:
-        path: CSV, plain or gzip (told by its content).
+        path: CSV, plain or gzip (told by its content), Parquet or feather (told by its name).
         strict: raise on the first flaw; otherwise keep the good rows and report the rest.
         inst_id: the instrument; guessed from the file's name if not given.
         interval: the candles' length; the most common step between rows if not given.
@@ -76,12 +78,8 @@ def read_candle_file(
     Raises:
         DataError: there is no such file, it is no candle file, no row of it is good, or (strict) one is not.
     """
-    lines = read_lines(path)
-    header = read_header(path, lines[0])
     flaws = FlawCounter()
-    count, rows = read_rows(lines, header, flaws)
-    if not count:
-        raise DataError(f"{path} holds no candles, only a header")
+    count, rows, ignored = _read_any(path, flaws)
     _drop_impossible(rows, flaws)
     _sort_and_drop_repeated(rows, flaws)
     missing = 0
@@ -89,15 +87,32 @@ def read_candle_file(
         interval = _agree_on_interval(path, rows.times, interval)
         _drop_off_grid(rows, interval, flaws)
         missing = _find_gaps(rows, interval, flaws)
-    report = CandleReport(count, len(rows), missing, header.ignored, flaws.counted())
+    report = CandleReport(count, len(rows), missing, ignored, flaws.counted())
     if strict or interval is None or not len(rows):
         _raise_first_flaw(path, report)
     assert interval is not None
     return CandleFile(path, inst_id or guess_inst_id(path), interval, rows.times // 1000, rows.values, report)
 
 
+def read_raw_rows(path: Path) -> tuple[Rows, FlawCounter]:
+    """Every row that can be read, as it stands in the file, wrong ones and all; those that cannot are counted as flaws.
+
+    Raises:
+        DataError: there is no such file, it is no candle file, or it holds no rows.
+    """
+    flaws = FlawCounter(most=None)
+    _, rows, _ = _read_any(path, flaws)
+    return rows, flaws
+
+
 def guess_inst_id(path: Path) -> str | None:
-    """Instrument that a file's name tells (`okx_ETH-USDT-SWAP_1H.csv.gz`, `ETHUSDT-1h.csv`), or None."""
+    """Instrument that a file's name tells (`okx_ETH-USDT-SWAP_1H.csv.gz`, `ETHUSDT-1h.csv`, freqtrade's
+    `ETH_USDT-1h.feather` and `ETH_USDT_USDT-1h-futures.feather`), or None.
+    """
+    freqtrade = re.match(r"([A-Z0-9]+)_(USDT|USDC|USD|EUR|BTC|ETH)(_[A-Z]+)?-\d+[smhdwM]", path.name)
+    if freqtrade:
+        base, quote, settled = freqtrade.groups()
+        return f"{base}-{quote}-SWAP" if settled else f"{base}-{quote}"
     dashed = re.search(r"(?<![A-Z0-9])[A-Z0-9]+-(USDT|USDC|USD|EUR|BTC|ETH)(-SWAP)?(?![A-Z0-9])", path.name)
     if dashed:
         return dashed.group()
@@ -105,32 +120,36 @@ def guess_inst_id(path: Path) -> str | None:
     return "-".join(joined.groups()) if joined else None
 
 
-def _candle(seconds: int, numbers: list[float]) -> Candle:
-    opened, high, low, close, volume, amount = numbers
-    return Candle(
-        datetime.fromtimestamp(seconds, UTC),
-        opened,
-        high,
-        low,
-        close,
-        None if isnan(volume) else volume,
-        None if isnan(amount) else amount,
-    )
+def guess_exchange(path: Path) -> str | None:
+    """Exchange that a file's name begins with (`binance_ETHUSDT_1H.csv.gz`), or None."""
+    found = re.match(r"([a-z][a-z0-9]{1,19})[_-](?=[A-Z0-9])", path.name)
+    return found.group(1) if found else None
+
+
+def _read_any(path: Path, flaws: FlawCounter) -> tuple[int, Rows, tuple[str, ...]]:
+    """How many rows there are, those that can be read, and columns that mean nothing here."""
+    if path.suffix in SUFFIXES:
+        rows, ignored = read_columnar(path)
+        count = len(rows)
+    else:
+        lines = read_lines(path)
+        header = read_header(path, lines[0])
+        count, rows = read_rows(lines, header, flaws)
+        ignored = header.ignored
+    if not count:
+        raise DataError(f"{path} holds no candles, only a header")
+    return count, rows, ignored
 
 
 def _drop_impossible(rows: Rows, flaws: FlawCounter) -> None:
     """Drop rows whose numbers cannot be a candle: the rule of `Candle.fault`, on all rows at once."""
-    prices, sizes = rows.values[:, :4], rows.values[:, 4:]
-    _, high, low, _ = prices.T
-    good = np.isfinite(prices).all(axis=1) & (prices > 0).all(axis=1)
-    good &= (high >= prices.max(axis=1)) & (low <= prices.min(axis=1))
-    good &= (np.isnan(sizes) | (np.isfinite(sizes) & (sizes >= 0))).all(axis=1)
+    good = consistent(rows.values)
 
     def describe(row: int) -> str:
-        candle = _candle(int(rows.times[row]) // 1000, rows.values[row].tolist())
+        candle = candle_of(int(rows.times[row]) // 1000, rows.values[row].tolist())
         return candle.fault() or "its numbers contradict each other"
 
-    flaws.add_rows(FlawKind.IMPOSSIBLE, rows.lines, np.flatnonzero(~good), describe)
+    flaws.add_rows(RowFlaw.IMPOSSIBLE, rows.lines, np.flatnonzero(~good), describe)
     rows.keep(good)
 
 
@@ -141,13 +160,13 @@ def _sort_and_drop_repeated(rows: Rows, flaws: FlawCounter) -> None:
         return time_text(int(rows.times[row]))
 
     back = np.flatnonzero(np.diff(rows.times) < 0) + 1
-    flaws.add_rows(FlawKind.NOT_ASCENDING, rows.lines, back, describe)
+    flaws.add_rows(RowFlaw.NOT_ASCENDING, rows.lines, back, describe)
     rows.keep(np.argsort(rows.times, kind="stable"))
     fresh = np.diff(rows.times, prepend=-1) > 0
     earlier = rows.values[np.maximum.accumulate(np.where(fresh, np.arange(len(rows)), 0))]
     same = ((rows.values == earlier) | (np.isnan(rows.values) & np.isnan(earlier))).all(axis=1)
-    flaws.add_rows(FlawKind.DUPLICATE, rows.lines, np.flatnonzero(~fresh & same), describe)
-    flaws.add_rows(FlawKind.CONFLICT, rows.lines, np.flatnonzero(~fresh & ~same), describe)
+    flaws.add_rows(RowFlaw.DUPLICATE, rows.lines, np.flatnonzero(~fresh & same), describe)
+    flaws.add_rows(RowFlaw.CONFLICT, rows.lines, np.flatnonzero(~fresh & ~same), describe)
     rows.keep(fresh)
 
 
@@ -162,40 +181,39 @@ def _agree_on_interval(path: Path, times: NDArray[np.int64], given: Interval | N
     steps, counts = np.unique(np.diff(times), return_counts=True)
     step = int(steps[np.argmax(counts)])
     if given is not None:
-        if step % (given.seconds * 1000):
+        if given.fixed and step % (given.seconds * 1000):
             raise DataError(
                 f"{path} has candles {step / 1000:g} seconds apart, which are not of interval {given}"
             )
         return given
-    found = _INTERVALS.get(step // 1000) if step % 1000 == 0 else None
+    found = interval_of(times // 1000) if step % 1000 == 0 else None
     if found is None:
-        known = ", ".join(interval.name for interval in _INTERVALS.values())
         raise DataError(
-            f"{path} has candles {step / 1000:g} seconds apart, which is none of the intervals {known}"
+            f"{path} has candles {step / 1000:g} seconds apart, which is none of the intervals {', '.join(INTERVAL_NAMES)}"
         )
     return found
 
 
 def _drop_off_grid(rows: Rows, interval: Interval, flaws: FlawCounter) -> None:
-    """Drop rows that do not open where candles of this interval open (UTC)."""
-    good = rows.times % (interval.seconds * 1000) == 0
+    """Drop rows that do not open where candles of this interval open."""
+    good = (rows.times % 1000 == 0) & interval.on_grid(rows.times // 1000)
 
     def describe(row: int) -> str:
         return f"no {interval} candle opens at {time_text(int(rows.times[row]))}"
 
-    flaws.add_rows(FlawKind.OFF_GRID, rows.lines, np.flatnonzero(~good), describe)
+    flaws.add_rows(RowFlaw.OFF_GRID, rows.lines, np.flatnonzero(~good), describe)
     rows.keep(good)
 
 
 def _find_gaps(rows: Rows, interval: Interval, flaws: FlawCounter) -> int:
     """Report each gap at the row after it; how many candles are missing in all."""
-    absent = np.diff(rows.times) // (interval.seconds * 1000) - 1
+    absent = np.diff(interval.ordinals(rows.times // 1000)) - 1
 
     def describe(row: int) -> str:
         before, here = (time_text(int(rows.times[at])) for at in (row - 1, row))
         return f"{int(absent[row - 1])} missing between {before} and {here}"
 
-    flaws.add_rows(FlawKind.GAP, rows.lines, np.flatnonzero(absent) + 1, describe)
+    flaws.add_rows(RowFlaw.GAP, rows.lines, np.flatnonzero(absent) + 1, describe)
     return int(absent.sum())
 
 

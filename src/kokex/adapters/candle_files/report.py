@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 _EXAMPLES = 5
 
 
-class FlawKind(StrEnum):
+class RowFlaw(StrEnum):
     """What can be wrong with a row, as words after "the row". Reading leniently leaves such rows out, except as said."""
 
     UNREADABLE = "cannot be read"
@@ -36,7 +36,7 @@ class FlawExample:
 class FlawCount:
     """How many rows had one kind of flaw, and its first few examples by line."""
 
-    kind: FlawKind
+    kind: RowFlaw
     count: int
     examples: tuple[FlawExample, ...]
 
@@ -69,33 +69,38 @@ class CandleReport:
         return not self.flaws
 
     @property
-    def first(self) -> tuple[FlawKind, FlawExample] | None:
+    def first(self) -> tuple[RowFlaw, FlawExample] | None:
         """The flaw that comes first in the file."""
         seen = [(flaw.kind, flaw.examples[0]) for flaw in self.flaws]
         return min(seen, key=lambda flaw: flaw[1].line) if seen else None
 
-    def count(self, kind: FlawKind) -> int:
+    def count(self, kind: RowFlaw) -> int:
         """How many rows had this flaw."""
         return next((flaw.count for flaw in self.flaws if flaw.kind is kind), 0)
 
 
 class FlawCounter:
-    """Counts flaws while a file is read, and keeps the first examples of each kind."""
+    """Counts flaws while a file is read, and keeps the first examples of each kind.
 
-    def __init__(self) -> None:
-        self._counts: dict[FlawKind, int] = {}
-        self._examples: dict[FlawKind, list[FlawExample]] = {}
+    Args:
+        most: how many of each; None keeps all.
+    """
 
-    def add(self, kind: FlawKind, line: int, value: str) -> None:
+    def __init__(self, most: int | None = _EXAMPLES) -> None:
+        self._most = most
+        self._counts: dict[RowFlaw, int] = {}
+        self._examples: dict[RowFlaw, list[FlawExample]] = {}
+
+    def add(self, kind: RowFlaw, line: int, value: str) -> None:
         """Count one row; rows of a kind come in the file's order."""
         self._counts[kind] = self._counts.get(kind, 0) + 1
         examples = self._examples.setdefault(kind, [])
-        if len(examples) < _EXAMPLES:
+        if self._most is None or len(examples) < self._most:
             examples.append(FlawExample(line, value))
 
     def add_rows(
         self,
-        kind: FlawKind,
+        kind: RowFlaw,
         lines: NDArray[np.int64],
         chosen: NDArray[np.intp],
         describe: Callable[[int], str],
@@ -111,13 +116,13 @@ class FlawCounter:
         if not len(chosen):
             return
         self._counts[kind] = len(chosen)
-        first = chosen[np.argsort(lines[chosen], kind="stable")[:_EXAMPLES]].tolist()
+        first = chosen[np.argsort(lines[chosen], kind="stable")[: self._most]].tolist()
         self._examples[kind] = [FlawExample(int(lines[row]), describe(row)) for row in first]
 
     def counted(self) -> tuple[FlawCount, ...]:
-        """Every kind that was seen, in the order of `FlawKind`."""
+        """Every kind that was seen, in the order of `RowFlaw`."""
         return tuple(
             FlawCount(kind, self._counts[kind], tuple(self._examples[kind]))
-            for kind in FlawKind
+            for kind in RowFlaw
             if kind in self._counts
         )

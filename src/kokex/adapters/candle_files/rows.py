@@ -13,7 +13,8 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from kokex.adapters.candle_files.report import FlawCounter, FlawKind
+from kokex.adapters.candle_files.plain import read_plain
+from kokex.adapters.candle_files.report import FlawCounter, RowFlaw
 from kokex.domain.errors import DataError
 
 COLUMNS = ("ts", "open", "high", "low", "close", "volume", "amount")
@@ -91,12 +92,16 @@ def read_lines(path: Path) -> list[str]:
 
 
 def read_header(path: Path, line: str) -> Header:
-    """Find the columns.
+    """Find the columns in a CSV's first line. Raises as `find_columns`."""
+    return find_columns(path, [_bare(name) for name in line.split(",")], f" line 1: the header {shown(line)}")
+
+
+def find_columns(path: Path, names: Sequence[str], where: str = ": the file") -> Header:
+    """Find the columns by the names that people give them.
 
     Raises:
         DataError: a column that is needed is missing, or two mean the same.
     """
-    names = [_bare(name) for name in line.split(",")]
     at: dict[str, int] = {}
     ignored = []
     for index, name in enumerate(names):
@@ -110,14 +115,25 @@ def read_header(path: Path, line: str) -> Header:
     missing = [column for column in _NEEDED if column not in at]
     if missing:
         raise DataError(
-            f"{path} line 1: the header {shown(line)} lacks {', '.join(missing)}; "
-            f"a candle file begins with {','.join(COLUMNS)}"
+            f"{path}{where} lacks {', '.join(missing)}; a candle file begins with {','.join(COLUMNS)}"
         )
     return Header(at, tuple(ignored))
 
 
 def read_rows(lines: Sequence[str], header: Header, flaws: FlawCounter) -> tuple[int, Rows]:
     """Read the rows under the header; how many there were, and those that can be read."""
+    plain = read_plain("\n".join(lines[1:]), header.at, COLUMNS)
+    if plain is not None and _within_years(plain[0]):
+        times, values = plain
+        return len(times), Rows(np.arange(2, len(times) + 2, dtype=np.int64), times, values)
+    return _read_carefully(lines, header, flaws)
+
+
+def _within_years(times: NDArray[np.int64]) -> bool:
+    return bool(((times >= _EARLIEST_MS) & (times < _LATEST_MS)).all())
+
+
+def _read_carefully(lines: Sequence[str], header: Header, flaws: FlawCounter) -> tuple[int, Rows]:
     at_time = header.at["ts"]
     at_numbers = [header.at.get(column) for column in COLUMNS[1:]]
     width = max(header.at.values()) + 1
@@ -129,13 +145,13 @@ def read_rows(lines: Sequence[str], header: Header, flaws: FlawCounter) -> tuple
         count += 1
         cells = text.split(",")
         if len(cells) < width:
-            flaws.add(FlawKind.UNREADABLE, line, f"{shown(text)} has {len(cells)} cells, not {width}")
+            flaws.add(RowFlaw.UNREADABLE, line, f"{shown(text)} has {len(cells)} cells, not {width}")
             continue
         try:
             time = _open_time_ms(cells[at_time])
             row = [_number(cells[at]) if at is not None else np.nan for at in at_numbers]
         except ValueError as error:
-            flaws.add(FlawKind.UNREADABLE, line, str(error))
+            flaws.add(RowFlaw.UNREADABLE, line, str(error))
             continue
         numbers_of_lines.append(line)
         times.append(time)
