@@ -235,6 +235,8 @@ class SocketServer:
     Attributes:
         login_replies: used up one a login, `{"close": code}` hangs up; then everybody is let in.
         on_request: may answer a subscribe request itself (True: it did).
+        refuse_paths: paths (`private`, `business`) that cannot be opened.
+        paths: of the connections, in the order of `sockets` and `received`.
     """
 
     url: str = ""
@@ -245,6 +247,8 @@ class SocketServer:
     login_replies: list[dict[str, Any]] = field(default_factory=list)
     on_request: Callable[[web.WebSocketResponse, dict[str, Any]], Any] | None = None
     refuse_handshakes: int = 0
+    refuse_paths: set[str] = field(default_factory=set)
+    paths: list[str] = field(default_factory=list)
     attempts: int = 0
     sockets: list[web.WebSocketResponse] = field(default_factory=list)
 
@@ -253,6 +257,9 @@ class SocketServer:
         if self.refuse_handshakes > 0:
             self.refuse_handshakes -= 1
             return web.Response(status=503)
+        if request.match_info["path"] in self.refuse_paths:
+            return web.Response(status=503)
+        self.paths.append(request.match_info["path"])
         socket = web.WebSocketResponse()
         await socket.prepare(request)
         self.sockets.append(socket)

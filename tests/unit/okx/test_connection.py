@@ -144,11 +144,19 @@ async def test_wrong_keys_stop_the_stream(code: str) -> None:
     """Trying again cannot help; the error says what to look at, and shows no key."""
     async with socket_server() as server:
         at = Stage(server, RealClock())
-        server.login_replies = [{"event": "error", "code": code, "msg": "no"}]
+        server.login_replies = [{"event": "error", "code": code, "msg": "no"}] * 9
         with pytest.raises(ExchangeStoppedError) as raised:
             await asyncio.wait_for(at.stream.run(), 5)
         assert raised.value.code == code and "the-" not in str(raised.value)
-        assert len(server.received) == 1 and at.transport.closed
+        assert len(server.received) == 2 and at.transport.closed
+
+
+async def test_keys_that_are_refused_once_are_tried_again() -> None:
+    """A gateway may not have heard of them yet; a stream that gave up then would be deaf for ever."""
+    async with stage(start=False) as at:
+        at.server.login_replies = [{"event": "error", "code": "60032", "msg": "no"}]
+        await at.ready()
+        assert len(at.server.received) == 2
 
 
 async def test_an_expired_login_learns_the_time_and_tries_again() -> None:

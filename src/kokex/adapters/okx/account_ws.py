@@ -226,6 +226,7 @@ class OKXAccountWebSocket:
             reports = self._pages.join(reading.channel, frame, reports)
         except DataError as error:
             flaws.append(str(error))
+            reports = ()
         if reports:
             status.count_events(len(reports), received_at)
             self._listener.on_account_reports(reports, received_at)

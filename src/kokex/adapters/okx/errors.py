@@ -145,6 +145,8 @@ _ADVICE = {
     "50110": "this computer's IP address is not on the key's list: add it at OKX",
     "50113": "the secret does not fit the key: enter it again",
     "50119": "OKX knows no such key here: it may belong to another region or be deleted",
+    "60004": "this computer's clock is off: set it",
+    "60005": "OKX does not know this key: enter it again",
     "60006": "this computer's clock is off: set it",
     "60007": "the secret does not fit the key: enter it again",
     "60024": "the passphrase is wrong",

@@ -14,6 +14,9 @@ from kokex.adapters.okx.wire import Frame
 from kokex.domain.account import Credentials
 
 _REFUSALS_IN_A_ROW = 5
+"""Of kinds that may pass."""
+_REFUSED_KEYS_IN_A_ROW = 2
+"""Once, keys are refused by mistake: by a gateway that has not heard of them, or in the middle of a restart."""
 
 _LOGGED_IN_ALREADY = "60031"
 _MAY_PASS = frozenset({"60009", "63999"})
@@ -28,6 +31,7 @@ class Login:
         self._credentials = credentials
         self._server_clock = server_clock
         self._refusals = 0
+        self._refused_keys = 0
         self._clock_doubted = False
 
     async def prepare(self) -> None:
@@ -52,11 +56,12 @@ class Login:
 
         Raises:
             ConnectionLostError: not this time; connect anew and try again.
-            ExchangeStoppedError: the keys are wrong, or it was refused too often in a row.
+            ExchangeStoppedError: the keys are wrong (refused twice), or it was refused too often in a row.
         """
         code = str(reply.code)
         if (reply.event == "login" and code == "0") or code == _LOGGED_IN_ALREADY:
             self._refusals = 0
+            self._refused_keys = 0
             return
         if error_kind(code) is ErrorKind.RATE_LIMITED:
             raise ConnectionLostError(f"OKX answered the login with {code}: too often")
@@ -65,6 +70,9 @@ class Login:
             self.refuse(code)
         if code in _MAY_PASS or error_kind(code) is not ErrorKind.STOPPED:
             self.refuse(code)
+        self._refused_keys += 1
+        if self._refused_keys < _REFUSED_KEYS_IN_A_ROW:
+            raise ConnectionLostError(f"OKX answered the login with {code}; asking once more")
         raise exchange_error(Verdict.STOP, code, "", "the login")
 
     def refuse(self, code: str) -> NoReturn:
