@@ -1,4 +1,4 @@
-"""`kokex events`: the journal of order events."""
+"""`kokex events`: the journals of order events and of account events."""
 
 # ruff: noqa: PLC0415 - what a command needs is imported when it runs: `kokex --help` and wrong usage answer at once
 
@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import deque
+from dataclasses import asdict
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -13,16 +14,20 @@ import typer
 from kokex.cli.options import count_option
 from kokex.cli.output import market_time, plain, say, say_json
 from kokex.cli.running import load_settings, quiet_logs, run_async
+from kokex.domain.account_reports import BalanceReport, FillReport, MarginWarning, StopReport
+from kokex.domain.events import EventSource
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
+    from decimal import Decimal
 
     from kokex.bootstrap import Application
+    from kokex.domain.account_events import AccountEventRecord
     from kokex.domain.events import OrderEvent
     from kokex.domain.plan import Plan
     from kokex.ports.store import Store
 
-app = typer.Typer(no_args_is_help=True, help="The journal of order events.")
+app = typer.Typer(no_args_is_help=True, help="The journals of order events and of account events.")
 
 PAGE = 1000
 POLL_SECONDS = 0.25
@@ -30,7 +35,7 @@ POLL_SECONDS = 0.25
 
 @app.callback()
 def _events() -> None:
-    """The journal of order events."""
+    """The journals of order events and of account events."""
 
 
 @app.command()
@@ -47,6 +52,92 @@ def tail(
 ) -> None:
     """Show the newest order events, oldest of them first."""
     run_async(_tail(plan, last, follow=follow, as_json=as_json))
+
+
+@app.command()
+def account(
+    name: Annotated[str, typer.Argument(metavar="ACCOUNT", help="The account's name.")],
+    last: Annotated[int, count_option("--last", "-n", help="Show this many of the newest events.")] = 20,
+    follow: Annotated[
+        bool,
+        typer.Option("--follow", "-f", help="Go on showing events as they are journalled, until Ctrl-C."),
+    ] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="One JSON object a line.")] = False,
+) -> None:
+    """Show an account's newest events, oldest of them first: positions, balances, stops, margin warnings, reported fills."""
+    run_async(_account(name, last, follow=follow, as_json=as_json))
+
+
+async def _account(name: str, last: int, *, follow: bool, as_json: bool) -> None:
+    from kokex.bootstrap import application
+
+    settings = load_settings()
+    quiet_logs(settings)
+    async with application(settings) as opened:
+        journal = opened.store.account_journal
+        owner = await opened.store.accounts.by_name(name)
+        records = await journal.latest(owner.id, limit=last)
+        cursor = 0
+        while True:
+            for record in records:
+                cursor = record.id
+                say_json(account_document(record, owner.name)) if as_json else say(account_event_line(record))
+            if not follow:
+                return
+            if len(records) < PAGE:
+                await asyncio.sleep(POLL_SECONDS)
+            records = await journal.events_after(owner.id, cursor, limit=PAGE)
+
+
+def account_event_line(record: AccountEventRecord) -> str:
+    """One account event as one line for a person."""
+    event = record.event
+    words = [event.inst_id or event.currency or ""]
+    if event.before is not None:
+        words.append(f"{plain(event.before)} to {plain(event.after)} ({_signed(event.change)})")
+    report = event.report
+    if isinstance(report, StopReport):
+        words.append(
+            f"{report.side.value} {plain(report.quantity)} {report.order_type}, stop {report.stop_id}"
+        )
+        words += [f"became {', '.join(report.order_ids)}"] if report.order_ids else []
+        words += [report.reason] if report.reason else []
+    if isinstance(report, FillReport):
+        words.append(f"{report.fill.side.value} {plain(report.fill.quantity)} at {plain(report.fill.price)}")
+    if isinstance(report, MarginWarning):
+        words.append(f"{plain(report.quantity)} held, margin ratio {plain(report.margin_ratio)}")
+    if event.cause:
+        words.append(event.cause)
+    if isinstance(report, BalanceReport) and report.trade_ids:
+        words.append(f"trades {', '.join(report.trade_ids)}")
+    found = " (found by reconciling)" if record.source is EventSource.RECONCILE else ""
+    return f"{record.id:>7}  {market_time(event.occurred_at)}  {event.kind.value}  {', '.join(words)}{found}"
+
+
+def account_document(record: AccountEventRecord, account_name: str) -> dict[str, Any]:
+    """One account event as JSON-ready values."""
+    event = record.event
+    details = {key: value for key, value in asdict(event.report).items() if key not in ("raw", "snapshot")}
+    return {
+        "id": record.id,
+        "account": account_name,
+        "event_type": event.kind,
+        "event_key": event.event_key,
+        "inst_id": event.inst_id,
+        "currency": event.currency,
+        "before": event.before,
+        "after": event.after,
+        "change": event.change,
+        "cause": event.cause,
+        "report": details,
+        "source": record.source,
+        "occurred_at": event.occurred_at,
+        "received_at": record.received_at,
+    }
+
+
+def _signed(change: Decimal | None) -> str:
+    return f"+{plain(change)}" if change is not None and change > 0 else plain(change)
 
 
 async def _tail(name: str | None, last: int, *, follow: bool, as_json: bool) -> None:
