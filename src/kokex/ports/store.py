@@ -17,7 +17,8 @@ from kokex.domain.plan import NewPlan, Plan, PlanStatus
 from kokex.ports.account_journal import AccountJournalStore
 from kokex.ports.candles import CandleStore
 from kokex.ports.models import ModelStore
-from kokex.ports.ownership import AccountOwners
+from kokex.ports.ownership import AccountLocks, AccountOwners
+from kokex.ports.reconciliation import ReconciliationStore
 from kokex.ports.work import WorkStore
 
 
@@ -323,6 +324,13 @@ class Store(Protocol):
     def work(self) -> WorkStore: ...
     @property
     def owners(self) -> AccountOwners: ...
+
+    @property
+    def reconciliation(self) -> ReconciliationStore: ...
+
+    def account_locks(self) -> AccountLocks:
+        """Ownership of accounts for one engine, on a session of its own."""
+        ...
 
     async def installation(self) -> str:
         """Four letters or digits, drawn once per database: part of every client order id."""

@@ -68,6 +68,10 @@ ROWS = {
         INSERT INTO candle_ledger (market, inst_id, interval, complete)
         VALUES ('okx:demo', 'ETH-USDT', '1H', '{[2026-01-01, 2026-01-02)}');
         """,
+    "0007": """
+        INSERT INTO account_standings VALUES (1, 'halted', 'out of reach', now(), false, NULL, now());
+        INSERT INTO coverages VALUES (1, 'ETH-USDT-SWAP', now(), now(), now(), '7', -10, 0);
+        """,
 }
 
 

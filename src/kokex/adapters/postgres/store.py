@@ -22,6 +22,7 @@ from kokex.adapters.postgres.repositories.journal import PostgresJournal
 from kokex.adapters.postgres.repositories.models import PostgresModels
 from kokex.adapters.postgres.repositories.orders import PostgresOrders
 from kokex.adapters.postgres.repositories.plans import PostgresPlans
+from kokex.adapters.postgres.repositories.reconciliation import PostgresReconciliation
 from kokex.adapters.postgres.repositories.subscriptions import PostgresSubscriptions
 from kokex.adapters.postgres.repositories.turns import PostgresTurns
 from kokex.adapters.postgres.repositories.work import PostgresWork
@@ -52,6 +53,7 @@ class PostgresStore:
         self.models = PostgresModels(database)
         self.work = PostgresWork(database)
         self.owners = PostgresAccountOwners(database)
+        self.reconciliation = PostgresReconciliation(database)
 
     @classmethod
     async def open(cls, url: str, keeper: SecretKeeper) -> Self:

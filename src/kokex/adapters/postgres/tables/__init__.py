@@ -11,6 +11,7 @@ from kokex.adapters.postgres.tables.models import (
     model_versions,
     work_requests,
 )
+from kokex.adapters.postgres.tables.reconciling import account_standings, coverages
 from kokex.adapters.postgres.tables.trading import (
     fills,
     journal_heads,
@@ -22,10 +23,12 @@ from kokex.adapters.postgres.tables.trading import (
 __all__ = [
     "account_books",
     "account_event_logs",
+    "account_standings",
     "account_states",
     "accounts",
     "candle_ledger",
     "candles",
+    "coverages",
     "fills",
     "forecasts",
     "installation",
