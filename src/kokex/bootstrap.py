@@ -39,6 +39,7 @@ from kokex.services.ledger import Ledgers
 from kokex.services.market_data import MarketDataService
 from kokex.services.models import ModelService
 from kokex.services.order_events import OrderEventService
+from kokex.services.ownership import OwnershipService
 from kokex.services.plans import PlanService
 from kokex.services.reconciling import ReconcilingService
 from kokex.services.trading import TradingService
@@ -153,7 +154,8 @@ async def engine(application: Application, agent: Agent | None = None) -> Engine
     market_data = MarketDataService(store, clock, adapter)
     account_events = AccountEventService(store, clock)
     order_events = OrderEventService(store, clock, adapter, ledgers, account_events, installation)
-    trading = TradingService(store, clock, ledgers, market_data, order_events, installation)
+    ownership = OwnershipService(store.account_locks(), clock)
+    trading = TradingService(store, clock, ledgers, market_data, order_events, installation, ownership)
     forecaster = BlockBootstrapForecaster()
     services = Services(
         sessions=sessions,
@@ -162,7 +164,7 @@ async def engine(application: Application, agent: Agent | None = None) -> Engine
         order_events=order_events,
         account_events=account_events,
         trading=trading,
-        reconciling=ReconcilingService(store, clock, sessions, order_events, trading),
+        reconciling=ReconcilingService(store, clock, sessions, order_events, trading, ledgers),
         forecasting=ForecastingService(
             store,
             market_data,
@@ -170,6 +172,7 @@ async def engine(application: Application, agent: Agent | None = None) -> Engine
             WorkerForecasts(store, clock),
         ),
         deciding=DecidingService(store, clock, agent or _agent(application.settings, clock)),
+        ownership=ownership,
     )
     return Engine(application, PlanActivity(store, clock, services), services)
 

@@ -4,13 +4,27 @@ from __future__ import annotations
 
 import asyncio
 from dataclasses import dataclass, field
+from datetime import datetime
 from decimal import Decimal
 
-from kokex.domain.account import AccountSnapshot, Credentials, Environment, ExchangeAccount
-from kokex.domain.instrument import Instrument
+import structlog
+
+from kokex.domain.account import (
+    AccountSettings,
+    AccountSnapshot,
+    Credentials,
+    Environment,
+    ExchangeAccount,
+    PositionMode,
+)
+from kokex.domain.errors import ConfigurationError, ExchangeError
+from kokex.domain.instrument import Instrument, InstrumentKind
+from kokex.domain.standing import Standing, Trouble
 from kokex.ports.clock import Clock
 from kokex.ports.exchange import Exchange, ExchangeAdapter
 from kokex.ports.store import Store
+
+log = structlog.get_logger(__name__)
 
 
 def market_of(account: ExchangeAccount) -> str:
@@ -20,12 +34,26 @@ def market_of(account: ExchangeAccount) -> str:
     return f"{account.exchange}:{account.environment.value}"
 
 
+def position_mode_fault(account: ExchangeAccount, settings: AccountSettings) -> str | None:
+    """Why plans cannot trade contracts on the account, and what to change; None where they can."""
+    if settings.position_mode is PositionMode.NET:
+        return None
+    return (
+        f"account {account.name} holds long and short positions apart (long/short mode), and plans trade contracts in net mode; "
+        "close its positions and orders, then set the position mode to net (one-way) in the exchange's trading settings"
+    )
+
+
 @dataclass(slots=True)
 class AccountSession:
     """One account at work.
 
     Attributes:
+        owned: this engine owns the account; no other works on it.
         reconciled: orders may be sent. False from a lost connection to the end of the next reconciliation.
+        looked: the first look after (re)connecting is over.
+        standing, trouble: what the account may do, and why not everything; `kokex.domain.standing`.
+        reconciled_at: when it was last in line with the exchange, by our clock.
         stopped: why a person must act before anything works; None while all is well.
         instruments: as the exchange described them when the account was last reconciled.
     """
@@ -34,7 +62,12 @@ class AccountSession:
     credentials: Credentials
     exchange: Exchange
     clock: Clock
+    owned: bool = False
     reconciled: bool = False
+    looked: bool = False
+    standing: Standing = Standing.TRADING
+    trouble: Trouble | None = None
+    reconciled_at: datetime | None = None
     stopped: str | None = None
     submitting: asyncio.Lock = field(default_factory=asyncio.Lock)
     snapshot: AccountSnapshot | None = None
@@ -42,6 +75,13 @@ class AccountSession:
     _asked_at: float = 0.0
     _spent: dict[str, _Spent] = field(default_factory=dict)
     _refreshing: asyncio.Lock = field(default_factory=asyncio.Lock)
+
+    @property
+    def may_act(self) -> bool:
+        """Whether any order at all may go out: everything, or at least what reduces a holding."""
+        if not self.owned or self.standing is Standing.HALTED:
+            return False
+        return self.reconciled or self.standing is Standing.REDUCE_ONLY
 
     async def refresh(self, *, older_than: float = 0.0) -> AccountSnapshot:
         """Ask the exchange for balances and positions, unless the last answer is younger than `older_than` seconds."""
@@ -117,6 +157,10 @@ class AccountSessions:
                 return session
         return None
 
+    def all(self) -> list[AccountSession]:
+        """Every session that is open."""
+        return list(self._sessions.values())
+
     def by_id(self, account_id: int) -> AccountSession | None:
         """The session of an account, where it is open."""
         return self._sessions.get(account_id)
@@ -126,6 +170,24 @@ class AccountSessions:
         known = session.instruments.get(inst_id)
         known = known or await self._store.instruments.get(market_of(session.account), inst_id)
         return known or await self.refresh_instrument(session, inst_id)
+
+    async def check_position_mode(self, session: AccountSession, instrument: Instrument) -> None:
+        """Refuse contracts on an account that cannot hold them as plans need it.
+
+        Raises:
+            ConfigurationError: it holds long and short positions apart. An exchange that cannot be asked now says so later:
+                every reconciliation asks again.
+        """
+        if instrument.kind is not InstrumentKind.SWAP:
+            return
+        try:
+            settings = await session.exchange.settings()
+        except ExchangeError as error:
+            log.warning("position mode not known yet", account=session.account.name, reason=str(error))
+            return
+        fault = position_mode_fault(session.account, settings)
+        if fault is not None:
+            raise ConfigurationError(fault)
 
     async def refresh_instrument(self, session: AccountSession, inst_id: str) -> Instrument:
         """The instrument as the exchange describes it now; kept."""

@@ -15,7 +15,7 @@ import structlog
 
 from kokex.domain.account_events import AccountEventRecord
 from kokex.domain.candle import Interval
-from kokex.domain.errors import ExchangeError, KokexError
+from kokex.domain.errors import ExchangeError, KokexError, StoreUnavailableError
 from kokex.domain.events import OrderEvent
 from kokex.domain.plan import Plan, PlanStatus
 from kokex.ports.agent import Toolbox
@@ -28,6 +28,7 @@ from kokex.services.forecasting import ForecastingService
 from kokex.services.ledger import Ledgers
 from kokex.services.market_data import MarketDataService
 from kokex.services.order_events import OrderEventService
+from kokex.services.ownership import OwnershipService
 from kokex.services.plan_runner import PlanRunner
 from kokex.services.reconciling import ReconcilingService
 from kokex.services.toolbox import PlanToolbox
@@ -52,6 +53,7 @@ class Services:
     reconciling: ReconcilingService
     forecasting: ForecastingService
     deciding: DecidingService
+    ownership: OwnershipService
 
 
 @dataclass(slots=True)
@@ -73,9 +75,13 @@ class PlanActivity:
         self._clock = clock
         self._services = services
         self._works: dict[int, _Work] = {}
+        self._elsewhere: dict[int, Plan] = {}
+        self._opening: dict[int, asyncio.Lock] = {}
         self._tasks: asyncio.TaskGroup | None = None
         self.started = asyncio.Event()
         """Set once plans can be put to work."""
+        self.wanted: asyncio.Queue[int] = asyncio.Queue()
+        """Plans whose account came (back) to this engine: whoever follows the users' wishes puts them to work."""
         self.resumed = asyncio.Event()
         """Set once every plan that should be working was put to work after the start."""
 
@@ -84,6 +90,7 @@ class PlanActivity:
         async with asyncio.TaskGroup() as tasks:
             self._tasks = tasks
             self.started.set()
+            tasks.create_task(self._services.ownership.run(self))
             tasks.create_task(self._services.order_events.run(self))
             tasks.create_task(self._services.account_events.run(self))
             tasks.create_task(self._services.market_data.run(self))
@@ -100,6 +107,11 @@ class PlanActivity:
         names = {work.session.account.name for work in self._works.values() if not work.session.reconciled}
         return sorted(names)
 
+    @property
+    def elsewhere(self) -> list[str]:
+        """Names of plans whose accounts another engine works on."""
+        return sorted(plan.name for plan in self._elsewhere.values())
+
     def status(self, plan_id: int) -> PlanStatus | None:
         """What the plan is at here; None where it does not work here."""
         work = self._works.get(plan_id)
@@ -108,36 +120,112 @@ class PlanActivity:
     async def work(self, plan: Plan) -> None:
         """Open, subscribe and wake the plan; for one at work already, take over its new status.
 
+        Where another engine owns the account, the plan waits until this one does.
+
         Raises:
             ExchangeError: the instrument cannot be read now.
-            ConfigurationError: keys or forecaster.
+            ConfigurationError: keys, forecaster or position mode.
         """
         work = self._works.get(plan.id)
         if work is None:
-            work = await self._open(plan)
-            self._works[plan.id] = work
-            await self._subscribe(work)
-            log.info(
-                "plan at work", plan=plan.id, name=plan.name, inst_id=plan.inst_id, status=plan.status.value
-            )
+            work = await self._begin(plan)
+        if work is None:
+            return
         work.plan = work.runner.plan = plan
         self._wake_if_ready(work)
 
+    async def _begin(self, plan: Plan) -> _Work | None:
+        """Claim the plan's account and put the plan to work on it; None while another engine owns it."""
+        session = await self._services.sessions.open(plan.account_id)
+        if not await self._services.ownership.claim(plan.account_id):
+            if plan.id not in self._elsewhere:
+                log.info("plan waits for its account", plan=plan.id, account=session.account.name)
+            self._elsewhere[plan.id] = plan
+            return None
+        self._elsewhere.pop(plan.id, None)
+        async with self._opening_of(plan.account_id):
+            if not session.owned:
+                session.owned = True
+                await self._services.reconciling.standings.load(session)
+            if not session.reconciled:
+                self._services.reconciling.standings.out_of_reach(session, "the account is not connected yet")
+            try:
+                work = await self._open(plan, session)
+            except BaseException:
+                self._drop_if_idle(session)
+                raise
+            if not self._services.ownership.owns(plan.account_id):
+                self._services.ledgers.drop(plan.id)
+                self._elsewhere[plan.id] = plan
+                return None
+            self._works[plan.id] = work
+            await self._subscribe(work)
+        log.info("plan at work", plan=plan.id, name=plan.name, inst_id=plan.inst_id, status=plan.status.value)
+        return work
+
     async def rest(self, plan: Plan) -> None:
         """Cancel the plan's open orders, end its subscriptions and its agent."""
+        if self._elsewhere.pop(plan.id, None) is not None:
+            self._drop_if_idle(self._services.sessions.by_id(plan.account_id))
         work = self._works.get(plan.id)
         if work is None:
             return
         work.plan = work.runner.plan = plan
+        await self._end_agent(work)
+        await self._cancel_open(work, plan)
+        if self._works.pop(plan.id, None) is None:
+            return
+        await self._unsubscribe(work)
+        self._drop_if_idle(work.session)
+        log.info("plan at rest", plan=plan.id, name=plan.name)
+
+    async def _end_agent(self, work: _Work) -> None:
         work.runner.awake = False
         for task in work.tasks:
             task.cancel()
-        await self._cancel_open(work, plan)
-        self._services.market_data.unsubscribe(plan.id)
-        self._services.account_events.unsubscribe(plan.id, work.session.account)
-        await self._services.order_events.unsubscribe(plan, work.session.account)
-        del self._works[plan.id]
-        log.info("plan at rest", plan=plan.id, name=plan.name)
+        await asyncio.gather(*work.tasks, return_exceptions=True)
+
+    async def _unsubscribe(self, work: _Work) -> None:
+        self._services.market_data.unsubscribe(work.plan.id)
+        self._services.account_events.unsubscribe(work.plan.id, work.session.account)
+        try:
+            await self._services.order_events.unsubscribe(work.plan, work.session.account)
+        except StoreUnavailableError as error:
+            log.warning("end of a subscription not kept", plan=work.plan.id, reason=str(error))
+        self._services.ledgers.drop(work.plan.id)
+
+    def _drop_if_idle(self, session: AccountSession | None) -> None:
+        """Let others have an account that no plan works on here, or waits for."""
+        if session is None:
+            return
+        account_id = session.account.id
+        plans = [work.plan for work in self._works.values()] + list(self._elsewhere.values())
+        if any(plan.account_id == account_id for plan in plans):
+            return
+        session.owned = session.reconciled = False
+        self._services.reconciling.rest(session)
+        self._services.ownership.drop(account_id)
+
+    async def _leave(self, account_id: int) -> None:
+        """The account may be another engine's: end everything on it, touch nothing at the exchange."""
+        async with self._opening_of(account_id):
+            for work in [one for one in self._works.values() if one.plan.account_id == account_id]:
+                self._works.pop(work.plan.id, None)
+                self._elsewhere[work.plan.id] = work.plan
+                await self._end_agent(work)
+                await self._unsubscribe(work)
+                log.warning("plan left to another engine", plan=work.plan.id, name=work.plan.name)
+
+    async def _return(self, account_id: int) -> None:
+        """The account is ours (again): its plans begin anew, as their users want them now."""
+        async with self._opening_of(account_id):
+            for plan in self._elsewhere.values():
+                if plan.account_id == account_id:
+                    self.wanted.put_nowait(plan.id)
+
+    def _opening_of(self, account_id: int) -> asyncio.Lock:
+        """Plans of one account come and go one after another; a stuck exchange keeps no other account waiting."""
+        return self._opening.setdefault(account_id, asyncio.Lock())
 
     async def _cancel_open(self, work: _Work, plan: Plan) -> None:
         """Ask for the end of all that is open, and stay until the exchange has said so."""
@@ -153,11 +241,11 @@ class PlanActivity:
         if ledger.pending:
             log.warning("orders still open at stop", plan=plan.id, orders=sorted(ledger.pending))
 
-    async def _open(self, plan: Plan) -> _Work:
+    async def _open(self, plan: Plan, session: AccountSession) -> _Work:
         services = self._services
         services.forecasting.forecaster(plan)
-        session = await services.sessions.open(plan.account_id)
         instrument = await services.sessions.instrument(session, plan.inst_id)
+        await services.sessions.check_position_mode(session, instrument)
         async with services.order_events.journal_lock:
             fills = await self._store.journal.fills(plan.id)
             pending = await self._store.orders.pending(plan_id=plan.id)
@@ -212,7 +300,7 @@ class PlanActivity:
                 work.runner.hear_forecast(*made)
 
     def _wake_if_ready(self, work: _Work) -> None:
-        work.runner.awake = work.session.reconciled and work.plan.status is PlanStatus.RUNNING
+        work.runner.awake = work.session.may_act and work.plan.status is PlanStatus.RUNNING
         if work.runner.awake:
             work.runner.wake.set()
 
@@ -249,12 +337,36 @@ class PlanActivity:
         self._services.reconciling.abandon(connection_key)
         self._not_reconciled(connection_key)
 
+    def on_account_owned(self, account_id: int) -> None:
+        """The account came (back) to this engine."""
+        if self._tasks is not None:
+            self._tasks.create_task(self._return(account_id))
+
+    def on_account_disowned(self, account_id: int, reason: str) -> None:
+        """Nothing more goes out on this account, from this moment on."""
+        session = self._services.sessions.by_id(account_id)
+        if session is None:
+            return
+        session.owned = session.reconciled = False
+        for work in self._of(session):
+            self._wake_if_ready(work)
+        self._services.reconciling.rest(session)
+        log.error("account left", account=session.account.name, reason=reason)
+        if self._tasks is not None:
+            self._tasks.create_task(self._leave(account_id))
+
+    def on_standing_changed(self, session: AccountSession) -> None:
+        """The gate lets through more or less."""
+        for work in self._of(session):
+            self._wake_if_ready(work)
+
     def on_account_stopped(self, connection_key: str, reason: str) -> None:
         """A stream cannot be had until a person acts."""
         self._not_reconciled(connection_key)
         session = self._services.sessions.by_key(connection_key)
         if session is not None:
             session.stopped = reason
+            self._services.reconciling.standings.out_of_reach(session, reason)
 
     def on_account_reconciled(self, session: AccountSession) -> None:
         """Orders may go out, in the steps that the exchange takes now."""

@@ -79,6 +79,10 @@ class PlanLedger:
         else:
             self.pending[client_order_id] = order
 
+    def close(self, client_order_id: str) -> None:
+        """An order was settled elsewhere: it is pending no more."""
+        self.pending.pop(client_order_id, None)
+
     def use(self, instrument: Instrument) -> None:
         """The exchange changed the instrument's steps."""
         self.book = replace(self.book, instrument=instrument)
@@ -115,6 +119,14 @@ class Ledgers:
     def get(self, plan_id: int) -> PlanLedger | None:
         """A plan's ledger; None for a plan that this process does not run."""
         return self._ledgers.get(plan_id)
+
+    def pending(self) -> list[Order]:
+        """The pending orders of every plan."""
+        return [order for ledger in self._ledgers.values() for order in ledger.pending.values()]
+
+    def drop(self, plan_id: int) -> None:
+        """This process runs the plan no longer."""
+        self._ledgers.pop(plan_id, None)
 
     def of(self, plan_id: int) -> PlanLedger:
         """A plan's ledger. Raises `KeyError` for a plan that this process does not run."""

@@ -16,10 +16,13 @@ from kokex.domain.plan import NewPlan, Plan, PlanStatus
 from kokex.ports.clock import Clock
 from kokex.ports.exchange import ExchangeAdapter
 from kokex.ports.store import Store
+from kokex.services.accounts import AccountSessions, market_of, position_mode_fault
 from kokex.services.activity import PlanActivity
 
 log = structlog.get_logger(__name__)
 
+CHECK_SECONDS = 3.0
+"""How long a wish waits for the exchange to say how the account is set up."""
 RETRY_SECONDS = 5.0
 """How soon a plan that could not be started is tried again."""
 
@@ -54,13 +57,22 @@ class PlanService:
         exchange = self._adapter.exchange(account, await self._store.accounts.credentials(account.id))
         try:
             instrument = await exchange.instrument(new.inst_id)
+            if instrument.kind is InstrumentKind.SWAP:
+                fault = position_mode_fault(account, await exchange.settings())
+                if fault is not None:
+                    raise ConfigurationError(fault)
         finally:
             await exchange.close()
         _check_instrument(new, instrument)
         return await self._store.plans.add(new)
 
     async def start(self, plan_id: int) -> Plan:
-        """Want it running; `resume` after a pause is the same wish."""
+        """Want it running; `resume` after a pause is the same wish.
+
+        Raises:
+            ConfigurationError: the account holds positions in a way that plans cannot trade; the message says what to change.
+        """
+        await self._check_account(await self._store.plans.get(plan_id))
         return await self._move(plan_id, PlanStatus.RUNNING)
 
     async def pause(self, plan_id: int) -> Plan:
@@ -74,6 +86,7 @@ class PlanService:
     async def run(self, activity: PlanActivity) -> None:
         """Resume every plan that should be working, then follow the users' wishes until cancelled."""
         async with asyncio.TaskGroup() as tasks:
+            tasks.create_task(self._follow_accounts(activity, tasks))
             while True:
                 try:
                     await self.resume_all(activity, tasks)
@@ -96,6 +109,12 @@ class PlanService:
         for event in tried:
             await event.wait()
 
+    async def _follow_accounts(self, activity: PlanActivity, tasks: asyncio.TaskGroup) -> None:
+        """Take up the plans of accounts that came (back) to this engine."""
+        while True:
+            plan_id = await activity.wanted.get()
+            tasks.create_task(self._follow_until_done(activity, plan_id))
+
     async def _follow_until_done(
         self, activity: PlanActivity, plan_id: int, tried: asyncio.Event | None = None
     ) -> None:
@@ -117,8 +136,23 @@ class PlanService:
     async def _follow(self, activity: PlanActivity, plan: Plan) -> None:
         if plan.status in (PlanStatus.RUNNING, PlanStatus.PAUSED):
             await activity.work(plan)
-        elif activity.works(plan.id):
+        else:
             await activity.rest(plan)
+
+    async def _check_account(self, plan: Plan) -> None:
+        """What the engine would find out later. An exchange that does not answer soon keeps nobody from wishing."""
+        account = await self._store.accounts.get(plan.account_id)
+        known = await self._store.instruments.get(market_of(account), plan.inst_id)
+        if known is None:
+            return
+        sessions = AccountSessions(self._store, self._clock, self._adapter)
+        try:
+            async with asyncio.timeout(CHECK_SECONDS):
+                await sessions.check_position_mode(await sessions.open(plan.account_id), known)
+        except TimeoutError:
+            log.warning("account not checked", plan=plan.id, account=account.name)
+        finally:
+            await sessions.close()
 
     async def _move(self, plan_id: int, status: PlanStatus) -> Plan:
         plan = await self._store.plans.get(plan_id)

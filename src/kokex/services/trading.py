@@ -9,16 +9,18 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from datetime import timedelta
 from decimal import Decimal
+from typing import Protocol
 
 import structlog
 
 from kokex.domain.errors import ExchangeError, ExchangeStoppedError, NotFoundError
 from kokex.domain.events import EventSource, classify
 from kokex.domain.ids import OrderOrigin, client_order_id
-from kokex.domain.instrument import Side
+from kokex.domain.instrument import InstrumentKind, Side
 from kokex.domain.order import Order, OrderRequest, OrderStatus, OrderType, OrderUpdate
 from kokex.domain.plan import Plan
 from kokex.domain.risk import Approved, Denied, RiskState, check
+from kokex.domain.standing import Standing
 from kokex.ports.clock import Clock
 from kokex.ports.exchange import Accepted, Outcome, Rejected, Unknown
 from kokex.ports.store import Store
@@ -31,6 +33,17 @@ log = structlog.get_logger(__name__)
 
 SETTLED_AFTER = timedelta(seconds=30)
 """An order sent longer ago than this that the exchange does not know was never taken (requests carry a deadline)."""
+
+
+NOT_OURS = "not sent: this engine does not own the account at this moment; another may"
+
+
+class Fence(Protocol):
+    """Knows whether this engine may act on an account."""
+
+    async def prove(self, account_id: int) -> bool:
+        """Whether the account is ours at this moment."""
+        ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,7 +65,11 @@ class Answer:
 
 
 class TradingService:
-    """The only way from a plan to the exchange."""
+    """The only way from a plan to the exchange.
+
+    Between the intent on record and the sending, ownership of the account is proved: an engine that takes over later finds the
+    intent, and one that took over before makes the proof fail.
+    """
 
     def __init__(
         self,
@@ -62,6 +79,7 @@ class TradingService:
         market_data: MarketDataService,
         order_events: OrderEventService,
         installation: str,
+        ownership: Fence,
     ) -> None:
         self._store = store
         self._clock = clock
@@ -69,6 +87,7 @@ class TradingService:
         self._market_data = market_data
         self._order_events = order_events
         self._installation = installation
+        self._ownership = ownership
 
     async def submit(
         self, session: AccountSession, plan: Plan, decision_id: int, step: int, wish: Wish
@@ -82,11 +101,9 @@ class TradingService:
         earlier = await self._store.orders.get(plan.account_id, name)
         if earlier is not None:
             return Answer(earlier, "already_submitted")
-        request = OrderRequest(
-            name, plan.id, plan.inst_id, wish.side, wish.order_type, wish.quantity, wish.price
-        )
         async with session.submitting:
             ledger = self._ledgers.of(plan.id)
+            request = _request(name, plan, wish, session, ledger)
             verdict = check(request, plan.limits, self._risk_state(session, plan, ledger))
             if isinstance(verdict, Denied):
                 return await self._record_denial(plan, decision_id, step, verdict)
@@ -95,6 +112,9 @@ class TradingService:
                 return Answer(order, "already_submitted")
             ledger.add(order)
             self.count_cash(session, plan, order)
+        if not await self._ownership.prove(plan.account_id):
+            await self.gone(session, order, NOT_OURS)
+            return Answer(replace(order, status=OrderStatus.EXPIRED, reason=NOT_OURS), "account_elsewhere")
         outcome = await self._send(session, verdict)
         return await self._record_outcome(session, plan, order, outcome)
 
@@ -109,6 +129,8 @@ class TradingService:
             raise NotFoundError(f"plan {plan.id} has no order {name!r}")
         if order.status.closed:
             return Rejected(order.status.value, f"order {name} is {order.status.value} already")
+        if not await self._ownership.prove(plan.account_id):
+            return Rejected("account_elsewhere", NOT_OURS)
         return await session.exchange.cancel(plan.inst_id, name)
 
     async def cancel_all(self, session: AccountSession, plan: Plan) -> None:
@@ -124,14 +146,11 @@ class TradingService:
         session.outcome_known(order.client_order_id or "")
         await self._settle(order, OrderStatus.ACCEPTED, order_id=order_id, reason=None)
 
-    async def missing(self, session: AccountSession, order: Order) -> None:
-        """The exchange does not know an order of ours: after its deadline that means it was never taken."""
-        if self._clock.now() < order.created_at + SETTLED_AFTER:
-            return
+    async def gone(self, session: AccountSession, order: Order, reason: str) -> None:
+        """An order in flight is over and had no effect."""
         session.outcome_known(order.client_order_id or "")
-        reason = "the exchange never took it: unknown there after the request's deadline"
         await self._settle(order, OrderStatus.EXPIRED, reason=reason)
-        log.warning("order never reached the exchange", order=order.client_order_id)
+        log.warning("order without effect", order=order.client_order_id, reason=reason)
 
     def _risk_state(self, session: AccountSession, plan: Plan, ledger: PlanLedger) -> RiskState:
         now = self._clock.now()
@@ -140,13 +159,15 @@ class TradingService:
         return RiskState(
             instrument=instrument,
             plan_status=plan.status,
-            reconciled=session.reconciled,
+            reconciled=session.reconciled and session.owned,
             last_price=ticker.last if ticker else None,
             quantity=ledger.book.quantity,
             pending=tuple(ledger.pending.values()),
             free_cash=session.free_cash(instrument.quote_currency),
             orders_last_minute=ledger.orders_since(now - timedelta(seconds=60)),
             checked_at=now,
+            account=session.standing if session.owned else Standing.HALTED,
+            trouble=session.trouble.reason if session.trouble else NOT_OURS,
         )
 
     def _intended(self, plan: Plan, decision_id: int, step: int, request: OrderRequest) -> Order:
@@ -233,6 +254,21 @@ class TradingService:
         if ledger is not None:
             ledger.settle(order.client_order_id, status, order_id=order_id, reason=reason)
         return await self._store.orders.get(order.account_id, order.client_order_id) or order
+
+
+def _request(name: str, plan: Plan, wish: Wish, session: AccountSession, ledger: PlanLedger) -> OrderRequest:
+    """The wish as an order. Where only reductions are allowed, the exchange is told so too (swaps)."""
+    swap = ledger.book.instrument.kind is InstrumentKind.SWAP
+    return OrderRequest(
+        client_order_id=name,
+        plan_id=plan.id,
+        inst_id=plan.inst_id,
+        side=wish.side,
+        order_type=wish.order_type,
+        quantity=wish.quantity,
+        price=wish.price,
+        reduce_only=swap and session.standing is Standing.REDUCE_ONLY,
+    )
 
 
 def _rejection(order: Order) -> OrderUpdate:

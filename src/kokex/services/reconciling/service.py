@@ -1,0 +1,217 @@
+"""When an account is reconciled, and what follows.
+
+    (re)connected ─► stream held ─► missed events ─► holdings ─► fates ─► orders may go out, held stream let through
+                                        every few minutes, without holding anything: the same look again
+
+Only after the first look may new orders go out. A later look stops nothing unless it finds a difference that does not settle.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from random import Random
+from typing import Protocol
+
+import structlog
+
+from kokex.domain.account_reports import AccountReport, StopReport, StopState
+from kokex.domain.errors import ExchangeError, ExchangeStoppedError, StoreUnavailableError
+from kokex.ports.clock import Clock
+from kokex.ports.store import Store
+from kokex.services.account_events import AccountEventService
+from kokex.services.accounts import AccountSession, AccountSessions
+from kokex.services.ledger import Ledgers
+from kokex.services.order_events import OrderEventService
+from kokex.services.reconciling.fates import OrderFates
+from kokex.services.reconciling.holdings import Holdings, Picture
+from kokex.services.reconciling.missed import MissedEvents
+from kokex.services.reconciling.standings import Standings
+from kokex.services.trading import TradingService
+
+log = structlog.get_logger(__name__)
+
+LOOK_SECONDS = 300.0
+"""How often an account in line is looked at again; each time between 0.8 and 1.2 of it."""
+TROUBLED_SECONDS = 5.0
+"""How often one in trouble is."""
+FIRST_DELAY, LONGEST_DELAY = 0.1, 5.0
+"""Seconds before an attempt that failed is repeated: twice as long each time."""
+REPETITIONS = 3
+"""How often a request that came during an attempt has it repeated before orders may go out."""
+
+
+class ReconciledSink(Protocol):
+    """Who is told how accounts stand."""
+
+    def on_account_reconciled(self, session: AccountSession) -> None:
+        """Orders may go out."""
+        ...
+
+    def on_standing_changed(self, session: AccountSession) -> None:
+        """The gate lets through more or less than before."""
+        ...
+
+
+class ReconcilingService:
+    """Reconciles accounts, each on its own, for as long as it takes.
+
+    Args:
+        random: spreads the looks of many accounts over time.
+    """
+
+    def __init__(
+        self,
+        store: Store,
+        clock: Clock,
+        sessions: AccountSessions,
+        order_events: OrderEventService,
+        trading: TradingService,
+        ledgers: Ledgers,
+        *,
+        account_events: AccountEventService | None = None,
+        random: Random | None = None,
+    ) -> None:
+        self._clock = clock
+        self._sessions = sessions
+        self._order_events = order_events
+        self._account_events = account_events
+        self._random = random or Random()
+        self._missed = MissedEvents(store, clock, sessions, order_events, trading)
+        self._holdings = Holdings(store, clock, ledgers, order_events, self._missed)
+        self._fates = OrderFates(store, clock, sessions, order_events, self._missed, trading, ledgers)
+        self.standings = Standings(store, clock, sessions)
+        self._wanted: dict[str, None] = {}
+        self._arrived = asyncio.Event()
+        self._running: dict[str, asyncio.Task[None]] = {}
+
+    def request(self, connection_key: str) -> None:
+        """Reconcile the account of that connection soon; once more if an attempt is under way."""
+        self._wanted[connection_key] = None
+        self._arrived.set()
+
+    def abandon(self, connection_key: str, reason: str = "the account's stream is lost") -> None:
+        """The stream is gone: what was being read no longer joins up with it."""
+        session = self._sessions.by_key(connection_key)
+        if session is not None:
+            self.rest(session)
+            self.standings.out_of_reach(session, reason)
+
+    def rest(self, session: AccountSession) -> None:
+        """No plan works on the account here any more."""
+        key = session.account.connection_key
+        self._wanted.pop(key, None)
+        task = self._running.pop(key, None)
+        if task is not None:
+            task.cancel()
+
+    async def run(self, sink: ReconciledSink) -> None:
+        """Serve until cancelled."""
+        async with asyncio.TaskGroup() as tasks:
+            tasks.create_task(self._fates.run())
+            tasks.create_task(self.standings.run(sink))
+            while True:
+                await self._arrived.wait()
+                self._arrived.clear()
+                for key in list(self._wanted):
+                    task = self._running.get(key)
+                    if task is None or task.done() or self._is_in_line(key):
+                        if task is not None:
+                            task.cancel()
+                        self._running[key] = tasks.create_task(self._serve(key, sink))
+
+    def _is_in_line(self, connection_key: str) -> bool:
+        """Whether the account's task is past its first look, and may be begun anew."""
+        session = self._sessions.by_key(connection_key)
+        return session is not None and session.looked
+
+    async def _serve(self, connection_key: str, sink: ReconciledSink) -> None:
+        session = self._sessions.by_key(connection_key)
+        if session is None:
+            self._wanted.pop(connection_key, None)
+            return
+        session.looked = False
+        if not await self._until_reconciled(connection_key, session):
+            return
+        session.looked = True
+        session.stopped = None
+        session.reconciled = True
+        self._order_events.release(session.account)
+        log.info("account reconciled", account=session.account.name)
+        sink.on_account_reconciled(session)
+        await self._look_for_ever(session)
+
+    async def _until_reconciled(self, connection_key: str, session: AccountSession) -> bool:
+        """Attempt after attempt. False: only a person can help."""
+        delay, done = FIRST_DELAY, 0
+        while done < REPETITIONS and (not done or connection_key in self._wanted):
+            self._wanted.pop(connection_key, None)
+            try:
+                await self.reconcile(session)
+            except ExchangeStoppedError as error:
+                session.stopped = str(error)
+                self.standings.out_of_reach(session, str(error))
+                log.error("account stopped", account=session.account.name, reason=str(error))
+                return False
+            except (ExchangeError, StoreUnavailableError) as error:
+                self.standings.out_of_reach(session, f"the account could not be reconciled: {error}")
+                log.warning("not reconciled yet", account=session.account.name, reason=str(error))
+                await self._clock.sleep(delay)
+                delay = min(delay * 2, LONGEST_DELAY)
+            else:
+                done += 1
+        return True
+
+    async def reconcile(self, session: AccountSession) -> None:
+        """Journal what was missed, compare what is held, judge orders without trace.
+
+        Raises:
+            ExchangeError: the exchange could not be read to the end.
+        """
+        instruments = await self._missed.instruments(session)
+        for inst_id in instruments:
+            await self._sessions.refresh_instrument(session, inst_id)
+        picture = await self._holdings.picture(session, instruments)
+        for unfound in picture.unfound:
+            agrees = unfound.inst_id not in picture.differences
+            await self._fates.judge(session, unfound, agrees=agrees)
+        if self._account_events is not None and picture.unfound:
+            await self._compare_account(session, self._account_events, picture)
+        if picture.reason is None:
+            self.standings.agrees(session)
+        else:
+            self.standings.disagrees(session, picture.reason)
+
+    async def _compare_account(
+        self, session: AccountSession, account_events: AccountEventService, picture: Picture
+    ) -> None:
+        """Journal what positions, balances and stops became while nobody listened."""
+        exchange = session.exchange
+        taken_at = max(unfound.coverage.read_to for unfound in picture.unfound)
+        open_stops = await exchange.open_stops()
+        reports: list[AccountReport] = [*await exchange.positions(), *await exchange.balances(), *open_stops]
+        book = account_events.book(session.account.id)
+        listed = {stop.stop_id for stop in open_stops}
+        for known in book.known if book is not None else ():
+            stop = known.report
+            if isinstance(stop, StopReport) and stop.state is StopState.LIVE and stop.stop_id not in listed:
+                ended = await exchange.stop(stop.stop_id)
+                reports += [] if ended is None else [ended]
+        await account_events.reconcile(session.account, reports, taken_at=taken_at)
+
+    async def _look_for_ever(self, session: AccountSession) -> None:
+        """Look again and again, while the account trades."""
+        while True:
+            calm = session.trouble is None
+            seconds = LOOK_SECONDS * self._random.uniform(0.8, 1.2) if calm else TROUBLED_SECONDS
+            await self._clock.sleep(seconds)
+            try:
+                await self.reconcile(session)
+            except ExchangeStoppedError as error:
+                session.stopped = str(error)
+                session.reconciled = False
+                self.standings.out_of_reach(session, str(error))
+                log.error("account stopped", account=session.account.name, reason=str(error))
+                return
+            except (ExchangeError, StoreUnavailableError) as error:
+                self.standings.out_of_reach(session, f"the account could not be looked at: {error}")
+                log.warning("look put off", account=session.account.name, reason=str(error))
