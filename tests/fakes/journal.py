@@ -10,6 +10,7 @@ from typing import Any
 
 from kokex.domain.account_book import AccountBook, Known
 from kokex.domain.errors import StoreUnavailableError
+from kokex.domain.order import Fill
 from kokex.ports.account_journal import AccountEntry
 from kokex.ports.store import JournalEntry, SubscriptionStatus
 
@@ -20,6 +21,7 @@ class MemoryJournal:
     def __init__(self) -> None:
         self.entries: list[JournalEntry] = []
         self.batches: list[int] = []
+        self.readings = 0
         self.failures = 0
         self.gate = asyncio.Event()
         self.gate.set()
@@ -42,6 +44,19 @@ class MemoryJournal:
             self.entries.append(entry)
             numbers.append(len(self.entries))
         return numbers
+
+    async def fills(self, plan_id: int) -> list[Fill]:
+        """Each execution once, as the table of fills has them."""
+        self.readings += 1
+        found = {
+            (
+                entry.classified.update.order_id,
+                entry.classified.update.fill.trade_id,
+            ): entry.classified.update.fill
+            for entry in self.entries
+            if entry.plan_id == plan_id and not entry.external and entry.classified.update.fill is not None
+        }
+        return list(found.values())
 
 
 class MemoryAccountJournal:

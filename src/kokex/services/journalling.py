@@ -9,9 +9,9 @@ from __future__ import annotations
 
 import asyncio
 from collections import deque
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from datetime import datetime
-from typing import Protocol
+from typing import Protocol, TypeVar
 
 import structlog
 
@@ -29,6 +29,8 @@ BATCH = 2000
 """Most events in one transaction."""
 QUEUE = 20_000
 """Events waiting for the journal before a socket is asked to wait."""
+
+_Result = TypeVar("_Result")
 
 
 class JournalSink(Protocol):
@@ -120,22 +122,36 @@ class Journalling:
         async with self.lock:
             numbers = await self._append(batch)
             told: dict[int, list[OrderEvent]] = {}
+            doubtful: set[int] = set()
             for number, entry in zip(numbers, batch, strict=True):
                 if number is not None:
                     event = _event(number, entry)
-                    self._ledgers.apply(event)
+                    if not self._ledgers.apply(event):
+                        doubtful.add(entry.plan_id)
                     told.setdefault(entry.plan_id, []).append(event)
+            for plan_id in doubtful:
+                await self._recount(plan_id)
         if self._sink is not None:
             for plan_id, events in told.items():
                 self._sink.on_order_events(plan_id, events)
 
+    async def _recount(self, plan_id: int) -> None:
+        """Under the lock the table of fills says exactly what the events so far come to."""
+        fills = await self._patiently(lambda: self._store.journal.fills(plan_id))
+        ledger = self._ledgers.get(plan_id)
+        if ledger is not None:
+            ledger.recount(fills)
+
     async def _append(self, batch: Sequence[JournalEntry]) -> list[int | None]:
+        return await self._patiently(lambda: self._store.journal.append(batch))
+
+    async def _patiently(self, ask: Callable[[], Awaitable[_Result]]) -> _Result:
         delay = 0.05
         while True:
             try:
-                return await self._store.journal.append(batch)
+                return await ask()
             except StoreUnavailableError as error:
-                log.warning("journal waits for the database", waiting=len(batch), reason=str(error))
+                log.warning("journal waits for the database", waiting=len(self._queue), reason=str(error))
                 await self._clock.sleep(delay)
                 delay = min(delay * 2, 2.0)
 

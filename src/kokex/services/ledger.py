@@ -6,27 +6,36 @@ the exchange's fill and our commit an order therefore still counts as pending, n
 
 from __future__ import annotations
 
-from collections import deque
+from collections import OrderedDict, deque
 from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from decimal import Decimal
 
-from kokex.domain.events import OrderEvent
+from kokex.domain.events import EventSource, OrderEvent, OrderEventKind
 from kokex.domain.instrument import Instrument, Side
 from kokex.domain.order import Fill, Order, OrderStatus
 from kokex.domain.position import PlanBook
 
 _MINUTE = timedelta(minutes=1)
+_ORDERS_REMEMBERED = 1000
+"""Orders of a plan whose executions are known one by one. See `PlanLedger`."""
 
 
 @dataclass(slots=True)
 class PlanLedger:
-    """One plan's holding, cash and pending orders, in memory."""
+    """One plan's holding, cash and pending orders, in memory.
+
+    The journal keeps an event once, but it may tell one execution twice: the stream as the last of a filled order, a
+    reconciliation as one on the way, or the other way round. Each is counted once: of the orders that were dealt with last, the
+    ledger knows every execution. Of an older one it cannot know; then it is counted anew from the table of fills, which has
+    each execution once. So memory is bounded, and forgetting costs a query, never a wrong count.
+    """
 
     book: PlanBook
     pending: dict[str, Order] = field(default_factory=dict)
-    _fills_seen: set[tuple[str, str | None]] = field(default_factory=set)
+    _counted: OrderedDict[str, set[str]] = field(default_factory=OrderedDict)
+    _doubtful: set[str] = field(default_factory=set)
     _let_through: deque[datetime] = field(default_factory=deque)
 
     def add(self, order: Order) -> None:
@@ -34,6 +43,9 @@ class PlanLedger:
         if order.client_order_id and not order.status.closed:
             self.pending[order.client_order_id] = order
             self._let_through.append(order.created_at)
+            self._remember(order.client_order_id)
+            if order.status is not OrderStatus.SUBMITTED:
+                self._doubtful.add(order.client_order_id)
 
     def settle(
         self, client_order_id: str, status: OrderStatus, *, order_id: str | None, reason: str | None
@@ -45,16 +57,27 @@ class PlanLedger:
         settled = replace(order, status=status, order_id=order_id or order.order_id, reason=reason)
         self._keep(client_order_id, settled)
 
-    def apply(self, event: OrderEvent) -> None:
-        """A journalled event of this plan's own order."""
-        if event.external:
-            return
-        update = event.update
-        if update.fill is not None:
-            self.apply_fill(update.fill)
-        order = self.pending.get(update.client_order_id or "")
-        if order is not None and update.client_order_id:
-            self._keep(update.client_order_id, order.apply(update))
+    def apply(self, event: OrderEvent) -> bool:
+        """A journalled event of this plan's own order. False: whether its execution is counted cannot be known: `recount`."""
+        update, name = event.update, event.update.client_order_id
+        if event.external or not name:
+            return True
+        known = update.fill is None or self._count(name, update.fill, event.event_key)
+        if event.kind is OrderEventKind.LIVE and event.source is EventSource.STREAM:
+            self._remember(name)
+        order = self.pending.get(name)
+        if order is not None:
+            self._keep(name, order.apply(update))
+        return known
+
+    def recount(self, fills: Iterable[Fill]) -> None:
+        """Count anew, from all that the journal has of the plan."""
+        self.book = PlanBook(self.book.instrument)
+        for fill in fills:
+            self.book = self.book.apply(fill)
+            if fill.client_order_id in self._doubtful and fill.trade_id is not None:
+                self._remember(fill.client_order_id).add(fill.trade_id)
+        self._doubtful.clear()
 
     def orders_since(self, moment: datetime) -> int:
         """Orders let through at or after `moment` (kept for a minute)."""
@@ -87,12 +110,24 @@ class PlanLedger:
         """The exchange changed the instrument's steps."""
         self.book = replace(self.book, instrument=instrument)
 
-    def apply_fill(self, fill: Fill) -> None:
-        """Count an execution, once."""
-        key = (fill.order_id, fill.trade_id)
-        if key not in self._fills_seen:
-            self._fills_seen.add(key)
+    def _count(self, name: str, fill: Fill, event_key: str) -> bool:
+        counted = self._counted.get(name)
+        if counted is None:
+            self._doubtful.add(name)
+            return False
+        key = fill.trade_id or event_key
+        if key not in counted:
+            counted.add(key)
             self.book = self.book.apply(fill)
+        return True
+
+    def _remember(self, name: str) -> set[str]:
+        """Executions of an order that are counted; none where the order is new."""
+        counted = self._counted.setdefault(name, set())
+        self._counted.move_to_end(name)
+        if len(self._counted) > _ORDERS_REMEMBERED:
+            self._counted.popitem(last=False)
+        return counted
 
 
 class Ledgers:
@@ -106,13 +141,10 @@ class Ledgers:
     ) -> PlanLedger:
         """Start a plan's ledger from what is kept; orders last seen on their way out count as unknown."""
         ledger = PlanLedger(PlanBook(instrument))
-        for fill in fills:
-            ledger.apply_fill(fill)
         for order in pending:
-            if order.status is OrderStatus.SUBMITTED:
-                ledger.add(replace(order, status=OrderStatus.UNKNOWN))
-            else:
-                ledger.add(order)
+            lost = order.status is OrderStatus.SUBMITTED
+            ledger.add(replace(order, status=OrderStatus.UNKNOWN) if lost else order)
+        ledger.recount(fills)
         self._ledgers[plan_id] = ledger
         return ledger
 
@@ -132,8 +164,7 @@ class Ledgers:
         """A plan's ledger. Raises `KeyError` for a plan that this process does not run."""
         return self._ledgers[plan_id]
 
-    def apply(self, event: OrderEvent) -> None:
-        """Move the ledger of the event's plan, if it is here."""
+    def apply(self, event: OrderEvent) -> bool:
+        """Move the ledger of the event's plan, if it is here. False: it must be counted anew."""
         ledger = self._ledgers.get(event.plan_id)
-        if ledger is not None:
-            ledger.apply(event)
+        return ledger is None or ledger.apply(event)

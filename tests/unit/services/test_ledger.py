@@ -4,10 +4,14 @@ from __future__ import annotations
 
 from datetime import timedelta
 from decimal import Decimal
+from typing import Any
+
+import pytest
 
 from kokex.domain.events import EventSource, OrderEvent, classify
 from kokex.domain.instrument import Side
-from kokex.domain.order import OrderStatus
+from kokex.domain.order import OrderStatus, OrderUpdate
+from kokex.services import ledger as ledger_module
 from kokex.services.ledger import Ledgers
 from tests.builders import ETH, START, fill, order, update
 
@@ -26,12 +30,62 @@ def test_orders_on_their_way_out_when_the_engine_died_are_unknown() -> None:
     assert ledger.book.quantity == Decimal("0.03996")
 
 
+def _part(number: int = 1, **changes: Any) -> OrderUpdate:
+    said = {"status": OrderStatus.PARTIALLY_FILLED, "filled_quantity": Decimal("0.04"), "fill": fill(number)}
+    return update(**(said | changes))
+
+
 def test_a_fill_counts_once() -> None:
-    """Stream and reconciliation may both tell it."""
-    ledger = Ledgers().open(1, ETH, [fill()], [])
-    said = update(status=OrderStatus.PARTIALLY_FILLED, filled_quantity=Decimal("0.04"), fill=fill())
-    ledger.apply(_event(said))
+    """Stream and reconciliation may both tell it, also under another name."""
+    ledger = Ledgers().open(1, ETH, [fill()], [order(status=OrderStatus.ACCEPTED)])
+    assert ledger.apply(_event(_part()))
     assert ledger.book.fills == 1
+    assert ledger.apply(_event(_part(2)))
+    assert ledger.apply(_event(_part(2, status=OrderStatus.FILLED)))
+    assert ledger.book.fills == 2
+
+
+def test_fills_without_an_id_count_each() -> None:
+    """The journal's key tells them apart."""
+    ledger = Ledgers().open(1, ETH, [], [])
+    ledger.add(order())
+    for filled in ("0.04", "0.08"):
+        ledger.apply(_event(_part(fill=fill(trade_id=None), filled_quantity=Decimal(filled))))
+    assert ledger.book.fills == 2
+
+
+def test_an_order_that_the_stream_tells_from_the_start_needs_no_look() -> None:
+    """Its executions are known from the first on, although nobody announced it."""
+    ledger = Ledgers().open(1, ETH, [], [])
+    assert ledger.apply(_event(update()))
+    assert ledger.apply(_event(_part()))
+    assert ledger.book.fills == 1
+
+
+def test_what_cannot_be_known_is_counted_anew() -> None:
+    """An order of long ago: the table of fills has each execution once; afterwards the order is known again."""
+    ledger = Ledgers().open(1, ETH, [fill()], [])
+    assert not ledger.apply(_event(_part()))
+    assert ledger.book.fills == 1
+    ledger.recount([fill()])
+    assert ledger.book.fills == 1
+    assert ledger.apply(_event(_part()))
+    assert ledger.apply(_event(_part(2)))
+    assert ledger.book.fills == 2
+
+
+def test_memory_is_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Forgotten orders are counted anew, not twice."""
+    monkeypatch.setattr(ledger_module, "_ORDERS_REMEMBERED", 2)
+    ledger = Ledgers().open(1, ETH, [], [])
+    for number in range(3):
+        name = f"KXtestP1D{number}S0"
+        ledger.add(order(client_order_id=name))
+        assert ledger.apply(_event(_part(number, client_order_id=name)))
+    assert len(ledger._counted) == 2
+    assert not ledger.apply(_event(_part(0, client_order_id="KXtestP1D0S0")))
+    assert ledger.apply(_event(_part(2, client_order_id="KXtestP1D2S0")))
+    assert ledger.book.fills == 3
 
 
 def test_an_outsiders_fill_is_not_the_plans() -> None:

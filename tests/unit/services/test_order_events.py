@@ -256,6 +256,20 @@ async def test_ledgers_move_with_the_journal() -> None:
         assert ledger.pending[name].remaining == Decimal("0.06")
 
 
+async def test_a_fill_of_an_order_of_long_ago_is_counted_from_the_journal() -> None:
+    """The ledger cannot know whether it was counted; the table of fills does, also when the database comes and goes."""
+    async with running() as bench:
+        ledger = bench.ledgers.open(1, ETH, [], [])
+        stream = await bench.subscribe(plan())
+        bench.service.release(account())
+        part = own(1, status=OrderStatus.PARTIALLY_FILLED, filled_quantity=Decimal("0.04"), fill=fill(1))
+        bench.push(stream, part)
+        bench.push(stream, replace(part, status=OrderStatus.FILLED))
+        await settle()
+        assert (ledger.book.fills, bench.store.journal.readings) == (1, 1)
+        assert bench.hearing.told(1) == ["fill:1", "fill:1"]
+
+
 async def test_status_of_the_subscription_is_kept() -> None:
     """Connected since, events, reconnects."""
     async with running() as bench:
