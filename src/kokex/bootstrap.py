@@ -164,7 +164,9 @@ async def engine(application: Application, agent: Agent | None = None) -> Engine
         order_events=order_events,
         account_events=account_events,
         trading=trading,
-        reconciling=ReconcilingService(store, clock, sessions, order_events, trading, ledgers),
+        reconciling=ReconcilingService(
+            store, clock, sessions, order_events, trading, ledgers, account_events=account_events
+        ),
         forecasting=ForecastingService(
             store,
             market_data,

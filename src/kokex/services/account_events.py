@@ -22,12 +22,11 @@ from kokex.domain.account import ExchangeAccount
 from kokex.domain.account_book import AccountBook
 from kokex.domain.account_events import AccountEventRecord
 from kokex.domain.account_reports import AccountReport, BalanceReport, PositionReport, StopReport
-from kokex.domain.errors import ExchangeRejectedError, StoreUnavailableError
+from kokex.domain.errors import StoreUnavailableError
 from kokex.domain.events import EventSource
 from kokex.domain.instrument import Instrument
 from kokex.ports.account_journal import AccountEntry
 from kokex.ports.clock import Clock
-from kokex.ports.exchange import Exchange
 from kokex.ports.store import Store
 
 log = structlog.get_logger(__name__)
@@ -148,26 +147,6 @@ class AccountEventService:
             past = _as_news(report)
             self._put(self._entries(account.id, opened, [past], EventSource.STREAM, received_at))
         return not opened.missed
-
-    async def look(self, account: ExchangeAccount, exchange: Exchange) -> int:
-        """Read positions, balances and stops over REST, and reconcile with them; how many events the differences are.
-
-        Raises:
-            ExchangeError: the exchange could not be read to the end.
-        """
-        taken_at = await exchange.server_time()
-        reports: list[AccountReport] = [*await exchange.positions(), *await exchange.balances()]
-        try:
-            waiting = await exchange.open_stops()
-            reports += waiting
-            book = self.book(account.id)
-            there = {stop.stop_id for stop in waiting}
-            for stop in book.stops if book is not None else ():
-                ended = None if stop.stop_id in there else await exchange.stop(stop.stop_id)
-                reports += [] if ended is None else [ended]
-        except ExchangeRejectedError as error:
-            log.warning("stops cannot be read", account=account.name, reason=str(error))
-        return await self.reconcile(account, reports, taken_at=taken_at)
 
     async def reconcile(
         self,
