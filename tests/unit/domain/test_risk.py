@@ -19,7 +19,8 @@ from kokex.domain.order import OrderStatus, OrderType
 from kokex.domain.plan import PlanStatus
 from kokex.domain.results import Worth
 from kokex.domain.risk import Approved, DenialCode, Denied, check
-from kokex.domain.risk.state import Neighbours, Performance, RecentOrder, added_exposure
+from kokex.domain.risk.question import Question
+from kokex.domain.risk.state import Neighbours, Performance, RecentOrder
 from kokex.domain.standing import Standing
 from tests.builders import ETH, ETH_SWAP, START, order, request, risk_state
 
@@ -282,7 +283,7 @@ def test_a_turn_never_adds_more_than_its_grant(asked: list, notional: Decimal, h
         passed += 1
         state = replace(
             state,
-            grant=state.grant.spend(added_exposure(wanted, state)),
+            grant=state.grant.spend(Question(wanted, limits, state).added),
             pending=(
                 *state.pending,
                 order(client_order_id=wanted.client_order_id, side=side, quantity=quantity),

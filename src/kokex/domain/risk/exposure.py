@@ -5,24 +5,22 @@ from __future__ import annotations
 from decimal import Decimal
 
 from kokex.domain.instrument import InstrumentKind, Side
-from kokex.domain.limits import RiskLimits
-from kokex.domain.order import OrderRequest
 from kokex.domain.risk.codes import DenialCode, Finding
-from kokex.domain.risk.state import RiskState, pending_quantity, reach, valuation
+from kokex.domain.risk.question import Question
 
 
-def exposure(request: OrderRequest, limits: RiskLimits, state: RiskState) -> Finding | None:
+def exposure(asked: Question) -> Finding | None:
     """The order, and the position that it could lead to."""
-    price = valuation(request, state)
-    value = state.instrument.notional(request.quantity, price)
+    request, limits, state = asked.request, asked.limits, asked.state
+    value = asked.notional
     quote = state.instrument.quote_currency
     if value > limits.max_order_notional:
         return (
             DenialCode.ORDER_TOO_LARGE,
             f"an order worth {value:.2f} {quote} is over the limit of {limits.max_order_notional} {quote}",
         )
-    reached = reach(request, state)
-    at_stake = state.instrument.notional(abs(reached), price)
+    reached = asked.reach
+    at_stake = state.instrument.notional(abs(reached), asked.price)
     growing = abs(reached) > abs(state.quantity)
     if growing and at_stake > limits.max_position_notional:
         return (
@@ -30,7 +28,7 @@ def exposure(request: OrderRequest, limits: RiskLimits, state: RiskState) -> Fin
             f"the position could reach {at_stake:.2f} {quote}, over the limit of {limits.max_position_notional} {quote}",
         )
     if reached < 0 and not limits.allow_short and request.side is Side.SELL:
-        free = max(state.quantity - pending_quantity(state, Side.SELL), Decimal(0))
+        free = max(state.quantity - asked.pending, Decimal(0))
         return (
             DenialCode.SHORT_NOT_ALLOWED,
             f"selling {request.quantity} is more than the {free} that is held and not already being sold",
@@ -38,14 +36,15 @@ def exposure(request: OrderRequest, limits: RiskLimits, state: RiskState) -> Fin
     return None
 
 
-def cash(request: OrderRequest, limits: RiskLimits, state: RiskState) -> Finding | None:
+def cash(asked: Question) -> Finding | None:
     """What a buy of spot may cost is free on the account."""
-    if request.side is Side.SELL or state.instrument.kind is not InstrumentKind.SPOT:
+    limits, state = asked.limits, asked.state
+    if asked.request.side is Side.SELL or state.instrument.kind is not InstrumentKind.SPOT:
         return None
     quote = state.instrument.quote_currency
     if state.free_cash is None:
         return DenialCode.NOT_ENOUGH_CASH, f"the free {quote} of the account is not known yet"
-    value = state.instrument.notional(request.quantity, valuation(request, state))
+    value = asked.notional
     free = state.free_cash - limits.cash_reserve - state.neighbours.reserved
     if value > free:
         return (

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from kokex.domain.limits import RiskLimits
-from kokex.domain.order import OrderRequest, OrderType
+from kokex.domain.order import OrderType
 from kokex.domain.risk.codes import DenialCode, Finding
-from kokex.domain.risk.state import RiskState, reduces
+from kokex.domain.risk.question import Question
 
 
-def steps(request: OrderRequest, limits: RiskLimits, state: RiskState) -> Finding | None:
+def steps(asked: Question) -> Finding | None:
     """Quantity and price are in the instrument's steps, and there is a price exactly where one belongs."""
+    request, state = asked.request, asked.state
     fault = state.instrument.quantity_fault(request.quantity)
     if fault:
         return DenialCode.INVALID_QUANTITY, fault
@@ -23,8 +23,9 @@ def steps(request: OrderRequest, limits: RiskLimits, state: RiskState) -> Findin
     return (DenialCode.INVALID_PRICE, fault) if fault else None
 
 
-def price(request: OrderRequest, limits: RiskLimits, state: RiskState) -> Finding | None:
+def price(asked: Question) -> Finding | None:
     """A fresh price is known, and the request's own is within the collar around it and the mark price."""
+    request, limits, state = asked.request, asked.limits, asked.state
     last = state.last_price
     if last is None:
         return DenialCode.NO_PRICE, f"no fresh price of {request.inst_id} is known; wait for market data"
@@ -39,8 +40,9 @@ def price(request: OrderRequest, limits: RiskLimits, state: RiskState) -> Findin
     return None
 
 
-def side(request: OrderRequest, limits: RiskLimits, state: RiskState) -> Finding | None:
+def side(asked: Question) -> Finding | None:
     """The plan may trade in this direction."""
-    if request.side in limits.sides or reduces(request, state):
+    request, limits = asked.request, asked.limits
+    if request.side in limits.sides or asked.reduces:
         return None
     return DenialCode.SIDE_NOT_ALLOWED, f"this plan may not {request.side.value}, but to reduce what it holds"

@@ -18,10 +18,11 @@ from kokex.domain.risk.granted import granted
 from kokex.domain.risk.halted import halted
 from kokex.domain.risk.losses import losses
 from kokex.domain.risk.pace import pace, repetition
+from kokex.domain.risk.question import Question
 from kokex.domain.risk.standing import standing
 from kokex.domain.risk.state import RiskState
 
-Rule = Callable[[OrderRequest, RiskLimits, RiskState], Finding | None]
+Rule = Callable[[Question], Finding | None]
 
 RULES: tuple[Rule, ...] = (
     standing,
@@ -80,8 +81,9 @@ class Approved:
 
 def check(request: OrderRequest, limits: RiskLimits, state: RiskState) -> Approved | Denied:
     """Let `request` through or say why not. Pure; no limit can be changed from here."""
+    asked = Question(request, limits, state)
     for rule in RULES:
-        found = rule(request, limits, state)
+        found = rule(asked)
         if found is not None:
             return Denied(request, *found)
     return Approved(request, state.checked_at, maker=_MAKER)

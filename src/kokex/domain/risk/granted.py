@@ -2,20 +2,19 @@
 
 from __future__ import annotations
 
-from kokex.domain.limits import RiskLimits
-from kokex.domain.order import OrderRequest
 from kokex.domain.risk.codes import DenialCode, Finding
-from kokex.domain.risk.state import RiskState, added_exposure
+from kokex.domain.risk.question import Question
 
 
-def granted(request: OrderRequest, limits: RiskLimits, state: RiskState) -> Finding | None:
+def granted(asked: Question) -> Finding | None:
     """The turn has an order left, may add exposure in this direction, and this much of it."""
+    request, state = asked.request, asked.state
     grant = state.grant
     if grant is None:
         return None
     if grant.orders < 1:
         return DenialCode.GRANT_USED, "this turn has asked for as many orders as it may"
-    added = added_exposure(request, state)
+    added = asked.added
     if not added:
         return None
     quote = state.instrument.quote_currency

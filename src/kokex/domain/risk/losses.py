@@ -6,15 +6,16 @@ from datetime import datetime, timedelta
 from decimal import Decimal
 
 from kokex.domain.limits import RiskLimits
-from kokex.domain.order import OrderRequest
 from kokex.domain.risk.codes import DenialCode, Finding
-from kokex.domain.risk.state import Performance, RiskState, reduces
+from kokex.domain.risk.question import Question
+from kokex.domain.risk.state import Performance, RiskState
 
 
-def losses(request: OrderRequest, limits: RiskLimits, state: RiskState) -> Finding | None:
+def losses(asked: Question) -> Finding | None:
     """Daily loss, drawdown, losing streak and triggered stops are within the plan's protections."""
+    limits, state = asked.limits, asked.state
     made = state.performance
-    if made is None or reduces(request, state):
+    if made is None or asked.reduces:
         return None
     return (
         _worth(limits, made, state)
@@ -29,12 +30,13 @@ def _worth(limits: RiskLimits, made: Performance, state: RiskState) -> Finding |
         if guard.max_daily_loss is None and guard.max_drawdown is None:
             return None
         return DenialCode.NO_PRICE, "what the plan's holding is worth is not known; wait for market data"
-    lost = made.worth.day_loss(made.pnl, state.checked_at)
-    if guard.max_daily_loss is not None and lost >= guard.max_daily_loss:
-        return (
-            DenialCode.DAILY_LOSS,
-            f"{lost:.2f} {quote} lost today, the limit is {guard.max_daily_loss} {quote}; new risk waits for the next UTC day",
-        )
+    if guard.max_daily_loss is not None:
+        lost = made.worth.day_loss(made.pnl, state.checked_at)
+        if lost >= guard.max_daily_loss:
+            return (
+                DenialCode.DAILY_LOSS,
+                f"{lost:.2f} {quote} lost today, the limit is {guard.max_daily_loss} {quote}; new risk waits for the next UTC day",
+            )
     if guard.max_drawdown is None:
         return None
     capital = limits.capital or limits.max_position_notional

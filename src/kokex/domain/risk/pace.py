@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from kokex.domain.limits import RiskLimits
-from kokex.domain.order import OrderRequest
 from kokex.domain.risk.codes import DenialCode, Finding
-from kokex.domain.risk.state import RiskState, reduces
+from kokex.domain.risk.question import Question
 
 
-def pace(request: OrderRequest, limits: RiskLimits, state: RiskState) -> Finding | None:
+def pace(asked: Question) -> Finding | None:
     """Orders open at once, and let through in a minute and in a day."""
+    limits, state = asked.limits, asked.state
     if len(state.pending) >= limits.max_open_orders:
         return (
             DenialCode.TOO_MANY_OPEN_ORDERS,
@@ -28,15 +27,19 @@ def pace(request: OrderRequest, limits: RiskLimits, state: RiskState) -> Finding
     return None
 
 
-def repetition(request: OrderRequest, limits: RiskLimits, state: RiskState) -> Finding | None:
+def repetition(asked: Question) -> Finding | None:
     """The order is no repetition of one that was let through shortly before at nearly the same price."""
-    if limits.repeat_distance is None or reduces(request, state):
+    request, limits, state = asked.request, asked.limits, asked.state
+    if limits.repeat_distance is None or asked.reduces:
         return None
     price = request.price or state.last_price
     if price is None:
         return None
+    since = state.checked_at - limits.repeat_period
     for earlier in reversed(state.recent):
-        if earlier.side is not request.side or state.checked_at - earlier.at >= limits.repeat_period:
+        if earlier.at <= since:
+            return None
+        if earlier.side is not request.side:
             continue
         if abs(price - earlier.price) < limits.repeat_distance * earlier.price:
             wait = limits.repeat_period.total_seconds()

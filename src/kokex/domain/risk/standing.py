@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-from kokex.domain.limits import RiskLimits
-from kokex.domain.order import OrderRequest
 from kokex.domain.plan import PlanStatus
 from kokex.domain.risk.codes import DenialCode, Finding
-from kokex.domain.risk.state import RiskState
+from kokex.domain.risk.question import Question
 from kokex.domain.standing import Standing
 
 
-def standing(request: OrderRequest, limits: RiskLimits, state: RiskState) -> Finding | None:
+def standing(asked: Question) -> Finding | None:
     """The plan is running, the account reconciled (or degraded: see `degraded`), the instrument the plan's own."""
+    request, state = asked.request, asked.state
     if state.plan_status is not PlanStatus.RUNNING:
         return DenialCode.PLAN_NOT_RUNNING, f"the plan is {state.plan_status.value}, not running"
     if not state.reconciled and state.account is Standing.TRADING:

@@ -9,7 +9,7 @@ from decimal import Decimal
 from kokex.domain.grant import Grant
 from kokex.domain.halt import Halt
 from kokex.domain.instrument import Instrument, Side
-from kokex.domain.order import Order, OrderRequest
+from kokex.domain.order import Order
 from kokex.domain.plan import PlanStatus
 from kokex.domain.results import Worth
 from kokex.domain.standing import Standing
@@ -97,34 +97,3 @@ class RiskState:
     neighbours: Neighbours = Neighbours()
     halts: tuple[Halt, ...] = ()
     grant: Grant | None = None
-
-
-def valuation(request: OrderRequest, state: RiskState) -> Decimal:
-    """Price at which the request is held against limits in money: the dearer of its own and the last."""
-    last = state.last_price or Decimal(0)
-    return last if request.price is None else max(request.price, last)
-
-
-def pending_quantity(state: RiskState, side: Side) -> Decimal:
-    """What the plan's pending orders on `side` may still fill."""
-    return sum((order.remaining for order in state.pending if order.side is side), Decimal(0))
-
-
-def reach(request: OrderRequest, state: RiskState) -> Decimal:
-    """The holding if everything pending on the request's side, and the request, were to fill."""
-    return state.quantity + request.side.sign * (pending_quantity(state, request.side) + request.quantity)
-
-
-def reduces(request: OrderRequest, state: RiskState) -> bool:
-    """Whether the request, with all that is pending on its side, can at most close the holding."""
-    against = request.side.sign * state.quantity < 0
-    return against and pending_quantity(state, request.side) + request.quantity <= abs(state.quantity)
-
-
-def added_exposure(request: OrderRequest, state: RiskState) -> Decimal:
-    """Quote currency that the request may add beyond zero in its direction, behind what is pending there; zero where it reduces."""
-    sign = request.side.sign
-    end = sign * reach(request, state)
-    start = end - request.quantity
-    added = max(end, Decimal(0)) - max(start, Decimal(0))
-    return state.instrument.notional(added, valuation(request, state))
