@@ -233,7 +233,8 @@ class SocketServer:
     """A WebSocket server on loopback that logs everybody in and acknowledges everything, unless told otherwise.
 
     Attributes:
-        login_replies: used up one a login, `{"close": code}` hangs up; then everybody is let in.
+        login_replies: used up one a login, `{"close": code}` hangs up, `"goodbye": code` beside others says so and hangs up; then
+            everybody is let in.
         on_request: may answer a subscribe request itself (True: it did).
         refuse_paths: paths (`private`, `business`) that cannot be opened.
         paths: of the connections, in the order of `sockets` and `received`.
@@ -284,7 +285,10 @@ class SocketServer:
             if "close" in reply:
                 await socket.close(code=reply["close"], message=b"login failed")
                 return
+            goodbye = reply.pop("goodbye", None)
             await socket.send_json({"msg": "", "connId": "a4d3ae55", **reply})
+            if goodbye is not None:
+                await socket.close(code=goodbye, message=b"login failed")
             return
         if self.on_request is not None and await self.on_request(socket, frame):
             return

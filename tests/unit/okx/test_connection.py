@@ -197,6 +197,27 @@ async def test_a_refused_login_may_be_a_mere_close() -> None:
         assert len(server.received) == 5
 
 
+async def test_a_refusal_and_the_close_behind_it_are_one_refusal() -> None:
+    """OKX closes with 4001 behind the error: four refusals are four, not eight, and the fifth login is let in."""
+    async with stage(start=False) as at:
+        at.server.login_replies = [
+            {"event": "error", "code": "63999", "msg": "later", "goodbye": 4001} for _ in range(4)
+        ]
+        await at.ready()
+        assert len(at.server.received) == 5
+
+
+async def test_wrong_keys_stop_although_the_close_comes_first() -> None:
+    """With the code that said why."""
+    async with socket_server() as server:
+        at = Stage(server, RealClock())
+        server.login_replies = [{"event": "error", "code": "60024", "goodbye": 4001} for _ in range(9)]
+        with pytest.raises(ExchangeStoppedError) as raised:
+            await asyncio.wait_for(at.stream.run(), 5)
+        assert raised.value.code == "60024"
+        assert len(server.received) == 2
+
+
 async def test_a_repeated_login_is_a_login() -> None:
     """60031: we are in already."""
     async with stage(start=False) as at:

@@ -72,6 +72,7 @@ class Conversation:
         self._limiter = RateLimiter(self._clock)
         self._login_reply: asyncio.Future[Frame] | None = None
         self._unjudged: Frame | None = None
+        self._verdict: ExchangeStoppedError | ConnectionLostError | None = None
         self._subscriptions = Subscriptions(terms.wishes)
         self._changed = asyncio.Event()
         self._ask_again_at: float | None = None
@@ -148,7 +149,11 @@ class Conversation:
         finally:
             self._login_reply = None
         self._unjudged = None
-        login.judge(answer)
+        try:
+            login.judge(answer)
+        except (ExchangeStoppedError, ConnectionLostError) as verdict:
+            self._verdict = verdict
+            raise
 
     async def _answer(self, socket: WebSocket) -> None:
         """Wait until something changes: an answer, a wish. Answers held back with everything else are waited for."""
@@ -207,14 +212,16 @@ class Conversation:
     def judge_goodbye(self, ending: Ending) -> Ending:
         """OKX v5: close code 4001 is a refused login; it may come without the error that explains it, or right behind it."""
         answer, self._unjudged = self._unjudged, None
+        verdict, self._verdict = self._verdict, None
         if self._login is None or ending.close_code != _LOGIN_FAILED_CLOSE:
             return ending
-        try:
-            if answer is None:
-                self._login.refuse("60009")
-            self._login.judge(answer)
-        except ExchangeStoppedError as error:
-            return Ending(str(error), fatal=error)
-        except ConnectionLostError as error:
-            return replace(ending, reason=str(error))
-        return ending
+        if verdict is None:
+            try:
+                if answer is None:
+                    self._login.refuse("60009")
+                self._login.judge(answer)
+            except (ExchangeStoppedError, ConnectionLostError) as error:
+                verdict = error
+        if isinstance(verdict, ExchangeStoppedError):
+            return Ending(str(verdict), fatal=verdict)
+        return ending if verdict is None else replace(ending, reason=str(verdict))
