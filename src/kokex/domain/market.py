@@ -5,8 +5,17 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import datetime
 from decimal import Decimal
+from enum import StrEnum
 
 from kokex.domain.instrument import Side
+
+
+class StreamKind(StrEnum):
+    """What can be heard of an instrument besides its candles."""
+
+    TICKER = "ticker"
+    TRADES = "trades"
+    BOOK_TOP = "book_top"
 
 
 @dataclass(frozen=True, slots=True)
