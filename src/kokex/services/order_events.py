@@ -212,9 +212,6 @@ class OrderEventService:
     def refused(self, connection: Connection, channel: str, inst_id: str, reason: str) -> None:
         """A channel is not given until a person acts."""
         connection.refused[f"{channel} {inst_id}".strip()] = reason
-        log.warning(
-            "channel refused", connection=connection.key, channel=channel, inst_id=inst_id, reason=reason
-        )
 
     def subscribed(self, connection: Connection) -> None:
         """Every wanted channel is open: hold what they say until the past is reconciled."""
