@@ -8,6 +8,7 @@ from datetime import datetime, timedelta
 import msgspec
 
 from kokex.adapters.okx import routes
+from kokex.adapters.okx.account_reading import AccountReading
 from kokex.adapters.okx.candle_pages import CANDLES_A_PAGE, CandleList, CandleLists, CandleQuery, candle_pages
 from kokex.adapters.okx.commands import OrderCommands
 from kokex.adapters.okx.errors import NO_MARKET_DATA, ORDER_NOT_FOUND
@@ -20,6 +21,7 @@ from kokex.adapters.okx.parse.settings import parse_settings
 from kokex.adapters.okx.rest import OKXRestClient
 from kokex.adapters.okx.routes import Route
 from kokex.domain.account import AccountSettings, AccountSnapshot, Ticker
+from kokex.domain.account_reports import BalanceReport, PositionReport, StopReport
 from kokex.domain.candle import Candle, Interval
 from kokex.domain.errors import DataError, ExchangeRejectedError
 from kokex.domain.instrument import Instrument, InstrumentKind
@@ -43,6 +45,7 @@ class OKXExchange:
 
     def __init__(self, rest: OKXRestClient, clock: Clock) -> None:
         self._rest = rest
+        self._account = AccountReading(rest)
         self._commands = OrderCommands(rest, clock, self._order_by_client_id)
         # What opened before this is not in the short list of candles, and never will be again.
         self._too_old: dict[tuple[str, Interval], datetime] = {}
@@ -186,6 +189,22 @@ class OKXExchange:
 
         found = {row.bill_id or row: row for row in reversed(rows) if wanted(row)}
         return sorted(found.values(), key=_fill_age)
+
+    async def positions(self) -> list[PositionReport]:
+        """Every open position in a swap, one by one."""
+        return await self._account.positions()
+
+    async def balances(self) -> list[BalanceReport]:
+        """Every currency that is not zero."""
+        return await self._account.balances()
+
+    async def open_stops(self, inst_id: str | None = None) -> list[StopReport]:
+        """Stops that wait at OKX, oldest first."""
+        return await self._account.open_stops(inst_id)
+
+    async def stop(self, stop_id: str) -> StopReport | None:
+        """What became of a stop; None where OKX does not know it."""
+        return await self._account.stop(stop_id)
 
     async def settings(self) -> AccountSettings:
         """How the account is set up."""

@@ -49,6 +49,8 @@ ORDER_HISTORY = _query("trade/orders-history", 40)
 ORDER_ARCHIVE = _query("trade/orders-history-archive", 20)
 FILLS = _query("trade/fills", 60)
 FILLS_HISTORY = _query("trade/fills-history", 10)
+OPEN_STOPS = _query("trade/orders-algo-pending", 20)
+STOP = _query("trade/order-algo", 20)
 
 SUBMIT = _command("trade/order", 60)
 CANCEL = _command("trade/cancel-order", 60)
