@@ -187,8 +187,10 @@ class ReconcilingService:
         """Journal what positions, balances and stops became while nobody listened."""
         exchange = session.exchange
         taken_at = max(unfound.coverage.read_to for unfound in picture.unfound)
-        open_stops = await exchange.open_stops()
-        reports: list[AccountReport] = [*await exchange.positions(), *await exchange.balances(), *open_stops]
+        positions, balances, open_stops = await asyncio.gather(
+            exchange.positions(), exchange.balances(), exchange.open_stops()
+        )
+        reports: list[AccountReport] = [*positions, *balances, *open_stops]
         book = account_events.book(session.account.id)
         listed = {stop.stop_id for stop in open_stops}
         for known in book.known if book is not None else ():
