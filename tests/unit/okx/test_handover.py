@@ -100,6 +100,24 @@ async def test_a_new_one_that_is_to_be_closed_as_well_is_no_good() -> None:
         assert len(at.server.received) == 3 and at.listener.count("disconnected") == 0
 
 
+async def test_a_restart_announced_to_both_is_handed_over_twice() -> None:
+    """The new one stands already: it takes over, and is replaced in turn."""
+    async with stage() as at:
+        at.server.answer_pings = False
+        await at.server.push(NOTICE)
+        await until(lambda: at.server.pings == 1)  # the new one stands, and the old one is asked for all it has
+        old, new = at.server.sockets
+        for one in (new, old):
+            await one.send_json(NOTICE)
+            await one.send_json(order_push("1"))
+        at.server.answer_pings = True
+        await old.send_str("pong")
+        await handed_over(at, 2)
+        await at.server.push(order_push("2"))
+        await until(lambda: at.order_ids() == ["1", "1", "2"])
+        assert at.listener.count("disconnected") == 0 and at.listener.count("subscribed") == 1
+
+
 async def test_when_the_old_one_closes_first_it_is_an_ordinary_loss() -> None:
     """The connection that is being made goes on and is announced as every other."""
     held: list[Any] = []

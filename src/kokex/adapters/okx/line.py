@@ -231,7 +231,7 @@ class Line:
     def on_restart(self, reason: str) -> None:
         """See `Hearer`. A line that does not stand yet is given up at once."""
         log.info("connection to be replaced", url=self._setting.url, reason=reason)
-        if self.ready.is_set() and self._speaking.is_set():
+        if self.ready.is_set():
             self.restarting.set()
         else:
             self.end(reason)
