@@ -119,3 +119,21 @@ def _is_closed(order: dict[str, Any]) -> bool:
 
 def _closed(orders: list[dict[str, Any]]) -> bool:
     return any(_is_closed(order) for order in orders)
+
+
+async def test_watches_its_stops(server: PaperServer, client: ccxt_pro.okx) -> None:
+    """Placed and canceled over REST, seen on the business socket."""
+
+    async def watch() -> list[dict[str, Any]]:
+        orders: list[dict[str, Any]] = await client.watch_orders(SWAP, params={"trigger": True})
+        return orders
+
+    watching = asyncio.create_task(
+        until(watch, lambda orders: any(order["status"] == "canceled" for order in orders))
+    )
+    await listening(server, "orders-algo")
+    price = (await client.fetch_ticker(SWAP))["last"]
+    fields = {"stopLossPrice": round(price * 0.5, 2), "reduceOnly": True}
+    placed = await client.create_order(SWAP, "market", "sell", 1, None, fields)
+    await client.cancel_order(placed["id"], SWAP, {"trigger": True})
+    assert {order["id"] for order in await watching} == {placed["id"]}

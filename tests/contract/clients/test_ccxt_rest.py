@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ccxt
+import ccxt.async_support as ccxt_rest
 import pytest
 from ccxt.base.types import Order
 
@@ -186,3 +187,84 @@ async def test_wrong_keys_and_wrong_environment_are_authentication_errors(
     live.urls["api"] = {"rest": server.rest_url}
     with pytest.raises(ccxt.ExchangeError, match="50101"):
         await live.privateGetAccountBalance()
+
+
+async def test_a_stop_waits_is_amended_and_canceled(server: PaperServer, rest_client: ClientMaker) -> None:
+    """A stop-loss on a perpetual, as ccxt places, lists, edits and cancels it."""
+    client = rest_client(server)
+    await client.load_markets()
+    price = (await client.fetch_ticker(SWAP))["last"]
+    await client.create_order(SWAP, "market", "buy", 2)
+    fields = {"stopLossPrice": round(price * 0.6, 2), "reduceOnly": True}
+    placed = await client.create_order(SWAP, "market", "sell", 2, None, fields)
+    listed = {"trigger": True, "ordType": "conditional"}
+    [waiting] = await client.fetch_open_orders(SWAP, params=listed)
+    assert (waiting["id"], waiting["status"], waiting["reduceOnly"]) == (placed["id"], "open", True)
+    assert waiting["stopLossPrice"] == pytest.approx(price * 0.6, abs=0.01)
+    lower = {"stopLossPrice": round(price * 0.55, 2), "newSlOrdPx": "-1"}
+    await client.edit_order(placed["id"], SWAP, "conditional", "sell", 1, None, lower)
+    edited = await client.fetch_order(placed["id"], SWAP, {"trigger": True})
+    assert (edited["amount"], edited["stopLossPrice"]) == (1.0, pytest.approx(price * 0.55, abs=0.01))
+    await client.cancel_order(placed["id"], SWAP, {"trigger": True})
+    assert await client.fetch_open_orders(SWAP, params=listed) == []
+    [canceled] = await client.fetch_canceled_orders(SWAP, params={"trigger": True, "ordType": "conditional"})
+    assert (canceled["id"], canceled["status"]) == (placed["id"], "canceled")
+
+
+async def test_a_trigger_becomes_an_order(rest_client: ClientMaker) -> None:
+    """The market reaches one of two; then there is a position."""
+    async with PaperServer(PaperConfig(paused=True, warmup_candles=10)) as server:
+        client = rest_client(server)
+        await client.load_markets()
+        await _trigger(server, client)
+
+
+async def _trigger(server: PaperServer, client: ccxt_rest.okx) -> None:
+    price = (await client.fetch_ticker(SWAP))["last"]
+    above = {"triggerPrice": round(price * 1.0005, 2)}
+    below = {"triggerPrice": round(price * 0.9995, 2)}
+    ids = [
+        (await client.create_order(SWAP, "market", "buy", 1, None, trigger))["id"]
+        for trigger in (above, below)
+    ]
+    for _ in range(20):
+        if await client.fetch_positions([SWAP]):
+            break
+        server.exchange.advance(server.exchange.now_ms + HOUR_MS)
+    states = {(await client.fetch_order(number, SWAP, {"trigger": True}))["status"] for number in ids}
+    assert "closed" in states
+
+
+async def test_a_trailing_stop_and_attached_legs(server: PaperServer, rest_client: ClientMaker) -> None:
+    """A callback in percent; take-profit and stop-loss that come with an order."""
+    client = rest_client(server)
+    await client.load_markets()
+    price = (await client.fetch_ticker(SWAP))["last"]
+    legs = {
+        "takeProfit": {"triggerPrice": round(price * 1.9, 2)},
+        "stopLoss": {"triggerPrice": round(price * 0.2, 2)},
+    }
+    await client.create_order(SWAP, "market", "buy", 1, None, legs)
+    [guard] = await client.fetch_open_orders(SWAP, params={"trigger": True, "ordType": "oco"})
+    assert (guard["side"], guard["amount"], guard["reduceOnly"]) == ("sell", 1.0, True)
+    assert guard["takeProfitPrice"] == pytest.approx(price * 1.9, abs=0.01)
+    trailing = {"trailingPercent": "60", "reduceOnly": True}
+    placed = await client.create_order(SWAP, "market", "sell", 1, None, trailing)
+    [waiting] = await client.fetch_open_orders(SWAP, params={"trailing": True})
+    assert (waiting["id"], waiting["info"]["callbackRatio"]) == (placed["id"], "0.6")
+    await client.cancel_order(placed["id"], SWAP, {"trailing": True})
+    assert await client.fetch_open_orders(SWAP, params={"trailing": True}) == []
+
+
+async def test_a_stop_on_spot_and_one_that_fails(server: PaperServer, rest_client: ClientMaker) -> None:
+    """ccxt sends cross for spot stops; a trigger on the wrong side is an invalid order."""
+    client = rest_client(server)
+    await client.load_markets()
+    price = (await client.fetch_ticker(SPOT))["last"]
+    placed = await client.create_order(
+        SPOT, "market", "sell", 0.5, None, {"stopLossPrice": round(price * 0.6, 2)}
+    )
+    found = await client.fetch_order(placed["id"], SPOT, {"trigger": True})
+    assert (found["status"], found["amount"]) == ("open", 0.5)
+    with pytest.raises(ccxt.ExchangeError, match="51280"):
+        await client.create_order(SPOT, "market", "sell", 0.5, None, {"stopLossPrice": round(price * 1.5, 2)})

@@ -115,6 +115,35 @@ async def test_private_rest_on_a_perpetual(server: PaperServer) -> None:
     await asyncio.to_thread(calls)
 
 
+async def test_algo_orders(server: PaperServer) -> None:
+    """Placed, listed, amended, canceled, found again; a whole position closed by its stop."""
+
+    def calls() -> None:
+        trade = TradeAPI(*KEYS, flag="1", domain=server.rest_url)
+        last = float(rows(MarketAPI(flag="1", domain=server.rest_url).get_ticker("ETH-USDT-SWAP"))[0]["last"])
+        rows(trade.place_order("ETH-USDT-SWAP", "cross", "buy", "market", "2"))
+        low, lower = f"{last * 0.5:.2f}", f"{last * 0.4:.2f}"
+        stop = {"slTriggerPx": low, "slOrdPx": "-1", "reduceOnly": True, "algoClOrdId": "sdkstop"}
+        [placed] = rows(trade.place_algo_order("ETH-USDT-SWAP", "cross", "sell", "conditional", "2", **stop))
+        again = trade.place_algo_order("ETH-USDT-SWAP", "cross", "sell", "conditional", "2", **stop)
+        assert (again["code"], again["data"][0]["sCode"]) == ("1", "51065")
+        [amended] = rows(
+            trade.amend_algo_order("ETH-USDT-SWAP", algoClOrdId="sdkstop", newSlTriggerPx=lower, reqId="r1")
+        )
+        assert (amended["algoId"], amended["reqId"]) == (placed["algoId"], "r1")
+        [waiting] = rows(trade.order_algos_list(ordType="conditional"))
+        assert (float(waiting["slTriggerPx"]), waiting["state"]) == (float(lower), "live")
+        rows(trade.cancel_algo_order([{"instId": "ETH-USDT-SWAP", "algoId": placed["algoId"]}]))
+        [over] = rows(trade.order_algos_history("conditional", state="canceled"))
+        assert rows(trade.get_algo_order_details(algoId=placed["algoId"])) == [over]
+        whole = {"slTriggerPx": low, "slOrdPx": "-1", "reduceOnly": True, "closeFraction": "1"}
+        [closing] = rows(trade.place_algo_order("ETH-USDT-SWAP", "cross", "sell", "conditional", **whole))
+        rows(trade.close_positions("ETH-USDT-SWAP", "cross"))
+        assert rows(trade.get_algo_order_details(algoId=closing["algoId"]))[0]["state"] == "canceled"
+
+    await asyncio.to_thread(calls)
+
+
 async def test_rest_over_tls(secure: PaperServer) -> None:
     """The REST client trusts the same certificate."""
 
@@ -221,4 +250,32 @@ async def test_private_channels_and_operations(secure: PaperServer) -> None:
     refused = await inbox.wait_for(lambda message: message.get("id") == "p5" and "op" in message)
     assert (refused["code"], refused["data"][0]["sCode"]) == ("1", "50014")
     await private.stop()
+    await reading
+
+
+async def test_the_business_channels_of_an_account(secure: PaperServer) -> None:
+    """orders-algo and algo-advance after a login on /business."""
+    api_key, secret_key, passphrase = KEYS
+    business = WsPrivateAsync(api_key, passphrase, secret_key, f"{secure.ws_url}/ws/v5/business")
+    inbox = Inbox()
+    reading = await business.start()
+    channels = [{"channel": name, "instType": "ANY"} for name in ("orders-algo", "algo-advance")]
+    await business.subscribe(channels, inbox)
+    for channel in ("orders-algo", "algo-advance"):
+        await inbox.wait_for(
+            lambda message, channel=channel: (
+                message.get("event") == "subscribe" and message["arg"]["channel"] == channel
+            )
+        )
+    trade = TradeAPI(*KEYS, flag="1", domain=secure.rest_url)
+
+    def place() -> None:
+        fields = {"instId": "ETH-USDT-SWAP", "tdMode": "cross", "side": "buy", "sz": "1"}
+        rows(trade.place_algo_order(**fields, ordType="trigger", triggerPx="1", orderPx="-1"))
+        rows(trade.place_algo_order(**fields, ordType="move_order_stop", callbackRatio="0.9"))
+
+    await asyncio.to_thread(place)
+    assert (await inbox.wait_for(push("orders-algo")))["data"][0]["ordType"] == "trigger"
+    assert (await inbox.wait_for(push("algo-advance")))["data"][0]["callbackRatio"] == "0.9"
+    await business.stop()
     await reading

@@ -84,7 +84,7 @@ class Trading(RuleBasedStateMachine):
             change = {"newPx": trader.price(trader.best_bid(inst_id) + offset, inst_id)}
             if both:
                 change["newSz"] = size
-            assert trader.amend(order, **change)["sCode"] in ("0", "51008", "51112", "51511")
+            assert trader.amend(order, **change)["sCode"] in ("0", "51008", "51112", "51506", "51511")
 
     @rule(minutes=st.integers(1, 200))
     def let_time_pass(self, minutes: int) -> None:

@@ -11,7 +11,14 @@ from kokex.paper.instruments import Instrument
 LIVE_STATES = ("live", "partially_effective")
 ADVANCED_TYPES = ("move_order_stop", "twap", "smart_iceberg")
 """Types that are told on the channel algo-advance."""
-_SOURCES = {"trigger": "6", "conditional": "7", "oco": "7", "move_order_stop": "25"}
+_SOURCES = {
+    "trigger": "6",
+    "conditional": "7",
+    "oco": "7",
+    "move_order_stop": "25",
+    "twap": "13",
+    "smart_iceberg": "13",
+}
 
 
 @dataclass(slots=True, kw_only=True)
@@ -89,7 +96,7 @@ class AlgoOrder:
     @property
     def source(self) -> str:
         """`source` of its child orders."""
-        return _SOURCES.get(self.order_type, "13")
+        return _SOURCES[self.order_type]
 
     @property
     def position_key(self) -> tuple[str, str, str]:

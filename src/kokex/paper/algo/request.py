@@ -57,7 +57,7 @@ def parse_algo(
         instrument=instrument,
         order_type=kind,
         side=side,
-        trade_mode=parse_trade_mode(instrument, fields),
+        trade_mode=_trade_mode(instrument, fields),
         position_side=parse_position_side(account, instrument, field(fields, "posSide")),
         client_id=parse_name(fields, "algoClOrdId", 32),
         tag=parse_name(fields, "tag", 16),
@@ -73,6 +73,13 @@ def parse_algo(
     _set_size(account, algo, fields)
     _set_bond(algo, fields)
     return algo
+
+
+def _trade_mode(instrument: Instrument, fields: Mapping[str, Any]) -> str:
+    """`tdMode`; spot takes cross beside cash here, which OKX was seen to ask for (ccxt sends nothing else)."""
+    if not instrument.is_swap and field(fields, "tdMode") == "cross":
+        return "cash"
+    return parse_trade_mode(instrument, fields)
 
 
 def _set_terms(algo: AlgoOrder, fields: Mapping[str, Any], floor: Floor) -> None:

@@ -30,6 +30,8 @@ from kokex.paper.matching.order import Order
 Item = dict[str, Any]
 Command = Callable[[Account, Mapping[str, Any]], Item]
 USER = "1"
+SLICE_SOURCE = "13"
+"""`source` of a slice of a larger algo order, which is not the client's to change."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -234,6 +236,8 @@ class Desk:
         return self._records.find(account.uid, instrument.inst_id, order_id=order_id, client_order_id=name)
 
     def _amendment(self, account: Account, order: Order, fields: Mapping[str, Any]) -> Amendment:
+        if order.source == SLICE_SOURCE:
+            raise RejectionError("51506", "Order modification unavailable for the order type.")
         new_size, new_price = field(fields, "newSz"), field(fields, "newPx")
         if not new_size and not new_price and not fields.get("attachAlgoOrds"):
             raise missing("newSz or newPx")
