@@ -142,6 +142,34 @@ def _show(report: Any) -> None:
     say("All is well." if report.problem is None else f"Wrong: {report.problem}")
 
 
+@app.command()
+def accept(
+    name: Annotated[str, typer.Argument(help="The account.")], as_json: Annotated[bool, AsJson] = False
+) -> None:
+    """Take an account's contract positions as the exchange tells them, where they differ from the fills on record.
+
+    For a difference that you have looked into (`kokex plan show` names it). The engine compares anew within seconds; what plans hold
+    by their own fills stays as it is.
+    """
+
+    async def forget() -> int:
+        from kokex.bootstrap import application
+
+        settings = load_settings()
+        quiet_logs(settings)
+        async with application(settings) as opened:
+            found = await opened.store.accounts.by_name(name)
+            return await opened.store.reconciliation.forget_baselines(found.id)
+
+    accepted = run_async(forget())
+    if as_json:
+        say_json({"account": name, "instruments": accepted})
+    elif accepted:
+        say(f"Positions of account {name} are taken as they are now ({accepted} instruments).")
+    else:
+        say(f"Account {name} has no contract position that is compared with fills.")
+
+
 def _environment(name: str) -> Environment:
     from kokex.domain.account import Environment
 

@@ -11,8 +11,9 @@ from kokex.cli.output import market_time, plain, say, say_table, when
 from kokex.domain.account import ExchangeAccount
 from kokex.domain.forecast import Forecast
 from kokex.domain.order import Order
-from kokex.domain.plan import Plan
+from kokex.domain.plan import Plan, PlanStatus
 from kokex.domain.position import PlanBook
+from kokex.domain.standing import AccountStanding, Standing
 from kokex.ports.store import SubscriptionStatus, TurnRecord
 from kokex.services.accounts import market_of
 
@@ -33,6 +34,8 @@ class PlanReport:
     decisions: int
     events: int
     subscription: SubscriptionStatus | None
+    standing: AccountStanding | None
+    engine: str | None
 
 
 async def read_report(opened: Application, plan: Plan) -> PlanReport:
@@ -56,6 +59,8 @@ async def read_report(opened: Application, plan: Plan) -> PlanReport:
         decisions=await store.turns.count(plan.id),
         events=await store.journal.count(plan.id),
         subscription=subscriptions[-1] if subscriptions else None,
+        standing=await store.reconciliation.standing(plan.account_id),
+        engine=(await store.owners.owners()).get(plan.account_id),
     )
 
 
@@ -80,6 +85,8 @@ def document(report: PlanReport) -> dict[str, Any]:
         "latest_decisions": [_turn(turn) for turn in report.turns],
         "decisions": report.decisions,
         "events": report.events,
+        "standing": _standing(report.standing),
+        "engine": report.engine,
         "connected": bool(report.subscription and report.subscription.connected_since),
     }
 
@@ -91,6 +98,8 @@ def print_report(report: PlanReport) -> None:
     rows = [
         ("status", plan.status.value),
         ("account", f"{report.account.name} ({report.account.exchange} {report.account.environment.value})"),
+        ("at work in", _engine(report)),
+        ("account may", _may(report.standing)),
         ("trades", f"{plan.inst_id}, candles of {plan.interval}"),
         ("created", when(plan.created_at)),
         ("largest order", f"{plain(limits.max_order_notional)} {quote}"),
@@ -117,6 +126,38 @@ def print_report(report: PlanReport) -> None:
     for turn in report.turns:
         words = turn.decision.reason if turn.decision else (turn.error or turn.status.value)
         say(f"{when(turn.started_at)}  turn {turn.id}: {words}")
+
+
+def _engine(report: PlanReport) -> str:
+    if report.plan.status in (PlanStatus.CREATED, PlanStatus.STOPPED):
+        return "no engine: the plan is not to run"
+    return "no engine now; `kokex up` starts one" if report.engine is None else f"engine {report.engine}"
+
+
+def _may(standing: AccountStanding | None) -> str:
+    """What the risk gate lets through, and why not everything."""
+    if standing is None:
+        return "not reconciled yet"
+    words = {
+        Standing.TRADING: "trade",
+        Standing.REDUCE_ONLY: "only reduce holdings",
+        Standing.HALTED: "not trade",
+    }[standing.standing]
+    if standing.trouble is None:
+        return f"{words}; last reconciled {when(standing.reconciled_at)}"
+    return f"{words}, since {when(standing.trouble.since)}: {standing.trouble.reason}"
+
+
+def _standing(standing: AccountStanding | None) -> dict[str, Any] | None:
+    if standing is None:
+        return None
+    trouble = standing.trouble
+    return {
+        "standing": standing.standing,
+        "reason": None if trouble is None else trouble.reason,
+        "since": None if trouble is None else trouble.since,
+        "reconciled_at": standing.reconciled_at,
+    }
 
 
 def _holding_rows(report: PlanReport, quote: str) -> list[tuple[str, str]]:

@@ -76,10 +76,11 @@ async def _tell(built: Engine, ready: asyncio.Event, *, as_json: bool) -> None:
     quiet_collector()
     seconds = round(time.monotonic() - BEGAN, 3)
     working, waiting = [], [f"account {name}" for name in built.activity.waiting]
+    elsewhere = built.activity.elsewhere
     for plan in await built.application.store.plans.list(_AT_WORK):
         if built.activity.works(plan.id):
             working.append(plan.name)
-        else:
+        elif plan.name not in elsewhere:
             waiting.append(f"plan {plan.name}")
     if as_json:
         say_json(
@@ -88,6 +89,7 @@ async def _tell(built: Engine, ready: asyncio.Event, *, as_json: bool) -> None:
                 "seconds": seconds,
                 "plans": working,
                 "waiting": waiting,
+                "elsewhere": elsewhere,
                 "home": built.application.settings.folder,
                 "process": os.getpid(),
             }
@@ -95,6 +97,8 @@ async def _tell(built: Engine, ready: asyncio.Event, *, as_json: bool) -> None:
         return
     names = ", ".join(working) or "none yet"
     say(f"KOKEX is ready after {seconds:.1f} s; plans at work: {names}. Stop with Ctrl-C.")
+    if elsewhere:
+        note(f"At work in another engine: {', '.join(elsewhere)}; this one takes over when that one ends.")
     if waiting:
         note(
             f"Waiting for the exchange: {', '.join(waiting)}; they are tried on. `kokex doctor` tells what is wrong."
