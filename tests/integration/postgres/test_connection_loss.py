@@ -9,7 +9,8 @@ import psycopg
 import pytest
 from psycopg.conninfo import conninfo_to_dict, make_conninfo
 
-from kokex.adapters.postgres import EmbeddedPostgres, PostgresStore, journal_writer
+from kokex.adapters.postgres import EmbeddedPostgres, PostgresStore
+from kokex.adapters.postgres.journal_writer import JournalWriter
 from kokex.adapters.vault import Vault
 from kokex.domain.errors import ConfigurationError, NotFoundError, StoreUnavailableError
 from kokex.domain.plan import PlanStatus
@@ -51,33 +52,38 @@ async def test_journal_and_pool_recover_by_themselves(
     assert await store.plans.list() == []
 
 
+@pytest.mark.parametrize(("known", "size"), [(1, 1), (0, 300)])
 async def test_a_commit_whose_answer_was_lost_is_reported_as_new(
     store: PostgresStore,
     administrator: psycopg.AsyncConnection[tuple[object, ...]],
     monkeypatch: pytest.MonkeyPatch,
+    known: int,
+    size: int,
 ) -> None:
     """It happened, so trying again finds duplicates: they are this writer's own and get their numbers, once."""
     (earlier,) = await store.journal.append([entry()])
-    append = journal_writer._append
+    append = JournalWriter._append
     cuts = 0
 
-    async def append_and_cut(connection, batch):  # type: ignore[no-untyped-def]
+    async def append_and_cut(self, connection, batch, *, may_copy):  # type: ignore[no-untyped-def]
         nonlocal cuts
-        numbers = await append(connection, batch)
+        numbers = await append(self, connection, batch, may_copy=may_copy)
         if not cuts:
             cuts += 1
             await end_others(administrator)
             await connection.execute("SELECT 1")
         return numbers
 
-    monkeypatch.setattr(journal_writer, "_append", append_and_cut)
-    again, fresh = await store.journal.append([entry(), entry(update(order_id="9002"))])
+    monkeypatch.setattr(JournalWriter, "_append", append_and_cut)
+    told = [*[entry()] * known, *(entry(update(order_id=f"x{number}")) for number in range(size))]
+    numbers = await store.journal.append(told)
 
     assert cuts == 1
-    assert again is None
-    assert fresh is not None and earlier is not None and fresh > earlier
-    assert [event.id for event in await store.journal.events_after(1, 0)] == [earlier, fresh]
-    assert await store.journal.append([entry(update(order_id="9002"))]) == [None]
+    assert numbers[:known] == [None] * known
+    fresh = numbers[known:]
+    assert None not in fresh
+    assert [event.id for event in await store.journal.events_after(1, 0)] == [earlier, *fresh]
+    assert await store.journal.append(told) == [None] * len(told)
 
 
 async def test_a_cancelled_append_leaves_the_writer_sound(store: PostgresStore) -> None:

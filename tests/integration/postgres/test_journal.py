@@ -51,8 +51,7 @@ async def test_events_come_back_as_they_went_in(store: PostgresStore) -> None:
         OrderEventKind.DONE,
     ]
     assert [event.event_key for event in events] == ["live", "fill:1", "fill:2"]
-    assert replace(events[2].update, raw=b"") == replace(DONE, raw=b"")
-    assert events[2].update.raw == b'{"ordId":"9001"}'
+    assert events[2].update == DONE
     assert (events[0].account_id, events[0].source, events[0].external) == (1, EventSource.STREAM, False)
     assert events[0].received_at == START
 
@@ -248,17 +247,26 @@ async def test_count_leaves_out_what_the_exchange_did_not_send(store: PostgresSt
     assert await store.journal.count(1) == 1
 
 
+@pytest.mark.parametrize("size", [1, 300])
 @pytest.mark.parametrize(
-    "raw", [b"", b"{broken", b'{"msg":"\\u0000"}', b'{"msg":"\\ud83d"}', b'{"n":1e999999}']
+    ("raw", "kept"),
+    [
+        (b"", b""),
+        (b"{broken", b"{broken"),
+        (b'{"msg":"\\u0000"}', b'{"msg":"\\u0000"}'),
+        (b'{"n":1e999999}', b'{"n":1e999999}'),
+        (b'{"msg":"\x00"}', '{"msg":"\ufffd"}'.encode()),
+        (b'{"msg":"\xff"}', '{"msg":"\ufffd"}'.encode()),
+    ],
 )
-async def test_raw_json_that_the_database_refuses(store: PostgresStore, raw: bytes) -> None:
-    """The event is journalled all the same, with the raw JSON kept as a text; its batch with it."""
-    numbers = await store.journal.append([entry(), entry(replace(PARTIAL, raw=raw)), entry(DONE)])
+async def test_raw_json_is_kept_as_it_came(store: PostgresStore, raw: bytes, kept: bytes, size: int) -> None:
+    """Sound or not; only what no text can hold is replaced, and the event and its batch are journalled all the same."""
+    others = [entry(update(order_id=str(number))) for number in range(size)]
+    numbers = await store.journal.append([entry(), entry(replace(PARTIAL, raw=raw)), entry(DONE), *others])
 
     assert None not in numbers
     events = await store.journal.events_after(1, 0)
-    assert events[1].update.raw == raw
-    assert events[2].update.raw == b'{"ordId":"9001"}'
+    assert [event.update.raw for event in events[:3]] == [b'{"ordId":"9001"}', kept, b'{"ordId":"9001"}']
     assert await store.journal.append([entry(PARTIAL)]) == [None]
 
 
@@ -307,6 +315,51 @@ async def test_a_large_batch_is_whole_or_not_at_all(store: PostgresStore, databa
     assert await store.journal.count(1) == 301
 
 
+async def test_a_large_batch_that_repeats_events(store: PostgresStore) -> None:
+    """What is there falls away, what is new is numbered in order, and the next large batches are as good."""
+    for start in (0, 200, 300, 1000):
+        batch = [entry(update(order_id=str(number))) for number in range(start, start + 300)]
+        known = await store.journal.count(1)
+
+        numbers = await store.journal.append(batch)
+
+        fresh = [number for number in numbers if number is not None]
+        assert fresh == sorted(fresh)
+        assert await store.journal.count(1) == known + len(fresh)
+    events = await store.journal.events_after(1, 0)
+    assert [event.update.order_id for event in events] == [
+        *map(str, range(600)),
+        *map(str, range(1000, 1300)),
+    ]
+
+
+async def test_large_and_small_batches_leave_the_same(store: PostgresStore) -> None:
+    """Orders, fills and heads: told in one batch of three hundred to one account, in batches of three to another."""
+    lives = [
+        entry(replace(told, order_id=str(number), client_order_id=f"KXtestP1D{number}S0"), account_id=account)
+        for account in (1, 2)
+        for number in range(100)
+        for told in (
+            update(),
+            replace(PARTIAL, fill=fill(2 * number, order_id=str(number))),
+            replace(DONE, fill=fill(2 * number + 1, order_id=str(number), maker=None, fee=None)),
+        )
+    ]
+    lives = [replace(life, plan_id=life.account_id) for life in lives]
+
+    await store.journal.append(lives[:300])
+    for start in range(300, 600, 3):
+        await store.journal.append(lives[start : start + 3])
+
+    assert await store.journal.fills(1) == await store.journal.fills(2)
+    at_once, bit_by_bit = [await store.orders.recent(plan, limit=200) for plan in (1, 2)]
+    assert len(at_once) == 100
+    by_name = {found.client_order_id: replace(found, account_id=1, plan_id=1) for found in bit_by_bit}
+    assert {found.client_order_id: found for found in at_once} == by_name
+    assert await store.journal.last_occurred_at(1, "ETH-USDT") == DONE.occurred_at
+    assert await store.journal.last_occurred_at(2, "ETH-USDT") == DONE.occurred_at
+
+
 async def test_appends_at_once(store: PostgresStore) -> None:
     """From many tasks: each event once, however they overlap."""
     batches = [
@@ -331,7 +384,7 @@ async def test_the_row_is_as_the_user_drew_it(store: PostgresStore, database_url
     async with await psycopg.AsyncConnection.connect(database_url) as connection:
         found = await connection.execute(
             "SELECT plan_id, event_type, order_id, inst_id, side, account_id, event_key, agent_conversation_id,"
-            " event_data #>> '{update,filled_quantity}', event_data #>> '{raw,ordId}',"
+            " event_data #>> '{update,filled_quantity}', raw::jsonb ->> 'ordId',"
             " processed_at BETWEEN now() - interval '1 minute' AND now() FROM order_event_logs WHERE id = %s",
             [number],
         )

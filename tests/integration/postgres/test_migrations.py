@@ -72,6 +72,11 @@ ROWS = {
         INSERT INTO account_standings VALUES (1, 'halted', 'out of reach', now(), false, NULL, now());
         INSERT INTO coverages VALUES (1, 'ETH-USDT-SWAP', now(), now(), now(), '7', -10, 0);
         """,
+    "0008": """
+        INSERT INTO order_event_logs
+            (plan_id, event_type, order_id, inst_id, side, event_data, account_id, event_key, raw)
+        VALUES (1, 'buy_order_done', '9', 'ETH-USDT', 'buy', '{}', 1, 'filled', '{ }');
+        """,
 }
 
 
@@ -155,7 +160,7 @@ def test_indexes_and_constraints_have_the_users_names(database_url: str) -> None
 
 
 def test_columns_are_the_users(database_url: str) -> None:
-    """In the user's order, then our two."""
+    """In the user's order, then our three."""
     with psycopg.connect(database_url) as connection:
         rows = connection.execute(
             "SELECT column_name, udt_name FROM information_schema.columns"
@@ -174,6 +179,7 @@ def test_columns_are_the_users(database_url: str) -> None:
         ("agent_conversation_id", "int8"),
         ("account_id", "int8"),
         ("event_key", "text"),
+        ("raw", "text"),
     ]
 
 

@@ -8,7 +8,7 @@ from decimal import Decimal
 from hypothesis import given
 from hypothesis import strategies as st
 
-from kokex.adapters.postgres.projection import OrderRow, fill_rows, head_rows, order_key, order_rounds
+from kokex.adapters.postgres.projection import OrderRow, Projection, order_key
 from kokex.domain.events import EventSource, classify
 from kokex.domain.order import Order, OrderStatus, OrderUpdate
 from kokex.ports.store import JournalEntry
@@ -55,7 +55,7 @@ def test_rounds_leave_what_one_at_a_time_leaves(known: Order, told: list[OrderUp
 
     entries = [entry(one) for one in told]
     folded = known
-    for rows in order_rounds(entries, [order_key(one) for one in entries]):
+    for rows in Projection(entries).order_rounds:
         (row,) = rows
         folded = folded.apply(as_update(row))
 
@@ -72,7 +72,7 @@ def test_a_usual_life_takes_one_round() -> None:
     ]
     entries = [entry(one) for one in life]
 
-    ((row,),) = order_rounds(entries, [order_key(one) for one in entries])
+    ((row,),) = Projection(entries).order_rounds
 
     assert row.status is OrderStatus.FILLED
     assert (row.decision_id, row.step) == (1, 0)
@@ -91,7 +91,7 @@ def test_one_execution_told_to_two_plans_is_one_fill_of_neither() -> None:
     told = update(client_order_id="mine", fill=fill(client_order_id="mine"))
     entries = [entry(told, external=True, plan_id=plan_id) for plan_id in (1, 2)]
 
-    (row,) = fill_rows(entries, [order_key(one) for one in entries])
+    (row,) = Projection(entries).fill_rows
 
     assert row.plan_id is None
     assert row.fill_key == "1"
@@ -102,9 +102,9 @@ def test_the_plan_that_placed_the_order_has_the_fill() -> None:
     told = update(fill=fill())
     for external in (True, False):
         entries = [entry(told, external=external, plan_id=1), entry(told, external=not external, plan_id=2)]
-        (row,) = fill_rows(entries, [order_key(one) for one in entries])
+        (row,) = Projection(entries).fill_rows
         assert row.plan_id == (2 if external else 1)
-        ((moved,),) = order_rounds(entries, [order_key(one) for one in entries])
+        ((moved,),) = Projection(entries).order_rounds
         assert moved.plan_id == row.plan_id
 
 
@@ -116,7 +116,7 @@ def test_a_fill_without_a_trade_id_goes_by_its_event() -> None:
     )
     entries = [entry(part), entry(whole), entry(whole)]
 
-    rows = fill_rows(entries, [order_key(one) for one in entries])
+    rows = Projection(entries).fill_rows
 
     assert [row.fill_key for row in rows] == ["9001:filled:0.04", "9001:filled"]
 
@@ -130,6 +130,6 @@ def test_heads_are_the_exchanges_newest_times() -> None:
         entry(update(occurred_at=START.replace(minute=9)), source=EventSource.COMMAND),
     ]
 
-    (head,) = head_rows(entries)
+    (head,) = Projection(entries).head_rows
 
     assert head.last_occurred_at == later

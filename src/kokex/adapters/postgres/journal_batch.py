@@ -1,37 +1,35 @@
-"""A batch on its way into the journal, as the parameters of the writer's statement."""
+"""A batch on its way into the journal, as the parameters of the writer's statements."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from functools import cached_property
-from typing import Any, TypeAlias
-
-import msgspec
+from typing import TypeAlias
 
 from kokex.adapters.postgres import event_data
-from kokex.adapters.postgres.parameters import BigintArray, JsonbArray, JsonbDocument, TextArray
-from kokex.adapters.postgres.projection import OrderRow, fill_rows, head_rows, order_key, order_rounds
+from kokex.adapters.postgres.journal_columns import Parameters, fill_columns, head_columns, order_columns
+from kokex.adapters.postgres.parameters import BigintArray, JsonbArray, TextArray
+from kokex.adapters.postgres.projection import Projection
 from kokex.ports.store import JournalEntry
 
 EventKey: TypeAlias = tuple[int, str, str, str]
 """Plan, order, event type, event key: what keeps an event single."""
-
-Parameters: TypeAlias = dict[str, Any]
-
-_encoder = msgspec.json.Encoder()
-
 
 CHUNK = 128
 """Entries that are encoded at a stretch: a few milliseconds, in which the server works on the chunk before."""
 
 
 class JournalBatch:
-    """Entries, each event once, in order, in chunks."""
+    """Entries, each event once, in order, in chunks; and what they make of orders and fills together.
+
+    Attributes:
+        keys: of the entries that were given.
+    """
 
     def __init__(self, entries: Sequence[JournalEntry]) -> None:
-        self._keys = [_key(entry) for entry in entries]
+        self.keys = [_key(entry) for entry in entries]
         self._first: dict[EventKey, int] = {}
-        for index, key in enumerate(self._keys):
+        for index, key in enumerate(self.keys):
             self._first.setdefault(key, index)
         unique = list(self._first.items())
         self.chunks = [
@@ -40,70 +38,97 @@ class JournalBatch:
         ]
 
     @property
-    def is_one_statement(self) -> bool:
-        """Whether a single statement writes it."""
-        return len(self.chunks) == 1 and not self.chunks[0].later_orders
+    def size(self) -> int:
+        """How many different events."""
+        return len(self._first)
 
-    def keep_raw_as_text(self) -> None:
-        """Encode again, with raw JSON that PostgreSQL cannot hold kept as a text."""
+    @cached_property
+    def projection(self) -> Projection:
+        """What the entries say of orders, fills and heads."""
+        projection = Projection()
         for chunk in self.chunks:
-            chunk.encode_events(raw_as_text=True)
+            projection.add(chunk.entries)
+        return projection
+
+    @property
+    def is_one_statement(self) -> bool:
+        """Whether `journal_sql.APPEND` writes it."""
+        return len(self.chunks) == 1 and len(self.projection.order_rounds) == 1
+
+    @property
+    def parameters(self) -> Parameters:
+        """Of `journal_sql.APPEND`."""
+        (orders,) = self.orders
+        return {**self.chunks[0].parameters, **orders, **self.fills, **self.heads}
+
+    @property
+    def orders(self) -> list[Parameters]:
+        """Of `journal_sql.MOVE_ORDERS`, once for nearly every batch."""
+        return [order_columns(rows) for rows in self.projection.order_rounds]
+
+    @property
+    def fills(self) -> Parameters:
+        """Of `journal_sql.KEEP_FILLS`."""
+        return fill_columns(self.projection.fill_rows)
+
+    @property
+    def heads(self) -> Parameters:
+        """Of `journal_sql.MOVE_HEADS`."""
+        return head_columns(self.projection.head_rows)
+
+    def mend_raw(self) -> None:
+        """Replace what PostgreSQL cannot hold in the exchange's JSON."""
+        for chunk in self.chunks:
+            chunk.mend_raw()
 
     def numbered(self, numbers: dict[EventKey, int]) -> list[int | None]:
         """The journal's number for each entry that was given; None for one that is not in `numbers` or came before."""
         return [
-            numbers.get(key) if self._first[key] == index else None for index, key in enumerate(self._keys)
+            numbers.get(key) if self._first[key] == index else None for index, key in enumerate(self.keys)
         ]
 
 
 class JournalChunk:
-    """Entries of one statement, encoded when they are first asked for."""
+    """Entries that are encoded together, when they are asked for."""
 
     def __init__(self, keys: Sequence[EventKey], entries: Sequence[JournalEntry]) -> None:
-        self._keys = keys
-        self._entries = entries
+        self.keys = keys
+        self.entries = entries
+        self._raws: list[bytes] | None = None
 
-    @cached_property
+    @property
+    def raws(self) -> list[bytes]:
+        """The exchange's JSON."""
+        return self._raws or [entry.classified.update.raw for entry in self.entries]
+
+    @property
     def parameters(self) -> Parameters:
-        """Of `journal_sql.APPEND`."""
-        entries, keys = self._entries, self._keys
+        """Of `journal_sql.INSERT_EVENTS`."""
         return {
-            "plan_ids": BigintArray.of([key[0] for key in keys]),
-            "order_ids": TextArray.of([key[1] for key in keys]),
-            "event_types": TextArray.of([key[2] for key in keys]),
-            "event_keys": TextArray.of([key[3] for key in keys]),
-            "account_ids": BigintArray.of([entry.account_id for entry in entries]),
-            "inst_ids": TextArray.of([entry.classified.update.inst_id for entry in entries]),
-            "sides": TextArray.of([entry.classified.update.side for entry in entries]),
-            "event_data": JsonbArray.of([event_data.encode(entry) for entry in entries]),
-            "orders": _document(self._order_rounds[0]),
-            "fills": _document(fill_rows(entries, self._order_keys)),
-            "heads": _document(head_rows(entries)),
+            **self.key_columns,
+            "account_ids": BigintArray.of([entry.account_id for entry in self.entries]),
+            "inst_ids": TextArray.of([entry.classified.update.inst_id for entry in self.entries]),
+            "sides": TextArray.of([entry.classified.update.side for entry in self.entries]),
+            "event_data": JsonbArray.of([event_data.encode(entry) for entry in self.entries]),
+            "raws": TextArray.of_encoded(self.raws),
         }
 
     @property
-    def later_orders(self) -> list[Parameters]:
-        """Of `journal_sql.MOVE_ORDERS`, for the rare order that takes more than one step."""
-        return [{"orders": _document(rows)} for rows in self._order_rounds[1:]]
+    def key_columns(self) -> Parameters:
+        """Of `journal_sql.NUMBERS`."""
+        plan_ids, order_ids, event_types, event_keys = zip(*self.keys, strict=True)
+        return {
+            "plan_ids": BigintArray.of(plan_ids),
+            "order_ids": TextArray.of(order_ids),
+            "event_types": TextArray.of(event_types),
+            "event_keys": TextArray.of(event_keys),
+        }
 
-    def encode_events(self, *, raw_as_text: bool) -> None:
-        """Encode `event_data` again."""
-        encoded = [event_data.encode(entry, raw_as_text=raw_as_text) for entry in self._entries]
-        self.parameters["event_data"] = JsonbArray.of(encoded)
-
-    @cached_property
-    def _order_keys(self) -> list[str]:
-        return [order_key(entry) for entry in self._entries]
-
-    @cached_property
-    def _order_rounds(self) -> list[list[OrderRow]]:
-        return order_rounds(self._entries, self._order_keys)
+    def mend_raw(self) -> None:
+        """Replace what PostgreSQL cannot hold in `raws`."""
+        self._raws = [event_data.raw_text(entry.classified.update.raw) for entry in self.entries]
 
 
 def _key(entry: JournalEntry) -> EventKey:
     classified = entry.classified
     return entry.plan_id, classified.update.order_id, classified.event_type, classified.event_key
-
-
-def _document(rows: Sequence[object]) -> JsonbDocument:
-    return JsonbDocument.of(_encoder.encode(rows))

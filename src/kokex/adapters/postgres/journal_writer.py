@@ -8,14 +8,20 @@ from collections.abc import Sequence
 import psycopg
 from psycopg.rows import TupleRow
 
-from kokex.adapters.postgres import journal_sql, parameters
+from kokex.adapters.postgres import journal_copy, journal_sql, parameters
 from kokex.adapters.postgres.address import DatabaseAddress
 from kokex.adapters.postgres.database import is_unavailable, translated
-from kokex.adapters.postgres.journal_batch import EventKey, JournalBatch, JournalChunk
+from kokex.adapters.postgres.journal_batch import EventKey, JournalBatch
+from kokex.adapters.postgres.journal_columns import Parameters
 from kokex.ports.store import JournalEntry
 
 # The statement is planned once, and always along the indexes: it is prepared while the tables may still be small.
 _OPTIONS = " -c plan_cache_mode=force_generic_plan -c enable_seqscan=off -c synchronous_commit=on"
+
+COPY_FROM = 64
+"""Least size of a batch that is copied: below it, one round trip counts for more than the server's time."""
+CAREFUL_BATCHES = 32
+"""Batches that are inserted, not copied, after one in which an event was there already: where one repeats, more do."""
 
 
 class JournalWriter:
@@ -31,6 +37,7 @@ class JournalWriter:
         self._connection: psycopg.AsyncConnection[TupleRow] | None = None
         self._acknowledged = 0
         self._in_doubt = False
+        self._careful = 0
 
     async def append(self, entries: Sequence[JournalEntry]) -> list[int | None]:
         """See `JournalStore.append`."""
@@ -52,7 +59,7 @@ class JournalWriter:
         try:
             return await self._attempt(batch)
         except psycopg.DataError:
-            batch.keep_raw_as_text()
+            batch.mend_raw()
         except psycopg.Error as error:
             if not is_unavailable(error):
                 raise
@@ -62,7 +69,7 @@ class JournalWriter:
         connection = await self._connect()
         doubtful, self._in_doubt = self._in_doubt, True
         try:
-            numbers = await _append(connection, batch)
+            numbers = await self._append(connection, batch, may_copy=not doubtful)
             if doubtful:
                 numbers |= await self._own_unacknowledged(connection, batch)
         except psycopg.DataError:
@@ -75,12 +82,25 @@ class JournalWriter:
         self._acknowledged = max((self._acknowledged, *numbers.values()))
         return numbers
 
+    async def _append(
+        self, connection: psycopg.AsyncConnection[TupleRow], batch: JournalBatch, *, may_copy: bool
+    ) -> dict[EventKey, int]:
+        """Write the batch in one transaction: a large one by COPY, unless it was seen lately that events repeat."""
+        if not may_copy or batch.size < COPY_FROM or self._careful:
+            self._careful = max(self._careful - 1, 0)
+            return await _insert_all(connection, batch)
+        try:
+            return await _copy_all(connection, batch)
+        except psycopg.errors.UniqueViolation:
+            self._careful = CAREFUL_BATCHES
+        return await _insert_all(connection, batch)
+
     async def _own_unacknowledged(
         self, connection: psycopg.AsyncConnection[TupleRow], batch: JournalBatch
     ) -> dict[EventKey, int]:
         numbers: dict[EventKey, int] = {}
         for chunk in batch.chunks:
-            asked = {**chunk.parameters, "after": self._acknowledged}
+            asked = {**chunk.key_columns, "after": self._acknowledged}
             numbers |= await _numbers([await connection.execute(journal_sql.NUMBERS, asked)])
         return numbers
 
@@ -102,26 +122,64 @@ class JournalWriter:
             await connection.close()
 
 
-async def _append(connection: psycopg.AsyncConnection[TupleRow], batch: JournalBatch) -> dict[EventKey, int]:
-    """Write the batch in one transaction."""
+async def _insert_all(
+    connection: psycopg.AsyncConnection[TupleRow], batch: JournalBatch
+) -> dict[EventKey, int]:
+    """Write the batch in one transaction. What is there already falls away."""
     if batch.is_one_statement:
-        return await _numbers([await _send(connection, batch.chunks[0])])
+        return await _numbers([await _send(connection, journal_sql.APPEND, batch.parameters)])
     # The server works on a chunk while the next is being encoded; other tasks get their turn in between.
     cursors = []
     async with connection.pipeline(), connection.transaction():
         for chunk in batch.chunks:
-            cursors.append(await _send(connection, chunk))
-            for later in chunk.later_orders:
-                await connection.execute(journal_sql.MOVE_ORDERS, later)
+            cursors.append(await _send(connection, journal_sql.INSERT_EVENTS, chunk.parameters))
             await asyncio.sleep(0)
+        await _project(connection, batch)
     return await _numbers(cursors)
 
 
+async def _copy_all(
+    connection: psycopg.AsyncConnection[TupleRow], batch: JournalBatch
+) -> dict[EventKey, int]:
+    """Write the batch in one transaction.
+
+    Raises:
+        psycopg.errors.UniqueViolation: an event of it is there already; nothing is written.
+    """
+    cursor = connection.cursor(binary=True)
+    await cursor.execute(journal_copy.NUMBERS, [batch.size], prepare=True)
+    row = await cursor.fetchone()
+    assert row is not None
+    numbers: list[int] = row[0]
+    async with connection.transaction():
+        async with cursor.copy(journal_copy.COPY) as copy:
+            await copy.write(journal_copy.HEADER)
+            done = 0
+            for chunk in batch.chunks:
+                await copy.write(journal_copy.rows(chunk, numbers[done : done + len(chunk.keys)]))
+                done += len(chunk.keys)
+                await asyncio.sleep(0)
+            await copy.write(journal_copy.TRAILER)
+        async with connection.pipeline():
+            await _project(connection, batch)
+    return {
+        key: numbers[index] for index, key in enumerate(key for chunk in batch.chunks for key in chunk.keys)
+    }
+
+
+async def _project(connection: psycopg.AsyncConnection[TupleRow], batch: JournalBatch) -> None:
+    """Bring orders, fills and heads up to date."""
+    for orders in batch.orders:
+        await _send(connection, journal_sql.MOVE_ORDERS, orders)
+    await _send(connection, journal_sql.KEEP_FILLS, batch.fills)
+    await _send(connection, journal_sql.MOVE_HEADS, batch.heads)
+
+
 async def _send(
-    connection: psycopg.AsyncConnection[TupleRow], chunk: JournalChunk
+    connection: psycopg.AsyncConnection[TupleRow], statement: str, parameters: Parameters
 ) -> psycopg.AsyncCursor[TupleRow]:
     cursor = connection.cursor(binary=True)
-    await cursor.execute(journal_sql.APPEND, chunk.parameters, prepare=True)
+    await cursor.execute(statement, parameters, prepare=True)
     return cursor
 
 

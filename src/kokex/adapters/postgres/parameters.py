@@ -1,4 +1,4 @@
-"""Binary parameters for the journal's statement: arrays and JSON built in one pass, without a walk through general adapters.
+"""Binary parameters for the journal's statements: arrays built in one pass, without a walk through general adapters.
 
 PostgreSQL's binary array: dimensions, null flag, element type, then length and lower bound of the dimension, then each element
 behind its own length. (Documented in the server's `array_recv`.)
@@ -6,7 +6,9 @@ behind its own length. (Documented in the server's `array_recv`.)
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
+from datetime import UTC, datetime
+from decimal import Decimal
 from struct import Struct
 from typing import Any
 
@@ -17,7 +19,12 @@ from psycopg.pq import Format
 _HEADER = Struct("!iiIii")
 _LENGTH = Struct("!i")
 _BIGINT = Struct("!iq")
+_BOOLEANS = {True: b"\x00\x00\x00\x01\x01", False: b"\x00\x00\x00\x01\x00"}
+_NULL = _LENGTH.pack(-1)
+_EPOCH = datetime(2000, 1, 1, tzinfo=UTC)
 
+_BOOLEAN_OID, _BOOLEAN_ARRAY_OID = 16, 1000
+_MOMENT_OID, _MOMENT_ARRAY_OID = 1184, 1185
 _TEXT_OID, _TEXT_ARRAY_OID = 25, 1009
 _BIGINT_OID, _BIGINT_ARRAY_OID = 20, 1016
 _JSONB_OID, _JSONB_ARRAY_OID = 3802, 3807
@@ -28,9 +35,20 @@ class TextArray(bytes):
     """A `text[]` parameter."""
 
     @classmethod
-    def of(cls, values: Iterable[str]) -> TextArray:
-        """Encode `values`, none of them None."""
-        return cls(_array(_TEXT_OID, [value.encode() for value in values]))
+    def of(cls, values: Iterable[str | None]) -> TextArray:
+        """Encode texts."""
+        return cls.of_encoded([None if value is None else value.encode() for value in values])
+
+    @classmethod
+    def of_numbers(cls, values: Iterable[Decimal | None]) -> TextArray:
+        """Encode numbers, to be cast to `numeric[]`: their text is all there is to them, to the last digit."""
+        return cls.of_encoded([None if value is None else str(value).encode() for value in values])
+
+    @classmethod
+    def of_encoded(cls, values: list[bytes | None] | list[bytes]) -> TextArray:
+        """Texts that are in UTF-8 already."""
+        items = [_NULL if value is None else _LENGTH.pack(len(value)) + value for value in values]
+        return cls(_array(_TEXT_OID, items))
 
 
 class JsonbArray(bytes):
@@ -39,26 +57,36 @@ class JsonbArray(bytes):
     @classmethod
     def of(cls, documents: Iterable[bytes]) -> JsonbArray:
         """Encode JSON documents."""
-        return cls(_array(_JSONB_OID, [_JSONB_VERSION + document for document in documents]))
+        items = [_LENGTH.pack(len(one) + 1) + _JSONB_VERSION + one for one in documents]
+        return cls(_array(_JSONB_OID, items))
 
 
 class BigintArray(bytes):
     """A `bigint[]` parameter."""
 
     @classmethod
-    def of(cls, values: list[int]) -> BigintArray:
-        """Encode `values`, none of them None."""
-        header = _HEADER.pack(1, 0, _BIGINT_OID, len(values), 1)
-        return cls(header + b"".join([_BIGINT.pack(8, value) for value in values]))
+    def of(cls, values: Iterable[int | None]) -> BigintArray:
+        """Encode whole numbers."""
+        items = [_NULL if value is None else _BIGINT.pack(8, value) for value in values]
+        return cls(_array(_BIGINT_OID, items))
 
 
-class JsonbDocument(bytes):
-    """A `jsonb` parameter."""
+class BooleanArray(bytes):
+    """A `boolean[]` parameter."""
 
     @classmethod
-    def of(cls, document: bytes) -> JsonbDocument:
-        """Wrap one JSON document."""
-        return cls(_JSONB_VERSION + document)
+    def of(cls, values: Iterable[bool | None]) -> BooleanArray:
+        """Encode truths."""
+        return cls(_array(_BOOLEAN_OID, [_NULL if value is None else _BOOLEANS[value] for value in values]))
+
+
+class MomentArray(bytes):
+    """A `timestamptz[]` parameter."""
+
+    @classmethod
+    def of(cls, values: Iterable[datetime]) -> MomentArray:
+        """Encode aware moments, to the microsecond."""
+        return cls(_array(_MOMENT_OID, [_BIGINT.pack(8, _microseconds(value)) for value in values]))
 
 
 def register(connection: psycopg.AsyncConnection[Any]) -> None:
@@ -67,12 +95,15 @@ def register(connection: psycopg.AsyncConnection[Any]) -> None:
         connection.adapters.register_dumper(kind, dumper)
 
 
-def _array(element: int, items: list[bytes]) -> bytes:
-    parts = [_HEADER.pack(1, 0, element, len(items), 1)]
-    for item in items:
-        parts.append(_LENGTH.pack(len(item)))
-        parts.append(item)
-    return b"".join(parts)
+def _array(element: int, items: Sequence[bytes]) -> bytes:
+    """`items` with their lengths in front."""
+    return _HEADER.pack(1, 1, element, len(items), 1) + b"".join(items)
+
+
+def _microseconds(moment: datetime) -> int:
+    """Since 2000, as PostgreSQL counts."""
+    since = moment - _EPOCH
+    return (since.days * 86_400 + since.seconds) * 1_000_000 + since.microseconds
 
 
 class _Ready(Dumper):
@@ -96,13 +127,18 @@ class _BigintArrayDumper(_Ready):
     oid = _BIGINT_ARRAY_OID
 
 
-class _JsonbDumper(_Ready):
-    oid = _JSONB_OID
+class _BooleanArrayDumper(_Ready):
+    oid = _BOOLEAN_ARRAY_OID
+
+
+class _MomentArrayDumper(_Ready):
+    oid = _MOMENT_ARRAY_OID
 
 
 _DUMPERS: dict[type[bytes], type[Dumper]] = {
     TextArray: _TextArrayDumper,
     JsonbArray: _JsonbArrayDumper,
     BigintArray: _BigintArrayDumper,
-    JsonbDocument: _JsonbDumper,
+    BooleanArray: _BooleanArrayDumper,
+    MomentArray: _MomentArrayDumper,
 }

@@ -6,14 +6,14 @@ Several updates of one order fold into one, by the rules of `Order.apply`. Two t
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from datetime import datetime
 from decimal import Decimal
 
 import msgspec
 
 from kokex.domain.ids import order_origin
-from kokex.domain.order import OrderStatus, OrderUpdate
+from kokex.domain.order import Fill, OrderStatus, OrderUpdate
 from kokex.ports.store import JournalEntry
 
 _RANKS = {OrderStatus.ACCEPTED: 1, OrderStatus.PARTIALLY_FILLED: 2}
@@ -98,67 +98,90 @@ def order_key(entry: JournalEntry) -> str:
     return f"{update.inst_id}:{update.order_id}"
 
 
-def order_rounds(entries: Sequence[JournalEntry], keys: Sequence[str]) -> list[list[OrderRow]]:
-    """Orders as `entries` leave them, one row per order in each round; most batches need one round."""
-    folded: dict[tuple[int, str], list[OrderRow]] = {}
-    for entry, key in zip(entries, keys, strict=True):
+class Projection:
+    """Orders, fills and heads as entries leave them, each row once."""
+
+    def __init__(self, entries: Iterable[JournalEntry] = ()) -> None:
+        self._orders: dict[tuple[int, str], list[OrderRow]] = {}
+        self._fills: dict[tuple[int, str, str, str], FillRow] = {}
+        self._heads: dict[tuple[int, str], datetime] = {}
+        self.add(entries)
+
+    def add(self, entries: Iterable[JournalEntry]) -> None:
+        """What came next."""
+        for entry in entries:
+            key = order_key(entry)
+            self._add_order(entry, key)
+            if entry.classified.update.fill is not None:
+                self._add_fill(entry, entry.classified.update.fill, key)
+            if entry.source != "command":
+                self._add_time(entry)
+
+    @property
+    def order_rounds(self) -> list[list[OrderRow]]:
+        """One row per order in each round; most batches need one round."""
+        folded = self._orders.values()
+        deepest = max(map(len, folded), default=0)
+        return [[rows[depth] for rows in folded if len(rows) > depth] for depth in range(deepest)]
+
+    @property
+    def fill_rows(self) -> list[FillRow]:
+        """Executions, each once, although several plans may be told of it."""
+        return list(self._fills.values())
+
+    @property
+    def head_rows(self) -> list[HeadRow]:
+        """Newest times of the exchange; outcomes of commands are left out, whose time may be our own clock's."""
+        return [HeadRow(account_id, inst_id, at) for (account_id, inst_id), at in self._heads.items()]
+
+    def _add_order(self, entry: JournalEntry, key: str) -> None:
         row = _order_row(entry, key)
-        known = folded.setdefault((entry.account_id, key), [])
-        if known and row.plan_id is None:
-            row = msgspec.structs.replace(row, plan_id=known[-1].plan_id)
-        if known and row.follows(known[-1]):
+        known = self._orders.get((entry.account_id, key))
+        if known is None:
+            self._orders[entry.account_id, key] = [row]
+            return
+        last = known[-1]
+        if row.plan_id is None and last.plan_id is not None:
+            row = msgspec.structs.replace(row, plan_id=last.plan_id)
+        if row.follows(last):
             known[-1] = row
-        elif not known or not known[-1].covers(row):
+        elif not last.covers(row):
             known.append(row)
-        elif row.plan_id is not None and known[-1].plan_id is None:
-            known[-1] = msgspec.structs.replace(known[-1], plan_id=row.plan_id)
-    deepest = max((len(rows) for rows in folded.values()), default=0)
-    return [[rows[depth] for rows in folded.values() if len(rows) > depth] for depth in range(deepest)]
+        elif row.plan_id is not None and last.plan_id is None:
+            known[-1] = msgspec.structs.replace(last, plan_id=row.plan_id)
 
-
-def fill_rows(entries: Sequence[JournalEntry], keys: Sequence[str]) -> list[FillRow]:
-    """Executions reported by `entries`, each once, although several plans may be told of it."""
-    found: dict[tuple[int, str, str, str], FillRow] = {}
-    for entry, key in zip(entries, keys, strict=True):
-        fill = entry.classified.update.fill
-        if fill is None:
-            continue
+    def _add_fill(self, entry: JournalEntry, fill: Fill, key: str) -> None:
         fill_key = (
             fill.trade_id if fill.trade_id is not None else f"{fill.order_id}:{entry.classified.event_key}"
         )
         identity = (entry.account_id, fill.inst_id, fill.order_id, fill_key)
-        if identity in found and (entry.external or found[identity].plan_id is not None):
-            continue
-        found[identity] = FillRow(
-            account_id=entry.account_id,
-            order_key=key,
-            plan_id=None if entry.external else entry.plan_id,
-            inst_id=fill.inst_id,
-            order_id=fill.order_id,
-            fill_key=fill_key,
-            trade_id=fill.trade_id,
-            client_order_id=fill.client_order_id,
-            side=fill.side,
-            price=fill.price,
-            quantity=fill.quantity,
-            fee=fill.fee,
-            fee_currency=fill.fee_currency,
-            maker=fill.maker,
-            occurred_at=fill.occurred_at,
-            bill_id=fill.bill_id,
+        if identity in self._fills and (entry.external or self._fills[identity].plan_id is not None):
+            return
+        self._fills[identity] = FillRow(
+            entry.account_id,
+            key,
+            None if entry.external else entry.plan_id,
+            fill.inst_id,
+            fill.order_id,
+            fill_key,
+            fill.trade_id,
+            fill.client_order_id,
+            fill.side,
+            fill.price,
+            fill.quantity,
+            fill.fee,
+            fill.fee_currency,
+            fill.maker,
+            fill.occurred_at,
+            fill.bill_id,
         )
-    return list(found.values())
 
-
-def head_rows(entries: Iterable[JournalEntry]) -> list[HeadRow]:
-    """Newest times of the exchange; outcomes of commands are left out, whose time may be our own clock's."""
-    newest: dict[tuple[int, str], datetime] = {}
-    for entry in entries:
+    def _add_time(self, entry: JournalEntry) -> None:
         update = entry.classified.update
         place = (entry.account_id, update.inst_id)
-        if entry.source != "command" and (place not in newest or newest[place] < update.occurred_at):
-            newest[place] = update.occurred_at
-    return [HeadRow(account_id, inst_id, moment) for (account_id, inst_id), moment in newest.items()]
+        newest = self._heads.get(place)
+        if newest is None or newest < update.occurred_at:
+            self._heads[place] = update.occurred_at
 
 
 def _order_row(entry: JournalEntry, key: str) -> OrderRow:

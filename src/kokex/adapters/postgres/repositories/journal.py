@@ -39,6 +39,7 @@ class PostgresJournal:
                 logs.event_type,
                 logs.event_key,
                 cast(logs.event_data, Text).label("event_data"),
+                logs.raw,
             )
             .where(logs.plan_id == plan_id, logs.id > after)
             .order_by(logs.id)
@@ -72,7 +73,7 @@ class PostgresJournal:
             return (await connection.execute(query)).scalar_one()
 
 
-def _event(row: Row[tuple[int, int, int, str, str, str]]) -> OrderEvent:
+def _event(row: Row[tuple[int, int, int, str, str, str, str | None]]) -> OrderEvent:
     data = event_data.decode(row.event_data)
     return OrderEvent(
         id=row.id,
@@ -81,7 +82,7 @@ def _event(row: Row[tuple[int, int, int, str, str, str]]) -> OrderEvent:
         event_type=row.event_type,
         kind=OrderEventKind(row.event_type.rpartition("_")[2]),
         event_key=row.event_key,
-        update=data.order_update(),
+        update=data.order_update(row.raw),
         source=data.source,
         external=data.external,
         received_at=data.received_at,

@@ -1,0 +1,77 @@
+"""Rows of orders, fills and heads as the array parameters of the writer's statements."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from operator import attrgetter
+from typing import Any, TypeAlias
+
+from kokex.adapters.postgres.parameters import BigintArray, BooleanArray, MomentArray, TextArray
+from kokex.adapters.postgres.projection import FillRow, HeadRow, OrderRow
+
+Parameters: TypeAlias = dict[str, Any]
+
+_Encode: TypeAlias = Callable[[list[Any]], bytes]
+
+_ORDER: Mapping[str, _Encode] = {
+    "account_id": BigintArray.of,
+    "order_key": TextArray.of,
+    "plan_id": BigintArray.of,
+    "client_order_id": TextArray.of,
+    "order_id": TextArray.of,
+    "inst_id": TextArray.of,
+    "side": TextArray.of,
+    "order_type": TextArray.of,
+    "quantity": TextArray.of_numbers,
+    "price": TextArray.of_numbers,
+    "status": TextArray.of,
+    "filled_quantity": TextArray.of_numbers,
+    "average_price": TextArray.of_numbers,
+    "decision_id": BigintArray.of,
+    "step": BigintArray.of,
+    "reason": TextArray.of,
+    "created_at": MomentArray.of,
+    "updated_at": MomentArray.of,
+}
+_FILL: Mapping[str, _Encode] = {
+    "account_id": BigintArray.of,
+    "order_key": TextArray.of,
+    "plan_id": BigintArray.of,
+    "inst_id": TextArray.of,
+    "order_id": TextArray.of,
+    "fill_key": TextArray.of,
+    "trade_id": TextArray.of,
+    "client_order_id": TextArray.of,
+    "side": TextArray.of,
+    "price": TextArray.of_numbers,
+    "quantity": TextArray.of_numbers,
+    "fee": TextArray.of_numbers,
+    "fee_currency": TextArray.of,
+    "maker": BooleanArray.of,
+    "occurred_at": MomentArray.of,
+    "bill_id": TextArray.of,
+}
+_HEAD: Mapping[str, _Encode] = {
+    "account_id": BigintArray.of,
+    "inst_id": TextArray.of,
+    "last_occurred_at": MomentArray.of,
+}
+
+
+def order_columns(rows: Sequence[OrderRow]) -> Parameters:
+    """Of `journal_sql.MOVE_ORDERS`."""
+    return _columns("order", _ORDER, rows)
+
+
+def fill_columns(rows: Sequence[FillRow]) -> Parameters:
+    """Of `journal_sql.KEEP_FILLS`."""
+    return _columns("fill", _FILL, rows)
+
+
+def head_columns(rows: Sequence[HeadRow]) -> Parameters:
+    """Of `journal_sql.MOVE_HEADS`."""
+    return _columns("head", _HEAD, rows)
+
+
+def _columns(prefix: str, columns: Mapping[str, _Encode], rows: Sequence[object]) -> Parameters:
+    return {f"{prefix}_{name}": encode(list(map(attrgetter(name), rows))) for name, encode in columns.items()}
