@@ -6,7 +6,8 @@
 Rooms
     market      candle files and a seeded synthetic market, expanded into ticks that draw each candle exactly
     matching    price-time priority among outside liquidity; whole ticks and lots
-    ledger      cash, holds, positions, margin, fees; a bill for every change, never rounded
+    ledger      cash, holds, positions, margin, fees, funding; a bill for every change, never rounded
+    algo        stops, triggers, trailing stops and slices: they wait, hold nothing, and become orders
     exchange    the exchange without any wire: accounts, commands, records, state on disk
     gateway     signatures, clock checks, rate limits, faults: what lives on wall-clock time
     wire        payloads as OKX writes them
@@ -21,13 +22,17 @@ are counted from the config alone; a machine that is too slow makes market time 
 Faithful: envelopes, error codes, paging, channel placement, login, connection rules; spot and linear perpetuals;
 limit, market, post_only, fok, ioc and optimal_limit_ioc orders; partial fills by queue position and level size;
 amendments, self-trade prevention, price bands, reduce-only, margin checks; fees in the received currency, unrounded;
-no snapshot on `orders`; `avgPx` "0" on the socket and "" over REST; accepted is not done.
+no snapshot on `orders`; `avgPx` "0" on the socket and "" over REST; accepted is not done; stops (conditional, oco,
+trigger, trailing, attached, whole positions), twap and icebergs; net and long/short positions, cross and isolated;
+funding every eight hours of market time at a constant rate; the causes of balance changes; a warning before a
+liquidation; the fills channel for accounts of a high fee tier.
 
-Not there: algo orders, options, futures and inverse contracts, spot margin, funding payments (a constant rate is
-shown), position tiers and partial liquidation, adl, fee tiers, the fills channel, spread and block trading. Trades
-that clients cause show in `trades`, but candles and volumes are the market's own, so that a candle file comes out of
-the exchange exactly as it went in. Market data is never stale and the index is the last price. Where OKX's behaviour
-is unknown, the module that decides says so.
+Not there: options, futures and inverse contracts, spot margin, position tiers and partial liquidation, adl, fees that
+depend on the tier, chase orders, split take-profits and take-profit limit orders, trigger ratios, spread and block
+trading. Trades that clients cause show in `trades`, but candles and volumes are the market's own, so that a candle
+file comes out of the exchange exactly as it went in; triggers watch the same prices. An instrument has one price: it
+is last and mark; the index is the last price of its spot pair. Market data is never stale unless a fault makes it so.
+Where OKX's behaviour is unknown, the module that decides says so.
 """
 
 from __future__ import annotations
