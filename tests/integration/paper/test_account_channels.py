@@ -315,3 +315,32 @@ async def test_the_position_mode_waits_for_stops() -> None:
         close["posSide"] = "long"
         assert (await client.call("POST", "trade/close-position", close))[1]["code"] == "0"
         assert await client.get("account/positions") == []
+
+
+async def test_regular_pushes_are_for_those_who_want_them() -> None:
+    """By default now and then; with updateInterval 0 never; positions at the interval that they name."""
+    quiet = {"channel": "account", "extraParams": '{"updateInterval":"0"}'}
+    slow = {"channel": "positions", "instType": "SWAP", "extraParams": '{"updateInterval":"4000"}'}
+    eager = {"channel": "positions", "instType": "ANY"}
+    async with served() as server, listening(server, {"channel": "account"}, quiet, slow, eager) as socket:
+        await socket.next(
+            lambda message: message.get("arg", {}).get("instType") == "ANY" and "data" in message
+        )
+        seen = len(socket.received)
+        server.publisher.push_regular(0.0)
+        await socket.next(
+            lambda message: message.get("arg", {}).get("instType") == "ANY" and "data" in message
+        )
+        regular = [message["arg"] for message in socket.received[seen:]]
+        assert [(arg["channel"], arg.get("extraParams")) for arg in regular] == [
+            ("account", None),
+            ("positions", None),
+        ]
+
+
+async def test_cancels_of_stops_count_by_the_order() -> None:
+    """Twenty orders in two seconds, ten a request."""
+    async with served(rate_limits=True) as server, rest(server) as client:
+        many = [{"instId": SWAP, "algoId": str(number)} for number in range(10)]
+        codes = [(await client.call("POST", "trade/cancel-algos", many))[1]["code"] for _ in range(3)]
+        assert codes == ["1", "1", "50011"]

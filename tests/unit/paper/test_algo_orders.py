@@ -420,3 +420,63 @@ def test_a_name_is_unique_among_the_living(one: Trader) -> None:
     assert place(one, **fields)["sCode"] == "51065"
     cancel(one, first)
     assert placed(one, **fields).client_id == "twice"
+
+
+def test_a_trailing_stop_can_come_along(one: Trader) -> None:
+    """A callback in `attachAlgoOrds` becomes a trailing stop once the order has filled."""
+    attached = [{"attachAlgoClOrdId": "trail", "callbackRatio": "0.05"}]
+    one.placed(instId=SWAP, ordType="market", sz="1", attachAlgoOrds=attached)
+    [trail] = one.exchange.algo_orders.live(one.account.uid)
+    assert (trail.order_type, trail.client_id, trail.side, trail.reduce_only) == (
+        "move_order_stop",
+        "trail",
+        "sell",
+        True,
+    )
+    jump(one, mark(one, "1.1"))
+    jump(one, mark(one, "0.96"))
+    assert trail.state == "live"
+    jump(one, mark(one, "0.98"))
+    assert (trail.state, lots(one)) == ("effective", 0)
+
+
+def test_what_a_trigger_brings_along_guards_its_child(one: Trader) -> None:
+    """Attachments of a trigger order pass to the order that it becomes, and from there to a stop."""
+    start = Decimal(mark(one))
+    guard = [{"slTriggerPx": str(start - 300), "slOrdPx": "-1"}]
+    entry = placed(
+        one, side="buy", ordType="trigger", triggerPx=str(start + 20), orderPx="-1", attachAlgoOrds=guard
+    )
+    assert len(entry.attached) == 1
+    jump(one, start + 20)
+    [stop] = one.exchange.algo_orders.live(one.account.uid)
+    assert (entry.state, stop.parent_id, stop.lots) == ("effective", entry.order_ids[0], 100)
+    refused = place(one, ordType="move_order_stop", callbackRatio="0.1", attachAlgoOrds=guard)
+    assert refused["sCode"] == "51000"
+
+
+def test_stops_of_long_and_short_stay_apart(one: Trader) -> None:
+    """In long/short mode a stop names its side, only reduces it, and leaves the other alone."""
+    one.account.long_short_mode = True
+    one.placed(instId=SWAP, side="buy", posSide="long", ordType="market", sz="2")
+    one.placed(instId=SWAP, side="sell", posSide="short", ordType="market", sz="1")
+    fields = {"ordType": "conditional", "slTriggerPx": mark(one, "0.99"), "slOrdPx": "-1", "sz": "5"}
+    assert place(one, **fields)["sCode"] == "51000"
+    stop = placed(one, posSide="long", **fields)
+    whole = placed(
+        one,
+        side="buy",
+        posSide="short",
+        ordType="oco",
+        sz="",
+        closeFraction="1",
+        slTriggerPx=mark(one, "1.2"),
+        slOrdPx="-1",
+        tpTriggerPx=mark(one, "0.9"),
+        tpOrdPx="-1",
+    )
+    jump(one, mark(one, "0.98"))
+    assert (stop.state, stop.actual_lots) == ("effective", 200)
+    assert (lots(one, side="long"), lots(one, side="short")) == (0, -100)
+    jump(one, mark(one, "0.9"))
+    assert (whole.state, whole.actual_side, lots(one, side="short")) == ("effective", "tp", 0)

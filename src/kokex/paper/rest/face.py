@@ -159,9 +159,17 @@ class RestFace:
             spend_command(self._limiter, name.removeprefix("trade/"), signed_in, inst_ids)
             return
         owner = signed_in.uid if signed_in is not None else str(request.remote)
+        products = [""]
         if route.limit.scope == "user+inst":
-            owner = f"{owner} {field(params, 'instId')}"
-        self._limiter.spend(name, owner, route.limit, now_s=time.monotonic())
+            products = [field(item, "instId") for item in (items or [params])]
+        for product in set(products):
+            self._limiter.spend(
+                name,
+                f"{owner} {product}",
+                route.limit,
+                now_s=time.monotonic(),
+                cost=products.count(product),
+            )
 
 
 def _parameters(request: web.Request, body: bytes) -> tuple[Mapping[str, Any], Sequence[Mapping[str, Any]]]:
