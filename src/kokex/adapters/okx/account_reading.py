@@ -15,7 +15,9 @@ from kokex.domain.account_reports import BalanceReport, PositionReport, StopRepo
 from kokex.domain.errors import ExchangeRejectedError
 
 # OKX v5: a list holds one type of algo order, but for these two.
-_STOP_LISTS = ("conditional,oco", "trigger", "move_order_stop", "iceberg", "twap")
+_STOP_LISTS = ("conditional,oco", "trigger", "move_order_stop", "iceberg", "smart_iceberg", "twap", "chase")
+_NO_SUCH_TYPE = "51000"
+"""Parameter error: an exchange that does not know a type has no order of it."""
 
 
 class AccountReading:
@@ -67,4 +69,9 @@ class AccountReading:
                 parse_stop(row, snapshot=True) for row in await self._rest.read(routes.OPEN_STOPS, parameters)
             ]
 
-        return await pages_since(page, lambda stop: stop.stop_id, lambda stop: stop.occurred_at, None)
+        try:
+            return await pages_since(page, lambda stop: stop.stop_id, lambda stop: stop.occurred_at, None)
+        except ExchangeRejectedError as error:
+            if error.code == _NO_SUCH_TYPE:
+                return []
+            raise

@@ -2,42 +2,30 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Mapping
-from datetime import datetime, timedelta
-
-import msgspec
+from collections.abc import AsyncIterator
+from datetime import datetime
 
 from kokex.adapters.okx import routes
 from kokex.adapters.okx.account_reading import AccountReading
 from kokex.adapters.okx.candle_pages import CANDLES_A_PAGE, CandleList, CandleLists, CandleQuery, candle_pages
 from kokex.adapters.okx.commands import OrderCommands
-from kokex.adapters.okx.errors import NO_MARKET_DATA, ORDER_NOT_FOUND
-from kokex.adapters.okx.paging import ROWS_A_PAGE, numeric, pages_since
+from kokex.adapters.okx.errors import NO_MARKET_DATA
+from kokex.adapters.okx.order_reading import INSTRUMENT_TYPES, OrderReading
 from kokex.adapters.okx.parse.account import account_snapshot, parse_balances, parse_position
 from kokex.adapters.okx.parse.market import parse_candle, parse_instrument, parse_ticker
-from kokex.adapters.okx.parse.orders import parse_fill, parse_order_row
 from kokex.adapters.okx.parse.scalars import kind_of, milliseconds
 from kokex.adapters.okx.parse.settings import parse_settings
 from kokex.adapters.okx.rest import OKXRestClient
-from kokex.adapters.okx.routes import Route
 from kokex.domain.account import AccountSettings, AccountSnapshot, Ticker
 from kokex.domain.account_reports import BalanceReport, PositionReport, StopReport
 from kokex.domain.candle import Candle, Interval
-from kokex.domain.errors import DataError, ExchangeRejectedError
+from kokex.domain.errors import ExchangeRejectedError
 from kokex.domain.instrument import Instrument, InstrumentKind
 from kokex.domain.order import Fill, OrderUpdate
 from kokex.domain.risk import Approved
 from kokex.domain.time_range import TimeRange
 from kokex.ports.clock import Clock
 from kokex.ports.exchange import CandlePage, Outcome
-
-_TYPES = {InstrumentKind.SPOT: "SPOT", InstrumentKind.SWAP: "SWAP"}
-
-_RECENT_FILLS = timedelta(days=3)
-_RECENT_ORDERS = timedelta(days=7)
-_OVERLAP = timedelta(
-    hours=1
-)  # the short lists may end a little early; the long ones are read that much sooner
 
 
 class OKXExchange:
@@ -46,7 +34,8 @@ class OKXExchange:
     def __init__(self, rest: OKXRestClient, clock: Clock) -> None:
         self._rest = rest
         self._account = AccountReading(rest)
-        self._commands = OrderCommands(rest, clock, self._order_by_client_id)
+        self._orders = OrderReading(rest)
+        self._commands = OrderCommands(rest, clock, self._orders.by_client_order_id)
         # What opened before this is not in the short list of candles, and never will be again.
         self._too_old: dict[tuple[str, Interval], datetime] = {}
 
@@ -56,12 +45,14 @@ class OKXExchange:
 
     async def instruments(self, kind: InstrumentKind) -> list[Instrument]:
         """All instruments of `kind`; of swaps the linear ones."""
-        rows = await self._rest.read(routes.INSTRUMENTS, {"instType": _TYPES[kind]}, scope=_TYPES[kind])
+        rows = await self._rest.read(
+            routes.INSTRUMENTS, {"instType": INSTRUMENT_TYPES[kind]}, scope=INSTRUMENT_TYPES[kind]
+        )
         return [found for found in map(parse_instrument, rows) if found is not None]
 
     async def instrument(self, inst_id: str) -> Instrument:
         """One instrument. Raises `ExchangeRejectedError` where OKX does not know it or KOKEX cannot trade it."""
-        kind = _TYPES[kind_of(inst_id)]
+        kind = INSTRUMENT_TYPES[kind_of(inst_id)]
         rows = await self._rest.read(routes.INSTRUMENTS, {"instType": kind, "instId": inst_id}, scope=kind)
         found = [known for known in map(parse_instrument, rows) if known and known.inst_id == inst_id]
         if not found:
@@ -146,49 +137,24 @@ class OKXExchange:
         self, inst_id: str, *, client_order_id: str | None = None, order_id: str | None = None
     ) -> OrderUpdate | None:
         """The order as OKX knows it; None where it does not."""
-        parameters = {"instId": inst_id}
-        if order_id is not None:
-            parameters["ordId"] = order_id
-        elif client_order_id is not None:
-            parameters["clOrdId"] = client_order_id
-        else:
-            raise ValueError("an order is asked for by its client_order_id or its order_id")
-        try:
-            rows = await self._rest.read(routes.ORDER, parameters, scope=inst_id)
-        except ExchangeRejectedError as error:
-            if error.code in ORDER_NOT_FOUND:
-                return None
-            raise
-        return parse_order_row(rows[0]) if rows else None
+        return await self._orders.order(inst_id, client_order_id=client_order_id, order_id=order_id)
 
-    async def open_orders(self, inst_id: str) -> list[OrderUpdate]:
-        """All open orders of the instrument, oldest first."""
-        rows = await self._orders(routes.OPEN_ORDERS, inst_id, None)
-        return sorted(rows, key=_order_age)
+    async def open_orders(self, inst_id: str | None = None) -> list[OrderUpdate]:
+        """All open orders of the instrument, or of all spot and swaps, oldest first."""
+        return await self._orders.open_orders(inst_id)
 
-    async def order_history(self, inst_id: str, since: datetime) -> list[OrderUpdate]:
+    async def order_history(self, inst_id: str | None, since: datetime) -> list[OrderUpdate]:
         """Closed orders created at or after `since`, oldest first: of 7 days, beyond them of three months.
 
         OKX v5 forgets an order that was canceled without a fill after two hours.
         """
-        rows = await self._orders(routes.ORDER_HISTORY, inst_id, since)
-        if self._reaches_beyond(since, _RECENT_ORDERS):
-            rows += await self._orders(routes.ORDER_ARCHIVE, inst_id, since)
-        found = {row.order_id: row for row in reversed(rows) if row.created_at >= since}
-        return sorted(found.values(), key=_order_age)
+        return await self._orders.order_history(inst_id, since)
 
-    async def fills(self, inst_id: str, since: datetime, *, after_bill_id: str | None = None) -> list[Fill]:
+    async def fills(
+        self, inst_id: str | None, since: datetime, *, after_bill_id: str | None = None
+    ) -> list[Fill]:
         """Our executions at or after `since`, and those after a ledger entry; of 3 days, beyond them of three months."""
-        rows = await self._fills(routes.FILLS, inst_id, since, after_bill_id)
-        if self._reaches_beyond(since, _RECENT_FILLS):
-            rows += await self._fills(routes.FILLS_HISTORY, inst_id, since, after_bill_id)
-
-        def wanted(row: Fill) -> bool:
-            newer = after_bill_id is not None and numeric(_bill_id(row)) > numeric(after_bill_id)
-            return newer or row.occurred_at >= since
-
-        found = {row.bill_id or row: row for row in reversed(rows) if wanted(row)}
-        return sorted(found.values(), key=_fill_age)
+        return await self._orders.fills(inst_id, since, after_bill_id=after_bill_id)
 
     async def positions(self) -> list[PositionReport]:
         """Every open position in a swap, one by one."""
@@ -213,50 +179,3 @@ class OKXExchange:
     async def close(self) -> None:
         """Release connections."""
         await self._rest.close()
-
-    async def _order_by_client_id(self, inst_id: str, client_order_id: str) -> OrderUpdate | None:
-        return await self.order(inst_id, client_order_id=client_order_id)
-
-    def _reaches_beyond(self, since: datetime, recent: timedelta) -> bool:
-        """Whether the short list may not reach back to `since`, or the exchange's days are not our clock's."""
-        age = self._rest.server_clock.now() - since
-        return not timedelta(0) <= age < recent - _OVERLAP
-
-    async def _orders(self, route: Route, inst_id: str, since: datetime | None) -> list[OrderUpdate]:
-        async def page(cursor: str | None) -> list[OrderUpdate]:
-            return [parse_order_row(row) for row in await self._page(route, inst_id, cursor)]
-
-        return await pages_since(page, lambda row: row.order_id, lambda row: row.created_at, since)
-
-    async def _fills(
-        self, route: Route, inst_id: str, since: datetime, after_bill_id: str | None
-    ) -> list[Fill]:
-        async def page(cursor: str | None) -> list[Fill]:
-            return [parse_fill(row) for row in await self._page(route, inst_id, cursor)]
-
-        return await pages_since(page, _bill_id, lambda row: row.occurred_at, since, until=after_bill_id)
-
-    async def _page(self, route: Route, inst_id: str, cursor: str | None) -> list[msgspec.Raw]:
-        parameters: Mapping[str, str] = {
-            "instType": _TYPES[kind_of(inst_id)],
-            "instId": inst_id,
-            "limit": str(ROWS_A_PAGE),
-        }
-        return await self._rest.read(route, {**parameters, "after": cursor} if cursor else parameters)
-
-
-def _bill_id(fill: Fill) -> str:
-    if fill.bill_id is None:
-        raise DataError(
-            f"fill {fill.trade_id} of {fill.inst_id} has no billId, so the list cannot be read on"
-        )
-    return fill.bill_id
-
-
-def _order_age(order: OrderUpdate) -> tuple[datetime, int, str]:
-    return order.created_at, len(order.order_id), order.order_id
-
-
-def _fill_age(fill: Fill) -> tuple[datetime, int, str]:
-    bill_id = fill.bill_id or ""
-    return fill.occurred_at, len(bill_id), bill_id
