@@ -15,14 +15,14 @@ from typing import Any
 
 from rich.console import Console
 
-from benchmarks import event_path, kronos, machine, start_up
+from benchmarks import event_path, kronos, machine, sharing, start_up
 from benchmarks.event_figures import event_figures
 from benchmarks.figures import Figure, markdown, print_table
 from benchmarks.journal_check import JournalError
 from benchmarks.processes import ROOT, ChildError
 from kokex.adapters.postgres import EmbeddedPostgres
 
-EVENT, START = "event", "start"
+EVENT, SHARING, START = "event", "sharing", "start"
 _WIDTH = 150
 """Columns where there is no terminal."""
 _IN_MEMORY = {"tmpfs", "ramfs"}
@@ -45,7 +45,7 @@ class Results:
 def options_from(arguments: list[str]) -> argparse.Namespace:
     """The command line."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__)
-    names = [EVENT, START, *kronos.programs()]
+    names = [EVENT, SHARING, START, *kronos.programs()]
     parser.add_argument(
         "--only", default="", metavar="NAMES", help=f"comma-separated, of: {', '.join(names)}"
     )
@@ -66,19 +66,27 @@ def options_from(arguments: list[str]) -> argparse.Namespace:
     chosen = [name for name in options.only.split(",") if name]
     if unknown := [name for name in chosen if name not in names]:
         parser.error(f"{', '.join(unknown)}: no such benchmark; there are {', '.join(names)}")
-    options.chosen = chosen or (names if options.all else [EVENT, START])
+    options.chosen = chosen or (names if options.all else [EVENT, SHARING, START])
     return options
 
 
 def measure(options: argparse.Namespace, folder: Path, results: Results, console: Console) -> None:
     """Everything that was chosen."""
+    effort = event_path.QUICK if options.quick else event_path.Effort(rounds=options.rounds)
     if EVENT in options.chosen:
-        console.log("event path: KOKEX, bare loops, ccxt.pro, in turn")
-        effort = event_path.QUICK if options.quick else event_path.Effort(rounds=options.rounds)
+        console.log("event path: KOKEX, bare loops, python-okx, ccxt.pro, in turn")
         with EmbeddedPostgres(folder / "home" / "database") as server:
             runs = asyncio.run(event_path.measure(server, folder, effort, console))
         results.figures += event_figures(runs)
         results.record["event"] = [asdict(run) for run in runs]
+    if SHARING in options.chosen:
+        console.log("event path: few plans on one account, many on many")
+        with EmbeddedPostgres(folder / "home" / "database") as server:
+            rounds = asyncio.run(sharing.measure(server, folder, effort, console))
+        results.figures += sharing.sharing_figures(rounds)
+        results.record["sharing"] = [
+            {str(crowd): asdict(run) for crowd, run in played.items()} for played in rounds
+        ]
     if START in options.chosen:
         console.log("kokex up: starting and trading")
         effort_up = start_up.QUICK if options.quick else start_up.Effort()

@@ -19,7 +19,7 @@ import uvloop
 from pydantic import SecretStr
 
 from benchmarks.frames import INST_ID
-from benchmarks.market_process import KEYS
+from benchmarks.market_process import account_keys
 from benchmarks.notes import Notes
 from benchmarks.processes import Words, first_words, serve_commands
 from kokex.adapters.logs import configure_logs
@@ -133,14 +133,19 @@ def memory() -> Words:
 
 
 async def make_plans(app: Application, words: Words) -> list[int]:
-    """An account at the paper exchange and `plans` plans on it, woken by every kind of order event and by nothing else."""
+    """`accounts` accounts at the paper exchange and `plans` plans on them in turn, woken by order events of every kind alone."""
     endpoints = endpoints_for("global", Environment.PAPER, paper_url=words["rest_url"])
-    account = await app.store.accounts.add("bench", "okx", Environment.PAPER, endpoints, Credentials(*KEYS))
+    accounts = [
+        await app.store.accounts.add(
+            f"bench {number}", "okx", Environment.PAPER, endpoints, Credentials(*account_keys(number))
+        )
+        for number in range(words["accounts"])
+    ]
     plans = []
     for number in range(words["plans"]):
         new = NewPlan(
             f"bench {number}",
-            account.id,
+            accounts[number % len(accounts)].id,
             INST_ID,
             Interval("1H"),
             agent=AgentSettings(

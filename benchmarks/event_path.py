@@ -1,18 +1,20 @@
 """The event path against its floors and against ccxt.pro, each in turn, on the same frames from the same server.
 
     calm        frames at random moments, 200 a second on average; each event wakes a turn, which ends at once
-    full blast  frames as fast as they are read; a turn takes a second, as if a fast model were asked, and is told of all
-                that happened since the last one began
+    brisk       the same at 1,000 a second; a turn takes a second, as if a fast model were asked, and is told of all that
+                happened since the last one began
+    full blast  frames as fast as they are read; turns as above
 
 A round plays every candidate once, one after another, each after a second of warming up that does not count. Figures are medians over rounds; ratios are taken within a round.
 """
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
+from uuid import uuid4
 
 import numpy as np
 from rich.console import Console
@@ -27,10 +29,13 @@ from kokex.adapters.postgres import EmbeddedPostgres
 
 RATE = 200.0
 THINKING_SECONDS = 1.0
+BRISK_RATE = 1_000.0
 KOKEX, FLOOR, COMMITTING, CCXT = "KOKEX", "bare loop", "bare loop with commit", "ccxt.pro watch_orders"
-CALM, BLAST, _WARM_UP = "calm", "full blast", "warm-up"
+SDK = "python-okx WebSocket"
+CALM, BRISK, BLAST, WARM_UP = "calm", "brisk", "full blast", "warm-up"
+_PARTS_OF_A_RUN = 5
 _FRAMES_A_WINDOW = WINDOW * len(STAGES)
-_MARKET = {"speed": 1.0, "interval": "1H", "warmup_candles": 500, "client_buffer_frames": 100_000}
+MARKET = {"speed": 1.0, "interval": "1H", "warmup_candles": 500, "client_buffer_frames": 100_000}
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,10 +46,19 @@ class Effort:
     plans: int = 20
     calm_seconds: float = 10.0
     blast_frames: int = 120_000
+    brisk_seconds: float = 10.0
     blast_frames_ccxt: int = 24_000
+    sharing_frames: int = 60_000
 
 
-QUICK = Effort(rounds=1, calm_seconds=3.0, blast_frames=24_000, blast_frames_ccxt=4_800)
+QUICK = Effort(
+    rounds=1,
+    calm_seconds=3.0,
+    brisk_seconds=3.0,
+    blast_frames=24_000,
+    blast_frames_ccxt=4_800,
+    sharing_frames=12_000,
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,7 +97,7 @@ async def measure(server: EmbeddedPostgres, folder: Path, effort: Effort, consol
     """
     runs: list[Run] = []
     for number in range(1, effort.rounds + 1):
-        async with child("market_process", folder / "market_process.log", market=_MARKET) as market:
+        async with child("market_process", folder / "market_process.log", market=MARKET) as market:
             played = await _round(Stage(folder, server, market), effort)
         for run in played:
             console.log(f"round {number}, {run.candidate}, {run.push}: {run.rate:,.0f} frames/s")
@@ -93,43 +107,50 @@ async def measure(server: EmbeddedPostgres, folder: Path, effort: Effort, consol
 
 async def _round(stage: Stage, effort: Effort) -> list[Run]:
     runs: list[Run] = []
-    async with _engine(stage, effort) as (engine, url, pushes):
+    wanted = (
+        (WARM_UP, RATE, RATE),
+        (CALM, effort.calm_seconds * RATE, RATE),
+        (BRISK, effort.brisk_seconds * BRISK_RATE, BRISK_RATE),
+        (BLAST, effort.blast_frames, None),
+    )
+    async with playing_engine(stage, effort.plans, 1, wanted) as (engine, url, pushes):
         for push in pushes:
-            thinks = 0.0 if push.rate else THINKING_SECONDS
+            thinks = 0.0 if push.rate == RATE else THINKING_SECONDS
             runs.append(engine_run(await stage.play(engine, push, thinks=thinks)))
     check_journal(url, sum(push.frames for push in pushes))
     for name, database in ((FLOOR, None), (COMMITTING, stage.new_database())):
         async with stage.candidate("bare_loop", database_url=database) as loop:
             for push in pushes:
                 runs.append(loop_run(name, await stage.play(loop, push)))
+    async with stage.candidate("okx_loop") as loop:
+        for push in pushes:
+            runs.append(loop_run(SDK, await stage.play(loop, push)))
     async with stage.candidate("ccxt_loop") as watcher:
         for push in pushes:
             frames = push.frames if push.rate else effort.blast_frames_ccxt
             part = Push(push.name, push.first, frames, push.rate)
             words = {"first": part.first, "last_order": part.last_order}
             runs.append(watcher_run(await stage.play(watcher, part, **words)))
-    return [run for run in runs if run.push != _WARM_UP]
+    return [run for run in runs if run.push != WARM_UP]
 
 
 @asynccontextmanager
-async def _engine(stage: Stage, effort: Effort) -> AsyncIterator[tuple[Child, str, list[Push]]]:
-    """An engine on a database of its own, and the frames of its plans, ready at the exchange."""
-    url = stage.new_database()
-    home = str(stage.folder / "home")
-    async with stage.candidate("engine_process", database_url=url, home=home, plans=effort.plans) as engine:
+async def playing_engine(
+    stage: Stage, plans: int, accounts: int, wanted: Iterable[tuple[str, float, float | None]]
+) -> AsyncIterator[tuple[Child, str, list[Push]]]:
+    """An engine on a database of its own, and the frames of its plans (name, number, rate), ready at the exchange."""
+    words: Words = {"database_url": stage.new_database(), "plans": plans, "accounts": accounts}
+    home = stage.folder / "home" / uuid4().hex
+    async with stage.candidate("engine_process", home=str(home), **words) as engine:
         pushes = []
         first = 0
-        for name, frames, rate in (
-            (_WARM_UP, RATE, RATE),
-            (CALM, effort.calm_seconds * RATE, RATE),
-            (BLAST, effort.blast_frames, None),
-        ):
+        for name, frames, rate in wanted:
             windows = max(1, round(frames / _FRAMES_A_WINDOW))
-            batch: Words = {"first": first, "windows": windows, **_owner(engine.ready)}
+            batch: Words = {"first": first, "windows": windows, "accounts": accounts, **_owner(engine.ready)}
             made = await stage.market.ask(do="make", name=name, **batch)
             pushes.append(Push(name, first, made["frames"], rate))
             first += windows * WINDOW
-        yield engine, url, pushes
+        yield engine, words["database_url"], pushes
 
 
 def _owner(ready: Words) -> Words:
@@ -160,6 +181,7 @@ def engine_run(played: Played) -> Run:
             "mean_batch": float(batches.mean()),
             "largest_batch": float(batches.max()),
             "commits": float(len(batches)),
+            "sustained": _slowest_part(sent[0], committed),
             "turns": played.answer["turns"],
             "seconds_to_last_turn": float(started.max() - sent[0]),
             "rss_mib": played.answer["rss_mib"],
@@ -192,6 +214,13 @@ def watcher_run(played: Played) -> Run:
     detail = {"calls": float(played.answer["calls"])}
     frames = len(played.sent)
     return Run(CCXT, played.push.name, frames, seconds, float(seen.mean()), latency, dict(played.cpu), detail)
+
+
+def _slowest_part(began: float, committed: Moments) -> float:
+    """Commits a second in the slowest fifth of a run."""
+    ends = [float(part[-1]) for part in np.array_split(committed, _PARTS_OF_A_RUN)]
+    lengths = np.diff([began, *ends])
+    return float(len(committed) / _PARTS_OF_A_RUN / lengths.max())
 
 
 def _by_number(numbers: Moments, told: Moments, started: Moments) -> Moments:

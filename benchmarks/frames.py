@@ -38,6 +38,14 @@ class Batch:
     windows: int
     installation: str
     plans: Sequence[int]
+    accounts: int = 1
+    """The first plan is on the first account, the next on the next, and so on round."""
+
+    def account(self, frame: int) -> int:
+        """On which account, counted from 0, frame `frame` tells of an order."""
+        window, rest = divmod(frame, WINDOW * len(STAGES))
+        number = self.first + window * WINDOW + rest % WINDOW
+        return number % len(self.plans) % self.accounts
 
     @property
     def frames(self) -> int:

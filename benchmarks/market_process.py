@@ -18,8 +18,17 @@ from benchmarks.frames import INST_ID, Batch, make_frames
 from benchmarks.processes import Words, first_words, serve_commands
 from kokex.paper import AccountConfig, PaperConfig, PaperServer
 
-KEYS = ("bench-key", "bench-secret", "bench-passphrase")
-"""API key, secret and passphrase of the one account."""
+ACCOUNTS = 20
+"""How many accounts there are."""
+
+
+def account_keys(number: int) -> tuple[str, str, str]:
+    """API key, secret and passphrase of an account, counted from 0."""
+    return f"bench-key-{number}", "bench-secret", "bench-passphrase"
+
+
+KEYS = account_keys(0)
+"""Of the one account that all candidates listen to."""
 
 _CHUNK = 20
 """Frames pushed between two looks at the client."""
@@ -33,15 +42,19 @@ class Driver:
 
     def __init__(self, server: PaperServer) -> None:
         self._server = server
-        owner = server.exchange.find_account(KEYS[0])
-        assert owner is not None
-        self._uid = owner.uid
-        self._batches: dict[str, list[bytes]] = {}
+        found = [server.exchange.find_account(account_keys(number)[0]) for number in range(ACCOUNTS)]
+        self._uids = [account.uid for account in found if account is not None]
+        self._batches: dict[str, list[tuple[str, bytes]]] = {}
 
     async def make(self, words: Words) -> Words:
         """Make the frames of a batch and keep them under its name."""
-        batch = Batch(words["first"], words["windows"], words["installation"], words["plans"])
-        frames = self._batches[words["name"]] = make_frames(batch)
+        batch = Batch(
+            words["first"], words["windows"], words["installation"], words["plans"], words["accounts"]
+        )
+        frames = make_frames(batch)
+        self._batches[words["name"]] = [
+            (self._uids[batch.account(number)], frame) for number, frame in enumerate(frames)
+        ]
         return {"frames": len(frames), "bytes": sum(map(len, frames))}
 
     async def push(self, words: Words) -> Words:
@@ -49,13 +62,14 @@ class Driver:
 
         The moment at which each was handed to the server's connection goes into the file `save` (seconds since 1970).
         """
-        await self._server.wait_for_listeners(self._uid, "orders")
         frames = self._batches[words["name"]][: words["frames"]]
+        for uid in {uid for uid, _ in frames}:
+            await self._server.wait_for_listeners(uid, "orders")
         sent = await (self._calmly(frames, words["rate"]) if words.get("rate") else self._at_once(frames))
         np.save(words["save"], np.array(sent))
         return {"pushed": len(sent), "seconds": sent[-1] - sent[0]}
 
-    async def _calmly(self, frames: list[bytes], rate: float) -> list[float]:
+    async def _calmly(self, frames: list[tuple[str, bytes]], rate: float) -> list[float]:
         """At random moments (a Poisson process, seeded), `rate` a second on average."""
         gaps = Random(_ARRIVALS_SEED)
         due = time.monotonic()
@@ -67,40 +81,46 @@ class Driver:
             sent.append(self._push(frame))
         return sent
 
-    async def _at_once(self, frames: list[bytes]) -> list[float]:
-        (connection,) = {listener[0] for listener in self._server.hub.private[self._uid, "orders"]}
-        unread = connection._frames
+    async def _at_once(self, frames: list[tuple[str, bytes]]) -> list[float]:
+        hub = self._server.hub.private
+        connections = {listener[0] for uid, _ in frames for listener in hub[uid, "orders"]}
+        waiting = [connection._frames for connection in connections]
         sent: list[float] = []
         for start in range(0, len(frames), _CHUNK):
-            while len(unread) > _UNREAD:  # noqa: ASYNC110 - the server's writer tells nobody
+            while sum(map(len, waiting)) > _UNREAD:  # noqa: ASYNC110 - the server's writer tells nobody
                 await asyncio.sleep(0.001)
             sent += [self._push(frame) for frame in frames[start : start + _CHUNK]]
             await asyncio.sleep(0)
         return sent
 
-    def _push(self, frame: bytes) -> float:
+    def _push(self, frame: tuple[str, bytes]) -> float:
         at = time.time()
-        if self._server.push_private(self._uid, "orders", frame) != 1:
-            raise RuntimeError("the frames must go to exactly one connection")
+        uid, item = frame
+        if self._server.push_private(uid, "orders", item) != 1:
+            raise RuntimeError("each frame must go to exactly one connection")
         return at
 
 
 async def serve(words: Words) -> None:
     """Serve until standard input closes."""
-    key, secret, passphrase = KEYS
-    account = AccountConfig(
-        api_key=key,
-        secret_key=secret,
-        passphrase=passphrase,
-        balances={"USDT": Decimal(1_000_000), "ETH": Decimal(100)},
-    )
+    accounts = tuple(_account(number) for number in range(ACCOUNTS))
     config = PaperConfig(
-        instruments=(INST_ID,), accounts=(account,), state_path=_path(words.get("state")), **words["market"]
+        instruments=(INST_ID,), accounts=accounts, state_path=_path(words.get("state")), **words["market"]
     )
     async with PaperServer(config) as server:
         driver = Driver(server)
         addresses = {"rest_url": server.rest_url, "ws_url": server.ws_url}
         await serve_commands(addresses, {"make": driver.make, "push": driver.push})
+
+
+def _account(number: int) -> AccountConfig:
+    key, secret, passphrase = account_keys(number)
+    return AccountConfig(
+        api_key=key,
+        secret_key=secret,
+        passphrase=passphrase,
+        balances={"USDT": Decimal(1_000_000), "ETH": Decimal(100)},
+    )
 
 
 def _path(text: str | None) -> Path | None:
