@@ -14,9 +14,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from kokex.adapters.bootstrap_forecaster import BlockBootstrapForecaster
-from kokex.adapters.candle_files import read_candle_file
 from kokex.adapters.code_revision import code_revision
 from kokex.adapters.langchain import LangChainAgentService, ModelSettings
+from kokex.adapters.model_candles import read_model_candles
 from kokex.adapters.model_files import ModelFolder
 from kokex.adapters.model_libraries import require_libraries
 from kokex.adapters.okx import OKXAdapter
@@ -250,7 +250,7 @@ def _agent(settings: Settings, clock: Clock) -> Agent:
 
 def _training_file(path: Path, plan: Plan) -> TrainingCandles:
     """A candle file to train a plan's model on. Raises `DataError`, `ConfigurationError`."""
-    file = read_candle_file(path, inst_id=plan.inst_id)
+    file = read_model_candles(path, inst_id=plan.inst_id)
     if file.interval != plan.interval:
         raise ConfigurationError(
             f"{path} has candles of {file.interval}, plan {plan.name} trades on candles of {plan.interval}"

@@ -12,23 +12,32 @@ from numpy.typing import NDArray
 from kokex.adapters.model_libraries import missing_libraries
 from kokex.cli.output import utc
 from kokex.domain.candle import CandleSeries
+from kokex.domain.errors import ConfigurationError
 from kokex.domain.forecast import Forecast
 
 LEVELS: Final = (0.05, 0.25, 0.5, 0.75, 0.95)
 _HEIGHT: Final = 13
+_LABEL: Final = 11
 _PAST: Final = 24
 _SHADES: Final = {"outer": "░", "inner": "▒", "median": "●", "past": "•"}
 
 
 def sketch(series: CandleSeries, forecast: Forecast, *, width: int = 72) -> list[str]:
-    """Lines: the last closes, then the bands of 90 and 50 in 100 paths and the median; prices on the left."""
-    past = series.closes[-min(_PAST, len(series)) :]
+    """Lines of at most `width`: the last closes, then the bands of 90 and 50 in 100 paths and the median; prices on the left.
+
+    Where not every step has a column, steps are left out evenly; the last one stays.
+    """
+    columns = max(width - _LABEL - 1, 8)
+    past = series.closes[-min(_PAST, len(series), columns // 3) :]
+    room = columns - len(past) - 1
     bands = forecast.quantiles(LEVELS)  # (levels, horizon)
-    columns = max(width - 12, 20)
-    repeat = max(columns // (len(past) + forecast.horizon), 1)
+    if forecast.horizon > room:
+        bands = bands[:, np.linspace(0, forecast.horizon - 1, room).round().astype(int)]
+    steps = bands.shape[1]
+    repeat = max((columns - 1) // (len(past) + steps), 1)
     low, high = float(min(past.min(), bands.min())), float(max(past.max(), bands.max()))
     span = (high - low) or max(abs(high), 1.0) * 1e-6
-    rows = [[" "] * ((len(past) + forecast.horizon) * repeat + 1) for _ in range(_HEIGHT)]
+    rows = [[" "] * ((len(past) + steps) * repeat + 1) for _ in range(_HEIGHT)]
 
     def row(price: float) -> int:
         return round((high - price) / span * (_HEIGHT - 1))
@@ -38,15 +47,13 @@ def sketch(series: CandleSeries, forecast: Forecast, *, width: int = 72) -> list
             rows[row(float(close))][index * repeat + extra] = _SHADES["past"]
     for line in rows:
         line[len(past) * repeat] = "│"
-    for step in range(forecast.horizon):
-        _draw_step(
-            rows,
-            [row(float(price)) for price in bands[:, step]],
-            len(past) * repeat + 1 + step * repeat,
-            repeat,
-        )
+    for step in range(steps):
+        column = (len(past) + step) * repeat + 1
+        _draw_step(rows, [row(float(price)) for price in bands[:, step]], column, repeat)
     labels = [high - span * index / (_HEIGHT - 1) for index in range(_HEIGHT)]
-    return [f"{label:>11.6g} {''.join(line)}".rstrip() for label, line in zip(labels, rows, strict=True)]
+    return [
+        f"{label:>{_LABEL}.6g} {''.join(line)}".rstrip() for label, line in zip(labels, rows, strict=True)
+    ]
 
 
 def summary(forecast: Forecast) -> dict[str, Any]:
@@ -71,7 +78,7 @@ def summary(forecast: Forecast) -> dict[str, Any]:
 
 def write_files(series: CandleSeries, forecast: Forecast, folder: Path) -> list[Path]:
     """The fan as `.json`, all paths as `.npz` and, where matplotlib is installed, a picture; the files."""
-    folder.mkdir(parents=True, exist_ok=True)
+    make_folder(folder)
     stem = f"{forecast.inst_id}-{forecast.interval}-{forecast.origin_time:%Y%m%dT%H%M}"
     numbers, paths = folder / f"{stem}.json", folder / f"{stem}.npz"
     numbers.write_text(json.dumps(summary(forecast), indent=1) + "\n", encoding="utf-8")
@@ -80,6 +87,14 @@ def write_files(series: CandleSeries, forecast: Forecast, folder: Path) -> list[
     if not missing_libraries(("matplotlib",)):
         files.append(_picture(series, forecast, folder / f"{stem}.png"))
     return files
+
+
+def make_folder(folder: Path) -> None:
+    """Make it, or raise `ConfigurationError`: called before long work, so that none is lost."""
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise ConfigurationError(f"the folder {folder} cannot be made: {error.strerror or error}") from error
 
 
 def _draw_step(rows: list[list[str]], at: list[int], column: int, repeat: int) -> None:

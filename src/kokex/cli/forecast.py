@@ -25,10 +25,12 @@ if TYPE_CHECKING:
 app = typer.Typer()
 
 MOST_CONTEXT = 2048
+MOST_CANDLES = 5_000_000
+"""Of all paths together; 120 MB."""
 
 
 @app.command()
-def forecast(
+def forecast(  # noqa: PLR0917 - Typer makes options of them
     plan: Annotated[str | None, typer.Argument(metavar="[PLAN]", help="The plan's name or number.")] = None,
     csv: Annotated[Path | None, typer.Option("--csv", help="Forecast from this candle file instead.")] = None,
     model: Annotated[
@@ -40,6 +42,10 @@ def forecast(
     ] = None,
     paths: Annotated[int | None, count_option("--paths", help="Sampled futures; the plan's, or 256.")] = None,
     seed: Annotated[int, count_option("--seed", help="Equal seeds give equal paths.")] = 0,
+    lenient: Annotated[
+        bool,
+        typer.Option("--lenient", help="With --csv: leave flawed rows out instead of refusing the file."),
+    ] = False,
     out: Annotated[
         Path | None,
         typer.Option("--out", "-o", help="Folder for chart and numbers; `forecasts` in KOKEX_HOME."),
@@ -52,16 +58,18 @@ def forecast(
     """
     from dataclasses import replace
 
-    from kokex.cli.fan import summary, write_files
+    from kokex.cli.fan import make_folder, summary, write_files
     from kokex.domain.plan import ForecastSettings
 
     if (plan is None) == (csv is None):
         raise ConfigurationError("name a plan, or give a file with --csv")
     settings = load_settings()
     quiet_logs(settings)
+    folder = (out or settings.folder / "forecasts").expanduser()
+    make_folder(folder)
     wanted = ForecastSettings(paths=256)
     if csv is not None:
-        series = _file_series(csv)
+        series = _file_series(csv.expanduser(), lenient=lenient)
         forecaster = _of_folder(model) if model is not None else _baseline()
     else:
         assert plan is not None
@@ -70,8 +78,13 @@ def forecast(
         wanted = replace(wanted, horizon=horizon)
     if paths is not None:
         wanted = replace(wanted, paths=paths)
+    if wanted.horizon * wanted.paths > MOST_CANDLES:
+        raise ConfigurationError(
+            f"{wanted.paths} paths of {wanted.horizon} candles are more than memory should hold; "
+            f"ask for {MOST_CANDLES:,} candles at most"
+        )
     made = forecaster.forecast(series, horizon=wanted.horizon, paths=wanted.paths, seed=seed)
-    files = write_files(series, made, out or settings.folder / "forecasts")
+    files = write_files(series, made, folder)
     if as_json:
         say_json(summary(made) | {"files": files})
     else:
@@ -139,12 +152,18 @@ def _baseline() -> Forecaster:
     return BlockBootstrapForecaster()
 
 
-def _file_series(csv: Path) -> CandleSeries:
+def _file_series(csv: Path, *, lenient: bool) -> CandleSeries:
     """The newest stretch without a gap. The instrument's name matters to nobody but the reader."""
-    from kokex.adapters.candle_files import read_candle_file
+    from kokex.adapters.model_candles import check_movement, read_model_candles
 
-    file = read_candle_file(csv.expanduser(), strict=False)
-    series = file.segments(file.inst_id or csv.name.split(".")[0])[-1]
+    file = read_model_candles(csv, lenient=lenient)
+    stretches = file.segments(file.inst_id or csv.name.split(".")[0])
+    series = stretches[-1]
+    if len(stretches) > 1:
+        note(
+            f"{csv.name} has gaps in time: only its newest {len(series)} candles, after the last gap, are looked at."
+        )
+    check_movement(f"the newest stretch of {csv.name}", series.values)
     return type(series)(
         series.inst_id, series.interval, series.open_times[-MOST_CONTEXT:], series.values[-MOST_CONTEXT:]
     )
