@@ -29,26 +29,18 @@ def parse_attached(
     Raises:
         RejectionError: 51046 to 51053 a trigger on the wrong side; 51086 more than one; 51100 on a reduce-only order.
     """
-    items = fields.get("attachAlgoOrds") or []
-    if not isinstance(items, list) or not all(isinstance(item, Mapping) for item in items):
-        raise malformed("attachAlgoOrds")
-    items = [item for item in items if any(value not in ("", None) for value in item.values())]
+    items = [
+        item
+        for item in _mappings(fields.get("attachAlgoOrds") or [])
+        if any(value not in ("", None) for value in item.values())
+    ]
     if not items:
         return []
     if len(items) > 1:
         raise RejectionError(
             "51086", "The number of orders with Split TPs attached in a same order cannot exceed 1"
         )
-    received = "base_ccy" if order.is_buy else "quote_ccy"
-    if order.order_type == "market" and order.target_currency == received:
-        raise RejectionError(
-            "51000", "Parameter attachAlgoOrds error: not with a market order sized in the received currency"
-        )
-    if order.reduce_only:
-        raise RejectionError(
-            "51100",
-            "Unable to place order. Take profit/Stop loss conditions cannot be added to reduce-only orders.",
-        )
+    _check_may_attach(order)
     [item] = items
     for name in _UNSUPPORTED:
         if field(item, name):
@@ -83,9 +75,7 @@ def amend_attached_to(attached: list[Attachment], instrument: Instrument, buys: 
     Raises:
         RejectionError: 51527 there is no such attachment; 51531 nothing would be left of it.
     """
-    if not isinstance(items, list) or not all(isinstance(item, Mapping) for item in items):
-        raise malformed("attachAlgoOrds")
-    for item in items:
+    for item in _mappings(items):
         wanted, name = field(item, "attachAlgoId"), field(item, "attachAlgoClOrdId")
         found = next(
             (part for part in attached if wanted == str(part.attachment_id) or name == part.client_id != ""),
@@ -128,6 +118,25 @@ def amended_leg(
     }
     renamed = {f"{kind.lower()}{name[0].upper()}{name[1:]}": value for name, value in merged.items()}
     return parse_leg(instrument, renamed, kind.lower(), rising=rising)
+
+
+def _check_may_attach(order: Order) -> None:
+    received = "base_ccy" if order.is_buy else "quote_ccy"
+    if order.order_type == "market" and order.target_currency == received:
+        raise RejectionError(
+            "51000", "Parameter attachAlgoOrds error: not with a market order sized in the received currency"
+        )
+    if order.reduce_only:
+        raise RejectionError(
+            "51100",
+            "Unable to place order. Take profit/Stop loss conditions cannot be added to reduce-only orders.",
+        )
+
+
+def _mappings(items: Any) -> list[Mapping[str, Any]]:
+    if not isinstance(items, list) or not all(isinstance(item, Mapping) for item in items):
+        raise malformed("attachAlgoOrds")
+    return items
 
 
 def _is_zero(value: str) -> bool:

@@ -6,6 +6,8 @@ margin is checked. It happens once: an algo order that triggered is over, whatev
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from kokex.paper.algo.child import child_fields
 from kokex.paper.algo.order import AlgoOrder
 from kokex.paper.algo.register import AlgoRegister
@@ -133,7 +135,7 @@ class AlgoEngine:
             fits_balance=not swap,
             take_profit=part.take_profit,
             stop_loss=part.stop_loss,
-            trail=part.trail,
+            trail=None if part.trail is None else replace(part.trail),
             parent_id=order.order_id,
             leverage=order.leverage,
             placed_price=self._floor.marks[order.instrument.inst_id],
