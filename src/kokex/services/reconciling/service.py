@@ -89,6 +89,10 @@ class ReconcilingService:
         self._wanted[connection_key] = None
         self._arrived.set()
 
+    def idle(self, session: AccountSession) -> bool:
+        """Whether the account's first look is over and none is asked for."""
+        return session.looked and session.account.connection_key not in self._wanted
+
     def abandon(self, connection_key: str, reason: str = "the account's stream is lost") -> None:
         """The stream is gone: what was being read no longer joins up with it."""
         session = self._sessions.by_key(connection_key)
