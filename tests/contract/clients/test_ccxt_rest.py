@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from decimal import Decimal
+
 import ccxt
 import ccxt.async_support as ccxt_rest
 import pytest
@@ -268,3 +270,33 @@ async def test_a_stop_on_spot_and_one_that_fails(server: PaperServer, rest_clien
     assert (found["status"], found["amount"]) == ("open", 0.5)
     with pytest.raises(ccxt.ExchangeError, match="51280"):
         await client.create_order(SPOT, "market", "sell", 0.5, None, {"stopLossPrice": round(price * 1.5, 2)})
+
+
+async def test_long_and_short_side_by_side(server: PaperServer, rest_client: ClientMaker) -> None:
+    """Position mode, both sides of one perpetual, and each closed by itself."""
+    client = rest_client(server)
+    await client.load_markets()
+    await client.set_position_mode(True)
+    assert (await client.fetch_position_mode())["hedged"] is True
+    await client.create_order(SWAP, "market", "buy", 2, None, {"positionSide": "long"})
+    await client.create_order(SWAP, "market", "sell", 1, None, {"positionSide": "short"})
+    held = {position["side"]: position["contracts"] for position in await client.fetch_positions([SWAP])}
+    assert held == {"long": 2.0, "short": 1.0}
+    await client.close_position(SWAP, params={"marginMode": "cross", "posSide": "long"})
+    assert [position["side"] for position in await client.fetch_positions()] == ["short"]
+
+
+async def test_margin_is_added_to_an_isolated_position(server: PaperServer, rest_client: ClientMaker) -> None:
+    """And taken back; the position shows it."""
+    client = rest_client(server)
+    await client.load_markets()
+    await client.create_order(SWAP, "market", "buy", 5, None, {"marginMode": "isolated"})
+    before = Decimal((await client.fetch_positions([SWAP]))[0]["info"]["margin"])
+    added = await client.add_margin(SWAP, 40)
+    assert (added["type"], added["amount"]) == ("add", 40.0)
+    [position] = await client.fetch_positions([SWAP])
+    assert position["marginMode"] == "isolated"
+    assert Decimal(position["info"]["margin"]) - before == 40
+    assert (await client.reduce_margin(SWAP, 15))["amount"] == 15.0
+    with pytest.raises(ccxt.ExchangeError, match="59301"):
+        await client.reduce_margin(SWAP, 26)
