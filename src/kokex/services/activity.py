@@ -145,8 +145,8 @@ class PlanActivity:
         self._elsewhere.pop(plan.id, None)
         async with self._opening_of(plan.account_id):
             if not session.owned:
-                session.owned = True
                 await self._services.reconciling.standings.load(session)
+                session.owned = self._services.ownership.owns(plan.account_id)
             if not session.reconciled:
                 self._services.reconciling.standings.out_of_reach(session, "the account is not connected yet")
             try:
