@@ -1,47 +1,55 @@
-"""`kokex data`: candles."""
+"""`kokex data`: candles, in files and in the database."""
 
 # ruff: noqa: PLC0415 - what a command needs is imported when it runs: `kokex --help` and wrong usage answer at once
 
 from __future__ import annotations
 
-from dataclasses import asdict
 from datetime import datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import Annotated
 
 import typer
 
 from kokex.cli.options import AsJson, count_option, time_option
-from kokex.cli.output import market_time, note, say, say_json, say_table
-from kokex.cli.running import load_settings, quiet_logs, run_async
-from kokex.domain.errors import ConfigurationError
+from kokex.cli.running import run_async
 
-if TYPE_CHECKING:
-    from kokex.adapters.candle_files import CandleFile
-    from kokex.ports.candles import CandleSummary
+app = typer.Typer(
+    no_args_is_help=True,
+    help="Candles: import, export, back-fill, check, repair. Files are CSV (plain or gzip), Parquet, or freqtrade's feather.",
+)
 
-app = typer.Typer(no_args_is_help=True, help="Candles: import, back-fill, show.")
+_INTERVALS = "1s to 4H, 6H to 1W and 1M, 3M (UTC+8), 6Hutc to 3Mutc (UTC)"
 
-_ROWS_AT_ONCE = 5000
+Target = Annotated[
+    str,
+    typer.Argument(metavar="FILE|INST_ID", help="A candle file, or an instrument whose candles are kept."),
+]
+InstId = Annotated[
+    str | None, typer.Option("--inst-id", help="The instrument, where the file's name does not tell.")
+]
+IntervalName = Annotated[
+    str | None,
+    typer.Option(
+        "--interval", help=f"Length of the candles: {_INTERVALS}; found where only one can be meant."
+    ),
+]
+Market = Annotated[
+    str | None, typer.Option(help="Whose candles: okx:live, okx:demo, binance:live, paper:3...")
+]
+Account = Annotated[str | None, typer.Option(help="Or an account, by name: the market that it sees.")]
+Start = Annotated[
+    datetime | None, time_option("--from", help="First open time (UTC where it names no zone).")
+]
+End = Annotated[datetime | None, time_option("--to", help="End, not included.")]
 
 
 @app.command("import")
 def import_file(
-    path: Annotated[
-        Path, typer.Argument(metavar="FILE", help="CSV, plain or gzip: ts,open,high,low,close,volume,amount.")
-    ],
-    market: Annotated[
-        str | None, typer.Option(help="Whose candles these are: okx:live (the default) or okx:demo.")
-    ] = None,
-    account: Annotated[
-        str | None, typer.Option(help="Or an account, by name: the market that it sees.")
-    ] = None,
-    inst_id: Annotated[
-        str | None, typer.Option("--inst-id", help="The instrument; the file's name tells where not given.")
-    ] = None,
-    interval: Annotated[
-        str | None, typer.Option(help="Length of the candles; found from the rows where not given.")
-    ] = None,
+    path: Annotated[Path, typer.Argument(metavar="FILE", help="CSV (.csv, .csv.gz), .parquet or .feather.")],
+    market: Market = None,
+    account: Account = None,
+    inst_id: InstId = None,
+    interval: IntervalName = None,
     lenient: Annotated[
         bool, typer.Option("--lenient", help="Keep the good rows of a flawed file, and report the others.")
     ] = False,
@@ -50,134 +58,173 @@ def import_file(
     """Import candles from a file.
 
     A gap, a duplicate, a bad row or a wrong header refuses the whole file, and nothing is kept of it; --lenient keeps the
-    good rows. Candles that are kept already are replaced.
+    good rows. Candles that are kept already are replaced. Without --market, the exchange that the file's name begins with
+    (binance_ETHUSDT_1H.csv), else okx:live.
     """
-    from kokex.adapters.candle_files import read_candle_file
-    from kokex.domain.candle import Interval
+    from kokex.cli.data_files import Wish, import_candles
 
-    length = Interval(interval) if interval is not None else None
-    name = inst_id.upper() if inst_id is not None else None
-    file = read_candle_file(path, strict=not lenient, inst_id=name, interval=length)
-    if file.inst_id is None:
-        raise ConfigurationError(f"{path} does not tell its instrument; name it: --inst-id ETH-USDT")
-    kept_in, changed = run_async(_keep(file, market, account))
-    if as_json:
-        say_json(_import_document(file, kept_in, changed))
-        return
-    for flaw in file.report.flaws:
-        note(str(flaw))
-    say(
-        f"{len(file)} candles of {file.inst_id} {file.interval} from {path.name} are kept for {kept_in}, {changed} new or changed; "
-        f"{file.report.rows - file.report.kept} rows left out, {file.report.missing} candles missing in gaps."
-    )
+    wish = Wish(path, market, account, inst_id, interval)
+    run_async(import_candles(wish, lenient=lenient, as_json=as_json))
 
 
-async def _keep(file: CandleFile, market: str | None, account: str | None) -> tuple[str, int]:
-    from kokex.bootstrap import application
-    from kokex.cli.progress import steps
-    from kokex.services.accounts import market_of
+@app.command()
+def export(
+    target: Target,
+    output: Annotated[
+        Path,
+        typer.Argument(
+            metavar="OUTPUT",
+            help="File: .csv, .csv.gz, .parquet, .feather (freqtrade's layout); or a folder for a feather file with freqtrade's name.",
+        ),
+    ],
+    *,
+    market: Market = None,
+    account: Account = None,
+    inst_id: InstId = None,
+    interval: IntervalName = None,
+    start: Start = None,
+    end: End = None,
+    as_json: Annotated[bool, AsJson] = False,
+) -> None:
+    """Write candles to a file, in the format that its name ends with."""
+    from kokex.cli.data_files import export_candles
+    from kokex.cli.data_target import Target as Named
 
-    if market is not None and account is not None:
-        raise ConfigurationError("give --market or --account, not both")
-    settings = load_settings()
-    quiet_logs(settings)
-    assert file.inst_id is not None
-    candles = list(file.candles())
-    async with application(settings) as opened:
-        name = _market(market)
-        if account is not None:
-            name = market_of(await opened.store.accounts.by_name(account))
-        changed = 0
-        for start in steps("Importing", range(0, len(candles), _ROWS_AT_ONCE)):
-            rows = candles[start : start + _ROWS_AT_ONCE]
-            changed += await opened.store.candles.upsert(name, file.inst_id, file.interval, rows)
-        return name, changed
-
-
-def _market(name: str | None) -> str:
-    known = ("okx:live", "okx:demo")
-    if name is None:
-        return known[0]
-    if name not in known:
-        raise ConfigurationError(
-            f"market {name!r} is unknown; use one of {', '.join(known)}, or --account for a paper exchange"
-        )
-    return name
+    named = Named(target, market, account, inst_id, interval, start, end)
+    run_async(export_candles(named, output, as_json=as_json))
 
 
 @app.command()
 def sync(
     account: Annotated[str, typer.Option(help="The account whose exchange is read, by name.")],
     inst_id: Annotated[str, typer.Option("--inst-id", help="The instrument, for example ETH-USDT.")],
-    interval: Annotated[str, typer.Option(help="Length of the candles: 1m to 30m, 1H to 12H, 1D.")] = "1H",
-    start: Annotated[
-        datetime | None, time_option("--from", help="First open time (UTC where it names no zone).")
-    ] = None,
+    interval: Annotated[str, typer.Option(help=f"Length of the candles: {_INTERVALS}.")] = "1H",
+    start: Start = None,
     end: Annotated[datetime | None, time_option("--to", help="End; the present where not given.")] = None,
     candles: Annotated[
         int, count_option("--candles", help="How many candles back, where --from is not given.")
     ] = 1000,
+    everything: Annotated[bool, typer.Option("--all", help="Back to the exchange's first candle.")] = False,
     as_json: Annotated[bool, AsJson] = False,
 ) -> None:
-    """Back-fill candles from an account's exchange, and fill the gaps in what is kept."""
+    """Back-fill candles from an account's exchange: what is not known yet, newest first.
+
+    It may be stopped at any moment: what was read is kept, and the next run goes on.
+    """
     from kokex.cli.backfill import Wanted, backfill
     from kokex.domain.candle import Interval
 
-    wanted = Wanted(account, inst_id.upper(), Interval(interval), start, end, candles)
-    done = run_async(backfill(wanted))
-    if as_json:
-        say_json(asdict(done) | {"interval": str(done.interval)})
-    else:
-        say(
-            f"{done.changed} candles of {done.inst_id} {done.interval} are new or changed, between "
-            f"{market_time(done.start)} and {market_time(done.end)} UTC (market {done.market})."
-        )
+    wanted = Wanted(account, inst_id.upper(), Interval(interval), start, end, candles, everything)
+    run_async(backfill(wanted, as_json=as_json))
 
 
 @app.command()
+def check(
+    target: Target,
+    *,
+    market: Market = None,
+    account: Account = None,
+    inst_id: InstId = None,
+    interval: IntervalName = None,
+    start: Start = None,
+    end: End = None,
+    every: Annotated[
+        bool, typer.Option("--every", help="Show every finding, not the first of each kind.")
+    ] = False,
+    as_json: Annotated[bool, AsJson] = False,
+) -> None:
+    """Look for missing, duplicate, off-grid, inconsistent, zero-volume and outlying candles.
+
+    What the exchange has confirmed (see `repair`) is counted apart.
+    """
+    from kokex.cli.data_checking import check_candles
+    from kokex.cli.data_target import Target as Named
+
+    named = Named(target, market, account, inst_id, interval, start, end)
+    run_async(check_candles(named, every=every, as_json=as_json))
+
+
+@app.command()
+def repair(
+    target: Target,
+    *,
+    account: Annotated[
+        str | None,
+        typer.Option(help="The account whose exchange is asked, by name; needed for kept candles."),
+    ] = None,
+    output: Annotated[
+        Path | None, typer.Option(help="Where a file's repaired candles go; the file itself is left alone.")
+    ] = None,
+    inst_id: InstId = None,
+    interval: IntervalName = None,
+    start: Start = None,
+    end: End = None,
+    every: Annotated[
+        bool, typer.Option("--every", help="Show every finding, not the first of each kind.")
+    ] = False,
+    as_json: Annotated[bool, AsJson] = False,
+) -> None:
+    """Ask the exchange for every candle that is missing or strange, and say what became of each.
+
+    What the exchange gives once more is confirmed, and not asked for again. A file without --account only loses its
+    duplicate, off-grid and impossible rows.
+    """
+    from kokex.cli.data_checking import repair_candles
+    from kokex.cli.data_target import Target as Named
+
+    named = Named(target, None, account, inst_id, interval, start, end)
+    run_async(repair_candles(named, output, every=every, as_json=as_json))
+
+
+@app.command()
+def build(
+    inst_id: Annotated[str, typer.Argument(metavar="INST_ID", help="An instrument whose candles are kept.")],
+    interval: Annotated[str, typer.Option(help="Of the longer candles, for example 1H, 1Dutc, 1M.")],
+    source: Annotated[
+        str, typer.Option("--source", help="Of the shorter ones that they are made of.")
+    ] = "1m",
+    market: Market = None,
+    account: Annotated[
+        str | None, typer.Option(help="An account, by name: compare with its exchange's own candles.")
+    ] = None,
+    keep: Annotated[
+        bool, typer.Option("--keep", help="Keep them where the exchange's own are not kept yet.")
+    ] = False,
+    as_json: Annotated[bool, AsJson] = False,
+) -> None:
+    """Build longer candles out of shorter ones that are kept; whole ones alone."""
+    from kokex.cli.data_building import build_candles
+    from kokex.cli.data_target import Target as Named
+
+    run_async(
+        build_candles(Named(inst_id, market, account, None, source), interval, keep=keep, as_json=as_json)
+    )
+
+
+@app.command("list")
+def list_candles(as_json: Annotated[bool, AsJson] = False) -> None:
+    """List which candles are kept, and how many are missing among them."""
+    from kokex.cli.data_listing import list_kept
+
+    run_async(list_kept(as_json=as_json))
+
+
+@app.command(hidden=True)
 def show(as_json: Annotated[bool, AsJson] = False) -> None:
-    """Show which candles are kept, and how many are missing among them."""
-
-    async def read() -> list[CandleSummary]:
-        from kokex.bootstrap import application
-
-        settings = load_settings()
-        quiet_logs(settings)
-        async with application(settings) as opened:
-            return await opened.store.candles.summary()
-
-    rows = run_async(read())
-    if as_json:
-        say_json([asdict(row) | {"interval": str(row.interval)} for row in rows])
-    elif not rows:
-        say("No candles are kept yet; `kokex data import` or `kokex data sync` brings some.")
-    else:
-        columns = ("market", "instrument", "interval", "candles", "first (UTC)", "last (UTC)", "missing")
-        say_table("", columns, [_row(row) for row in rows])
+    """The same as `list`."""
+    list_candles(as_json)
 
 
-def _row(row: CandleSummary) -> tuple[str, ...]:
-    times = (market_time(row.first), market_time(row.last))
-    return (row.market, row.inst_id, str(row.interval), str(row.candles), *times, str(row.missing))
+@app.command()
+def ranges(
+    inst_id: Annotated[str, typer.Argument(metavar="INST_ID", help="An instrument whose candles are kept.")],
+    market: Market = None,
+    account: Account = None,
+    interval: IntervalName = None,
+    as_json: Annotated[bool, AsJson] = False,
+) -> None:
+    """Show the ledger: the time that is known to be complete, the gaps, and where the exchange's candles begin."""
+    from kokex.cli.data_listing import show_ranges
+    from kokex.cli.data_target import Target as Named
 
-
-def _import_document(file: CandleFile, market: str, changed: int) -> dict[str, Any]:
-    report = file.report
-    return {
-        "market": market,
-        "inst_id": file.inst_id,
-        "interval": str(file.interval),
-        "rows": report.rows,
-        "kept": report.kept,
-        "changed": changed,
-        "missing": report.missing,
-        "flaws": [
-            {
-                "kind": flaw.kind.name.lower(),
-                "count": flaw.count,
-                "first_line": flaw.examples[0].line,
-                "first_value": flaw.examples[0].value,
-            }
-            for flaw in report.flaws
-        ],
-    }
+    run_async(show_ranges(Named(inst_id, market, account, None, interval), as_json=as_json))

@@ -5,6 +5,7 @@ names no zone) or epoch seconds or milliseconds; volume is in base currency, amo
 the source has none. Columns may stand in any order and under the usual other names; volume and amount may be missing.
 """
 
+from kokex.adapters.candle_files.checking import FileFindings, check_candle_file
 from kokex.adapters.candle_files.reading import (
     CandleFile,
     guess_exchange,
@@ -18,9 +19,11 @@ from kokex.adapters.candle_files.writing import write_candle_file
 __all__ = [
     "CandleFile",
     "CandleReport",
+    "FileFindings",
     "FlawCount",
     "FlawExample",
     "RowFlaw",
+    "check_candle_file",
     "guess_exchange",
     "guess_inst_id",
     "read_candle_file",

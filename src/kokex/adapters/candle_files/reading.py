@@ -84,7 +84,7 @@ def read_candle_file(
     _sort_and_drop_repeated(rows, flaws)
     missing = 0
     if len(rows):
-        interval = _agree_on_interval(path, rows.times, interval)
+        interval = agree_on_interval(path, rows.times, interval)
         _drop_off_grid(rows, interval, flaws)
         missing = _find_gaps(rows, interval, flaws)
     report = CandleReport(count, len(rows), missing, ignored, flaws.counted())
@@ -170,7 +170,7 @@ def _sort_and_drop_repeated(rows: Rows, flaws: FlawCounter) -> None:
     rows.keep(fresh)
 
 
-def _agree_on_interval(path: Path, times: NDArray[np.int64], given: Interval | None) -> Interval:
+def agree_on_interval(path: Path, times: NDArray[np.int64], given: Interval | None) -> Interval:
     """The interval given, if the rows can be of it, else the most common step between them."""
     if len(times) < 2:
         if given is None:

@@ -7,7 +7,7 @@ from kokex.services.market_data.backfill import Backfilled, BackfillProgress, Ca
 from kokex.services.market_data.building import LongerCandles
 from kokex.services.market_data.feed import CandleSink
 from kokex.services.market_data.mending import MendedRows, mend_rows
-from kokex.services.market_data.repair import CandleCheck, CandleRepair
+from kokex.services.market_data.repair import CandleCheck, CandleRepair, check_of
 from kokex.services.market_data.service import MarketDataService
 from kokex.services.market_data.watching import FRESH_SECONDS
 
@@ -22,5 +22,6 @@ __all__ = [
     "LongerCandles",
     "MarketDataService",
     "MendedRows",
+    "check_of",
     "mend_rows",
 ]
