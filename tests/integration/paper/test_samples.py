@@ -80,6 +80,62 @@ async def test_pushes_have_every_field_of_the_samples(server: PaperServer, share
         assert fields(shared_folder, "ws_trades.json") <= set((await public.push("trades"))["data"][0])
 
 
+DOCUMENTED = (
+    "actualPx actualSide actualSz algoClOrdId algoId cTime ccy clOrdId failCode instId instType lever ordId ordPx "
+    "ordType posSide reduceOnly side slOrdPx slTriggerPx state sz tag tdMode tpOrdPx tpTriggerPx tradeQuoteCcy "
+    "triggerPx triggerTime"
+)
+STOPS = (
+    "amendPxOnTriggerType attachAlgoOrds closeFraction isTradeBorrowMode last linkedOrd ordIdList quickMgnType "
+    "slTriggerPxType tgtCcy tpTriggerPxType uTime"
+)
+ADVANCED = "activePx callbackRatio callbackSpread moveTriggerPx pxLimit pxSpread pxVar szLimit timeInterval"
+PUSHED_STOP, PUSHED_ADVANCED = "amendResult notionalUsd reqId", "count isTradeBorrowMode notionalUsd pTime"
+"""Names in OKX's examples of orders-algo, algo-advance and orders-algo-history (documentation of June 2026)."""
+
+
+async def test_algo_orders_have_every_field_of_the_documentation(server: PaperServer) -> None:
+    """Over REST and on both channels."""
+    fields = {"instId": SWAP, "tdMode": "cross", "side": "sell", "sz": "1"}
+    async with rest(server) as client, connect(server, "business") as socket:
+        await socket.login()
+        await socket.subscribe(
+            {"channel": "orders-algo", "instType": "ANY"}, {"channel": "algo-advance", "instType": "ANY"}
+        )
+        stop = {**fields, "ordType": "trigger", "triggerPx": "1", "orderPx": "-1"}
+        await client.call("POST", "trade/order-algo", stop)
+        trail = {**fields, "ordType": "move_order_stop", "callbackRatio": "0.5"}
+        await client.call("POST", "trade/order-algo", trail)
+        told = await socket.push("orders-algo")
+        assert set(f"{DOCUMENTED} {STOPS} {PUSHED_STOP}".split()) <= set(told["data"][0])
+        told = await socket.push("algo-advance")
+        assert set(f"{DOCUMENTED} {ADVANCED} {PUSHED_ADVANCED}".split()) <= set(told["data"][0])
+        [row] = await client.get("trade/orders-algo-pending?ordType=trigger")
+        assert set(f"{DOCUMENTED} {STOPS} {ADVANCED}".split()) <= set(row)
+
+
+async def test_algo_orders_have_every_field_of_the_samples(server: PaperServer, shared_folder: Path) -> None:
+    """Pending, historical, attached, of a whole position; what is placed and canceled answers as well."""
+    names = (
+        "http_get_orders_algo_pending.json",
+        "http_get_orders_algo_history.json",
+        "http_get_orders_algo_pending_attached_oco.json",
+        "http_get_orders_algo_pending_close_fraction.json",
+        "ws_orders_algo.json",
+    )
+    async with rest(server) as client:
+        stop = {"instId": SWAP, "tdMode": "cross", "side": "sell", "sz": "1", "ordType": "trigger"}
+        _, placed = await client.call("POST", "trade/order-algo", {**stop, "triggerPx": "1", "orderPx": "-1"})
+        assert fields(shared_folder, "http_place_algo_order_response.json") <= set(placed["data"][0])
+        [row] = await client.get("trade/orders-algo-pending?ordType=trigger")
+        for name in names:
+            missing = fields(shared_folder, name) - set(row) - {"notionalUsd"}
+            assert not missing, (name, missing)
+        cancel = [{"instId": SWAP, "algoId": row["algoId"]}]
+        _, canceled = await client.call("POST", "trade/cancel-algos", cancel)
+        assert fields(shared_folder, "http_cancel_algo_order_response.json") <= set(canceled["data"][0])
+
+
 def test_orders_channel_and_rest_rows_share_their_names(server: PaperServer) -> None:
     """A REST order has no field that would surprise a reader of the channel, but for the reason."""
     item = server.exchange.instruments[SPOT]
