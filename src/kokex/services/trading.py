@@ -161,6 +161,7 @@ class TradingService:
             plan_status=plan.status,
             reconciled=session.reconciled and session.owned,
             last_price=ticker.last if ticker else None,
+            stale_candles=self._market_data.staleness(session.account, plan.inst_id, plan.interval),
             quantity=ledger.book.quantity,
             pending=tuple(ledger.pending.values()),
             free_cash=session.free_cash(instrument.quote_currency),

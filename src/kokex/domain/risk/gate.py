@@ -14,6 +14,7 @@ from kokex.domain.risk.codes import DenialCode, Finding
 from kokex.domain.risk.degraded import degraded
 from kokex.domain.risk.exposure import cash, exposure
 from kokex.domain.risk.form import price, side, steps
+from kokex.domain.risk.freshness import freshness
 from kokex.domain.risk.granted import granted
 from kokex.domain.risk.halted import halted
 from kokex.domain.risk.losses import losses
@@ -30,6 +31,7 @@ RULES: tuple[Rule, ...] = (
     degraded,
     halted,
     side,
+    freshness,
     price,
     pace,
     repetition,

@@ -71,6 +71,7 @@ class RiskState:
         free_cash: quote currency free to spend on the account, orders in flight and unknown already taken off; None: unknown.
         orders_last_minute: orders let through in the last 60 s.
         account: what the account may do, and `trouble`, why not everything.
+        stale_candles: why the plan's candles are too old to decide on; None while they are fresh.
         mark_price: the exchange's mark price; None where it has none for the instrument, or none is known.
         orders_today: orders let through in this UTC day.
         recent: orders let through lately, as far back as a limit looks.
@@ -90,6 +91,7 @@ class RiskState:
     checked_at: datetime
     account: Standing = Standing.TRADING
     trouble: str = ""
+    stale_candles: str | None = None
     mark_price: Decimal | None = None
     orders_today: int = 0
     recent: tuple[RecentOrder, ...] = ()
