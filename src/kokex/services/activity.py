@@ -76,6 +76,7 @@ class PlanActivity:
         self._services = services
         self._works: dict[int, _Work] = {}
         self._elsewhere: dict[int, Plan] = {}
+        self._beginning: dict[int, Plan] = {}
         self._opening: dict[int, asyncio.Lock] = {}
         self._tasks: asyncio.TaskGroup | None = None
         self.started = asyncio.Event()
@@ -137,30 +138,39 @@ class PlanActivity:
     async def _begin(self, plan: Plan) -> _Work | None:
         """Claim the plan's account and put the plan to work on it; None while another engine owns it."""
         session = await self._services.sessions.open(plan.account_id)
-        if not await self._services.ownership.claim(plan.account_id):
-            if plan.id not in self._elsewhere:
-                log.info("plan waits for its account", plan=plan.id, account=session.account.name)
-            self._elsewhere[plan.id] = plan
-            return None
-        self._elsewhere.pop(plan.id, None)
-        async with self._opening_of(plan.account_id):
+        self._beginning[plan.id] = plan
+        try:
+            work = await self._begin_on(session, plan)
+        finally:
+            del self._beginning[plan.id]
+            self._drop_if_idle(session)
+        if work is not None:
+            log.info(
+                "plan at work", plan=plan.id, name=plan.name, inst_id=plan.inst_id, status=plan.status.value
+            )
+        return work
+
+    async def _begin_on(self, session: AccountSession, plan: Plan) -> _Work | None:
+        standings, account_id = self._services.reconciling.standings, plan.account_id
+        async with self._opening_of(account_id):
+            if not await self._services.ownership.claim(account_id):
+                if plan.id not in self._elsewhere:
+                    log.info("plan waits for its account", plan=plan.id, account=session.account.name)
+                self._elsewhere[plan.id] = plan
+                return None
+            self._elsewhere.pop(plan.id, None)
             if not session.owned:
-                await self._services.reconciling.standings.load(session)
-                session.owned = self._services.ownership.owns(plan.account_id)
+                await standings.load(session)
+                session.owned = self._services.ownership.owns(account_id)
             if not session.reconciled:
-                self._services.reconciling.standings.out_of_reach(session, "the account is not connected yet")
-            try:
-                work = await self._open(plan, session)
-            except BaseException:
-                self._drop_if_idle(session)
-                raise
-            if not self._services.ownership.owns(plan.account_id):
+                standings.out_of_reach(session, "the account is not connected yet")
+            work = await self._open(plan, session)
+            if not self._services.ownership.owns(account_id):
                 self._services.ledgers.drop(plan.id)
                 self._elsewhere[plan.id] = plan
                 return None
             self._works[plan.id] = work
             await self._subscribe(work)
-        log.info("plan at work", plan=plan.id, name=plan.name, inst_id=plan.inst_id, status=plan.status.value)
         return work
 
     async def rest(self, plan: Plan) -> None:
@@ -199,7 +209,8 @@ class PlanActivity:
         if session is None:
             return
         account_id = session.account.id
-        plans = [work.plan for work in self._works.values()] + list(self._elsewhere.values())
+        working = [work.plan for work in self._works.values()]
+        plans = [*working, *self._elsewhere.values(), *self._beginning.values()]
         if any(plan.account_id == account_id for plan in plans):
             return
         session.owned = session.reconciled = False
