@@ -6,14 +6,18 @@ from collections.abc import Sequence
 from functools import cached_property
 from typing import TypeAlias
 
+import msgspec
+
 from kokex.adapters.postgres import event_data
 from kokex.adapters.postgres.journal_columns import Parameters, fill_columns, head_columns, order_columns
-from kokex.adapters.postgres.parameters import BigintArray, JsonbArray, TextArray
+from kokex.adapters.postgres.parameters import BigintArray, JsonbArray, JsonbDocument, TextArray
 from kokex.adapters.postgres.projection import Projection
 from kokex.ports.store import JournalEntry
 
 EventKey: TypeAlias = tuple[int, str, str, str]
 """Plan, order, event type, event key: what keeps an event single."""
+
+_encode = msgspec.json.Encoder().encode
 
 CHUNK = 128
 """Entries that are encoded at a stretch: a few milliseconds, in which the server works on the chunk before."""
@@ -58,8 +62,13 @@ class JournalBatch:
     @property
     def parameters(self) -> Parameters:
         """Of `journal_sql.APPEND`."""
-        (orders,) = self.orders
-        return {**self.chunks[0].parameters, **orders, **self.fills, **self.heads}
+        (orders,) = self.projection.order_rounds
+        return {
+            **self.chunks[0].parameters,
+            "orders": _document(orders),
+            "fills": _document(self.projection.fill_rows),
+            "heads": _document(self.projection.head_rows),
+        }
 
     @property
     def orders(self) -> list[Parameters]:
@@ -127,6 +136,10 @@ class JournalChunk:
     def mend_raw(self) -> None:
         """Replace what PostgreSQL cannot hold in `raws`."""
         self._raws = [event_data.raw_text(entry.classified.update.raw) for entry in self.entries]
+
+
+def _document(rows: Sequence[object]) -> JsonbDocument:
+    return JsonbDocument.of(_encode(rows))
 
 
 def _key(entry: JournalEntry) -> EventKey:

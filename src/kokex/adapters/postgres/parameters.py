@@ -89,6 +89,15 @@ class MomentArray(bytes):
         return cls(_array(_MOMENT_OID, [_BIGINT.pack(8, _microseconds(value)) for value in values]))
 
 
+class JsonbDocument(bytes):
+    """A `jsonb` parameter."""
+
+    @classmethod
+    def of(cls, document: bytes) -> JsonbDocument:
+        """Wrap one JSON document."""
+        return cls(_JSONB_VERSION + document)
+
+
 def register(connection: psycopg.AsyncConnection[Any]) -> None:
     """Teach `connection` these parameters."""
     for kind, dumper in _DUMPERS.items():
@@ -135,10 +144,15 @@ class _MomentArrayDumper(_Ready):
     oid = _MOMENT_ARRAY_OID
 
 
+class _JsonbDumper(_Ready):
+    oid = _JSONB_OID
+
+
 _DUMPERS: dict[type[bytes], type[Dumper]] = {
     TextArray: _TextArrayDumper,
     JsonbArray: _JsonbArrayDumper,
     BigintArray: _BigintArrayDumper,
     BooleanArray: _BooleanArrayDumper,
     MomentArray: _MomentArrayDumper,
+    JsonbDocument: _JsonbDumper,
 }
