@@ -197,7 +197,8 @@ class FeedKeeper:
     async def _fill(self, feed: Feed) -> None:
         ticker = await feed.session.exchange.ticker(feed.key.inst_id)
         self._watching.hear(feed.key.market, ticker)
-        window = _window(feed, feed.key.interval.floor(ticker.occurred_at))
+        known = self._watching.fresh_ticker((feed.key.market, feed.key.inst_id)) or ticker
+        window = _window(feed, feed.key.interval.floor(known.occurred_at))
         done = await self._backfill.fill(feed.session.exchange, feed.key, window)
         if len(done.left):
             raise LateCandlesError(

@@ -58,12 +58,14 @@ class Watching:
                     self._forget(place, kind)
 
     def hear(self, market: str, news: Ticker | BookTop) -> None:
-        """Something was told."""
-        prices = self._at((market, news.inst_id))
+        """Something was told. A price older than a fresh one is no news (OKX v5: REST answers from caches that lag)."""
+        prices, now = self._at((market, news.inst_id)), self._clock.monotonic()
         if isinstance(news, Ticker):
-            prices.ticker = (news, self._clock.monotonic())
+            known = _fresh(prices.ticker, now)
+            if known is None or news.occurred_at >= known.occurred_at:
+                prices.ticker = (news, now)
         else:
-            prices.book_top = (news, self._clock.monotonic())
+            prices.book_top = (news, now)
 
     def hear_trade(self, market: str, trade: Trade) -> None:
         """A trade happened. After a reconnect the exchange may tell the newest ones once more."""
