@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from decimal import Context, Decimal, localcontext
+from functools import cached_property
 from typing import Any, TypeVar
 
 from kokex.domain.errors import ConfigurationError
@@ -16,7 +16,15 @@ from kokex.paper.config import AccountConfig, PaperConfig
 from kokex.paper.exchange.desk import Desk
 from kokex.paper.exchange.notices import Outbox, TradeNotice
 from kokex.paper.exchange.records import FIRST_TRADE_ID, Records
-from kokex.paper.exchange.store import SavedBook, SavedState, StateFile, restore_account, save_account
+from kokex.paper.exchange.store import (
+    SavedState,
+    StateFile,
+    market_fingerprint,
+    restore_account,
+    restore_book,
+    save_account,
+    save_book,
+)
 from kokex.paper.exchange.valuation import books_report, currency_prices
 from kokex.paper.instruments import Instrument
 from kokex.paper.ledger.account import Account
@@ -71,7 +79,7 @@ class PaperExchange:
         self.algo_desk = AlgoDesk(self.floor, self.records, self.algo_orders, self._algos, self.desk)
         self.trades = self.outbox.trades
         self._store = StateFile(config.state_path) if config.state_path is not None else None
-        saved = self._store.load(self._fingerprint()) if self._store is not None else None
+        saved = self._store.load(self._fingerprint) if self._store is not None else None
         if saved is not None:
             self._restore(saved)
         for account in config.accounts:
@@ -230,35 +238,14 @@ class PaperExchange:
                 notice = TradeNotice(strand.instrument, number, tick.price, tick.lots, tick.buy, tick.at_ms)
                 self.trades[inst_id].append(notice)
 
-    def _fingerprint(self) -> str:
-        config = self.config
-        digest = hashlib.sha256()
-        parts = (config.seed, config.interval, config.instruments, config.candle_ticks, config.warmup_candles)
-        digest.update(repr((parts, self.feed.start_ms, config.environment, str(config.print_share))).encode())
-        for inst_id in sorted(config.candles):
-            digest.update(inst_id.encode() + config.candles[inst_id].read_bytes())
-        return digest.hexdigest()
-
     def _state(self) -> SavedState:
-        books = {
-            inst_id: SavedBook(
-                book.outside.best_ask,
-                book.outside.best_bid,
-                book.outside.prints,
-                [(ask, ticks, lots) for (ask, ticks), lots in book.outside.taken.items()],
-            )
-            for inst_id, book in self.floor.books.items()
-        }
+        books = {inst_id: save_book(book.outside) for inst_id, book in self.floor.books.items()}
         accounts = [save_account(account) for account in self.accounts.values()]
-        return SavedState(self._fingerprint_once, self.now_ms, self.records.counters, accounts, books)
+        return SavedState(self._fingerprint, self.now_ms, self.records.counters, accounts, books)
 
-    @property
-    def _fingerprint_once(self) -> str:
-        if not self._known_fingerprint:
-            self._known_fingerprint = self._fingerprint()
-        return self._known_fingerprint
-
-    _known_fingerprint = ""
+    @cached_property
+    def _fingerprint(self) -> str:
+        return market_fingerprint(self.config, self.feed.start_ms)
 
     def _restore(self, saved: SavedState) -> None:
         assert self._store is not None
@@ -267,9 +254,7 @@ class PaperExchange:
         for inst_id, strand in self.strands.items():
             self.marks[inst_id] = strand.instrument.price(strand.last_price)
         for inst_id, book in saved.books.items():
-            outside = self.floor.books[inst_id].outside
-            outside.best_ask, outside.best_bid, outside.prints = book.best_ask, book.best_bid, book.prints
-            outside.taken = {(ask, ticks): lots for ask, ticks, lots in book.taken}
+            restore_book(self.floor.books[inst_id].outside, book)
         self.records.counters = saved.counters
         keys = {account.api_key: account for account in self.config.accounts}
         for known in saved.accounts:

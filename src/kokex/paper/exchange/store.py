@@ -6,6 +6,7 @@ not kept: it is made again from the config, up to the saved time.
 
 from __future__ import annotations
 
+import hashlib
 import sqlite3
 from dataclasses import dataclass, field
 from decimal import Decimal
@@ -16,9 +17,11 @@ import msgspec
 
 from kokex.domain.errors import ConfigurationError, DataError
 from kokex.paper.algo.order import AlgoOrder
+from kokex.paper.config import PaperConfig
 from kokex.paper.exchange.records import Counters, OrderEvent, Records
 from kokex.paper.ledger.account import Account, Bill, FillRecord, Position
 from kokex.paper.matching.order import Order
+from kokex.paper.matching.outside import OutsideBook
 
 _SCHEMA = """
 create table if not exists state (key text primary key, value blob not null) without rowid;
@@ -181,6 +184,28 @@ class StateFile:
 
 def _numbered(rows: list[tuple[str, Any]]) -> list[tuple[int, str, bytes]]:
     return [(row.bill_id, uid, msgspec.msgpack.encode(row)) for uid, row in rows]
+
+
+def market_fingerprint(config: PaperConfig, start_ms: int) -> str:
+    """A digest of everything that shapes the market: a state fits the same market only."""
+    digest = hashlib.sha256()
+    parts = (config.seed, config.interval, config.instruments, config.candle_ticks, config.warmup_candles)
+    digest.update(repr((parts, start_ms, config.environment, str(config.print_share))).encode())
+    for inst_id in sorted(config.candles):
+        digest.update(inst_id.encode() + config.candles[inst_id].read_bytes())
+    return digest.hexdigest()
+
+
+def save_book(outside: OutsideBook) -> SavedBook:
+    """An outside book as it is written."""
+    taken = [(ask, ticks, lots) for (ask, ticks), lots in outside.taken.items()]
+    return SavedBook(outside.best_ask, outside.best_bid, outside.prints, taken)
+
+
+def restore_book(outside: OutsideBook, saved: SavedBook) -> None:
+    """Fill an outside book from its saved form."""
+    outside.best_ask, outside.best_bid, outside.prints = saved.best_ask, saved.best_bid, saved.prints
+    outside.taken = {(ask, ticks): lots for ask, ticks, lots in saved.taken}
 
 
 def save_account(account: Account) -> SavedAccount:
