@@ -16,6 +16,7 @@ from kokex.domain.account_reports import AccountReport
 from kokex.domain.candle import Candle, Interval
 from kokex.domain.events import ClassifiedUpdate
 from kokex.domain.instrument import Instrument
+from kokex.domain.market import BookTop, Trade
 from kokex.domain.limits import RiskLimits
 from kokex.domain.risk import Approved, check
 from kokex.ports.exchange import AccountStream, Exchange, ExchangeAdapter
@@ -171,6 +172,12 @@ class Ear:
 
     def on_ticker(self, ticker: Ticker) -> None:
         self.tickers.append(ticker)
+        self._heard.set()
+
+    def on_trades(self, trades: Sequence[Trade]) -> None:
+        self._heard.set()
+
+    def on_book_top(self, top: BookTop) -> None:
         self._heard.set()
 
     def on_market_subscribed(self) -> None:

@@ -281,7 +281,8 @@ class SocketServer:
 
     async def _answer(self, socket: web.WebSocketResponse, frame: dict[str, Any]) -> None:
         if frame["op"] == "login":
-            reply = self.login_replies.pop(0) if self.login_replies else {"event": "login", "code": "0"}
+            let_in: dict[str, Any] = {"event": "login", "code": "0"}
+            reply = self.login_replies.pop(0) if self.login_replies else let_in
             if "close" in reply:
                 await socket.close(code=reply["close"], message=b"login failed")
                 return
@@ -351,4 +352,5 @@ def connection_setting(url: str, clock: Any, **policy: Any) -> ConnectionSetting
     policy.setdefault("backoff", Backoff(base=0.01, cap=0.05))
     policy.setdefault("answer_seconds", 2.0)
     policy.setdefault("linger_seconds", 0.01)
-    return ConnectionSetting(url, None, clock, Random(1), ConnectionPolicy(**policy))
+    limiter = policy.pop("limiter", None)
+    return ConnectionSetting(url, None, clock, Random(1), ConnectionPolicy(**policy), limiter)

@@ -58,9 +58,9 @@ async def test_stops_come_over_a_socket_of_their_own_that_logs_in() -> None:
         at.stream.subscribe_stop_channels()
         await at.ready(2)
         assert at.server.paths == ["private", "business"]
-        login, subscription = at.server.received[1]
+        login = at.server.received[1][0]
         assert login["op"] == "login" and login["args"][0]["apiKey"] == "the-api-key"
-        assert subscription["args"] == [
+        assert at.server.subscribed(1) == [
             {"channel": "orders-algo", "instType": "ANY"},
             {"channel": "algo-advance", "instType": "ANY"},
         ]
@@ -133,7 +133,7 @@ async def refuse_fills(socket: web.WebSocketResponse, frame: dict[str, Any]) -> 
 
 
 async def test_a_tier_without_fills_is_told_once_and_harms_nothing() -> None:
-    """Not again with every reconnect; the orders in the same request are asked for again alone."""
+    """Not again with every reconnect; the orders had a request of their own."""
     async with stage(start=False) as at:
         at.server.on_request = refuse_fills
         at.stream.subscribe_fills_channel()
@@ -143,6 +143,10 @@ async def test_a_tier_without_fills_is_told_once_and_harms_nothing() -> None:
         ((channel, inst_id, reason),) = at.listener.refused
         assert (channel, inst_id) == ("fills", "") and reason.startswith("64003 ")
         assert at.stream.refused == {}
+        assert [[one["channel"] for one in frame["args"]] for frame in at.server.received[1][1:]] == [
+            ["orders"],
+            ["fills"],
+        ]
         await at.server.push(order_push("1"))
         await until(lambda: at.order_ids() == ["1"])
 

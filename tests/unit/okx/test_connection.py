@@ -10,6 +10,7 @@ import pytest
 from aiohttp import web
 
 from kokex.adapters.okx.backoff import Backoff
+from kokex.adapters.okx.rate_limit import Budget, RateLimiter
 from kokex.domain.errors import ExchangeStoppedError
 from tests.fakes.clock import ManualClock, settle
 from tests.unit.okx.account_stage import RealClock, Stage, order_push, stage
@@ -104,6 +105,19 @@ async def test_reconnecting_never_gives_up_and_waits_longer_up_to_a_cap() -> Non
         for attempt, wait in enumerate(clock.slept):
             full = min(5.0, 2.0**attempt)
             assert full / 2 <= wait <= full
+
+
+async def test_connections_are_opened_no_faster_than_okx_allows() -> None:
+    """Three a second for an address, whichever account or path they are of; one of them is kept in reserve."""
+    clock = SkippingClock(longest=10.0)
+    limiter = RateLimiter(clock)
+    async with stage(clock, connects=Budget(3, 1.0), limiter=limiter) as at:
+        at.stream.subscribe_stop_channels()
+        await at.ready(2)
+        assert clock.slept == []
+        await at.server.drop()
+        await at.ready(3)
+        assert len(at.server.received) == 3 and 0.9 < sum(clock.slept) <= 1.0
 
 
 async def test_silence_is_answered_with_a_ping_and_a_pong_keeps_the_line() -> None:

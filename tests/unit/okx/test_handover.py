@@ -149,7 +149,7 @@ async def test_an_old_one_that_says_nothing_more_is_no_proof_that_nothing_was_lo
         at.server.answer_pings = False
         await at.server.push(NOTICE)
         await until(lambda: at.server.pings == 1)
-        await clock.advance(8.0)
+        await clock.advance(2.0)
         await at.ready(2)
         assert at.listener.calls[-2:] == ["disconnected: handed over to a new connection", "subscribed"]
         assert at.stream.status.handovers == 0 and at.stream.status.reconnects == 1

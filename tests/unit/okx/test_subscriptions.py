@@ -127,6 +127,24 @@ def test_an_error_for_several_channels_makes_each_be_asked_for_alone() -> None:
     assert set(subscriptions.refused) == {ETH} and subscriptions.complete
 
 
+def test_what_was_refused_before_is_asked_for_alone() -> None:
+    """On the next connection it takes no other channel's request with it."""
+    subscriptions, request = wanting(ETH, BTC)
+    subscriptions.on_error(frame(event="error", id=request["id"], arg=request["args"][0], code="60018"))
+    again = sent(Subscriptions(subscriptions.wishes))
+    assert [one["args"] for one in again] == [[request["args"][1]], [request["args"][0]]]
+
+
+def test_channels_of_different_names_have_requests_of_their_own() -> None:
+    """An account that may not have one of them has the others."""
+    requests = sent(Record(ETH, Channel("fills"), BTC, Channel("account")))
+    assert [[one["channel"] for one in request["args"]] for request in requests] == [
+        ["orders", "orders"],
+        ["fills"],
+        ["account"],
+    ]
+
+
 def test_an_error_that_names_its_channel_harms_it_alone() -> None:
     """The others of its request are waited for."""
     subscriptions, request = wanting(ETH, BTC)

@@ -16,13 +16,14 @@ from kokex.adapters.okx.configuration import (
 from kokex.adapters.okx.connection_setting import ConnectionPolicy, ConnectionSetting
 from kokex.adapters.okx.exchange import OKXExchange
 from kokex.adapters.okx.market_ws import OKXMarketWebSocket
-from kokex.adapters.okx.rate_limit import RateLimiter
+from kokex.adapters.okx.rate_limit import Budget, RateLimiter
 from kokex.adapters.okx.rest import OKXRestClient
 from kokex.domain.account import Credentials, Endpoints, Environment, ExchangeAccount
 from kokex.ports.clock import Clock
 from kokex.ports.exchange import AccountStreamListener, MarketStreamListener
 
-_REMOTE = ConnectionPolicy()
+_REMOTE = ConnectionPolicy(connects=Budget(3, 1.0))
+"""OKX v5: three new connections a second for an IP address."""
 _LOCAL = ConnectionPolicy(backoff=Backoff(base=0.05, cap=1.0), linger_seconds=0.1)
 """A server on this computer may be knocked at more often."""
 
@@ -79,7 +80,9 @@ class OKXAdapter:
     def _setting(self, account: ExchangeAccount, url: str) -> ConnectionSetting:
         check_endpoints(account.environment, account.endpoints)
         policy = _LOCAL if account.environment is Environment.PAPER else _REMOTE
-        return ConnectionSetting(url, self._trusted(account.endpoints), self._clock, self._random, policy)
+        return ConnectionSetting(
+            url, self._trusted(account.endpoints), self._clock, self._random, policy, self._limiter
+        )
 
     def _trusted(self, endpoints: Endpoints) -> ssl.SSLContext | None:
         if endpoints not in self._trust:

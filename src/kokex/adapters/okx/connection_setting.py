@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from random import Random
 
 from kokex.adapters.okx.backoff import Backoff
+from kokex.adapters.okx.rate_limit import Budget, RateLimiter
 from kokex.ports.clock import Clock
 
 _BACKOFF = Backoff(base=0.25, cap=15.0)
@@ -22,7 +23,9 @@ class ConnectionPolicy:
         idle_seconds: of silence before a ping.
         pong_seconds: of further silence before the connection counts as dead.
         steady_seconds: that a connection must last for the back-off to begin anew.
-        linger_seconds: that a connection is still listened to after the one that replaces it stands.
+        confirm_seconds: for the pong that proves that all of a connection was heard before it is replaced.
+        linger_seconds: that a connection is still listened to after that.
+        connects: how many connections may be opened in a time, over all that share a `limiter`; None for any number.
     """
 
     open_seconds: float = 10.0
@@ -30,7 +33,9 @@ class ConnectionPolicy:
     idle_seconds: float = 20.0
     pong_seconds: float = 8.0
     steady_seconds: float = 10.0
+    confirm_seconds: float = 2.0
     linger_seconds: float = 1.0
+    connects: Budget | None = None
     backoff: Backoff = _BACKOFF
 
 
@@ -43,3 +48,4 @@ class ConnectionSetting:
     clock: Clock
     random: Random
     policy: ConnectionPolicy = ConnectionPolicy()
+    limiter: RateLimiter | None = None

@@ -6,6 +6,7 @@ import asyncio
 from collections.abc import Coroutine, Mapping
 from datetime import datetime
 from typing import Protocol
+from urllib.parse import urlsplit
 
 import msgspec
 import structlog
@@ -112,7 +113,7 @@ class Line:
         self._socket.ping()
         while not self._socket.pong.is_set():
             await first_of(
-                self._socket.pong.wait(), self.gone.wait(), self._clock.sleep(self._policy.pong_seconds)
+                self._socket.pong.wait(), self.gone.wait(), self._clock.sleep(self._policy.confirm_seconds)
             )
             if self.gone.is_set() or not (self._socket.pong.is_set() or self._socket.full.is_set()):
                 return self._socket.pong.is_set()
@@ -124,6 +125,10 @@ class Line:
         self._socket.end(reason, planned=True)
 
     async def _live(self) -> Ending:
+        if self._policy.connects is not None and self._setting.limiter is not None:
+            await self._setting.limiter.acquire(
+                ("connect", urlsplit(self._setting.url).hostname), self._policy.connects
+            )
         try:
             await open_websocket(
                 self._setting.url,

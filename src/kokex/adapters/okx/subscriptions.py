@@ -37,7 +37,6 @@ class Subscriptions:
         self._wishes = wishes
         self._live: set[Channel] = set()
         self._pending: dict[str, list[Channel]] = {}
-        self._alone: set[Channel] = set()
         self._refused: dict[Channel, str] = {}
         self._numbers = count(1)
         self.put_off: set[Channel] = set()
@@ -68,14 +67,18 @@ class Subscriptions:
         self.put_off.clear()
 
     def requests(self) -> list[bytes]:
-        """Frames that bring the connection in line with what is wanted, as far as not sent already."""
+        """Frames that bring the connection in line with what is wanted, as far as not sent already.
+
+        One refused channel may cost its whole request, so each channel name has its own, and each doubtful channel.
+        """
         self._refused = self.refused
         self.put_off = {channel for channel in self.put_off if channel in self._wishes}
         missing = self._missing()
-        together = [channel for channel in missing if channel not in self._alone]
+        doubtful = self._wishes.doubtful
+        together = [channel for channel in missing if channel not in doubtful]
         frames = [self._subscribe(group) for group in _groups(together)]
-        frames += [self._subscribe([channel]) for channel in missing if channel in self._alone]
-        for group in _groups(self._surplus()):
+        frames += [self._subscribe([channel]) for channel in missing if channel in doubtful]
+        for group in _requests_of(self._surplus()):
             self._live.difference_update(group)
             frames.append(_request("unsubscribe", f"u{next(self._numbers)}", group))
         return frames
@@ -87,6 +90,7 @@ class Subscriptions:
             return
         named, rest = self._split(identifier, frame.arg)
         self._live.update(named or rest)
+        self._wishes.doubtful.difference_update(named or rest)
         self._keep_pending(identifier, rest if named else [])
 
     def on_error(self, frame: Frame) -> Answer:
@@ -105,9 +109,8 @@ class Subscriptions:
         if error_kind(code) in _TRANSIENT:
             self.put_off.update(named)
             return Answer.AGAIN_LATER
-        if len(named) > 1:
-            self._alone.update(named)
-        else:
+        self._wishes.doubtful.update(named)
+        if len(named) == 1:
             self._refused[named[0]] = f"{code} {frame.msg or ''}".strip()
         return Answer.TAKEN
 
@@ -155,6 +158,14 @@ class Subscriptions:
 
 
 def _groups(channels: Iterable[Channel]) -> Iterable[list[Channel]]:
+    by_name: dict[str, list[Channel]] = {}
+    for channel in channels:
+        by_name.setdefault(channel.name, []).append(channel)
+    for named in by_name.values():
+        yield from _requests_of(named)
+
+
+def _requests_of(channels: Iterable[Channel]) -> Iterable[list[Channel]]:
     group: list[Channel] = []
     size = 0
     for channel in channels:

@@ -61,6 +61,8 @@ class Wishes:
         self._admitted: dict[Channel, None] = {}
         self._crowded_out: dict[Channel, str] = {}
         self._watchers: set[asyncio.Event] = set()
+        self.doubtful: set[Channel] = set()
+        """Refused before, on this connection or another: better asked for alone."""
 
     @property
     def admitted(self) -> tuple[Channel, ...]:
@@ -84,6 +86,7 @@ class Wishes:
     def unwant(self, channel: Channel) -> None:
         """Want it no longer."""
         if self._channels.pop(channel, None) is not None:
+            self.doubtful.discard(channel)
             self._weigh()
 
     def watch(self, changed: asyncio.Event) -> None:
