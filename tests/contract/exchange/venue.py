@@ -16,8 +16,8 @@ from kokex.domain.account_reports import AccountReport
 from kokex.domain.candle import Candle, Interval
 from kokex.domain.events import ClassifiedUpdate
 from kokex.domain.instrument import Instrument
-from kokex.domain.market import BookTop, Trade
 from kokex.domain.limits import RiskLimits
+from kokex.domain.market import BookTop, Trade
 from kokex.domain.risk import Approved, check
 from kokex.ports.exchange import AccountStream, Exchange, ExchangeAdapter
 from tests.builders import request, risk_state
