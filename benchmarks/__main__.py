@@ -15,14 +15,14 @@ from typing import Any
 
 from rich.console import Console
 
-from benchmarks import event_path, kronos, machine, sharing, start_up
+from benchmarks import event_path, kronos, machine, recovery, sharing, start_up
 from benchmarks.event_figures import event_figures
 from benchmarks.figures import Figure, markdown, print_table
 from benchmarks.journal_check import JournalError
 from benchmarks.processes import ROOT, ChildError
 from kokex.adapters.postgres import EmbeddedPostgres
 
-EVENT, SHARING, START = "event", "sharing", "start"
+EVENT, SHARING, START, RECOVERY = "event", "sharing", "start", "recovery"
 _WIDTH = 150
 """Columns where there is no terminal."""
 _IN_MEMORY = {"tmpfs", "ramfs"}
@@ -45,7 +45,7 @@ class Results:
 def options_from(arguments: list[str]) -> argparse.Namespace:
     """The command line."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__)
-    names = [EVENT, SHARING, START, *kronos.programs()]
+    names = [EVENT, SHARING, START, RECOVERY, *kronos.programs()]
     parser.add_argument(
         "--only", default="", metavar="NAMES", help=f"comma-separated, of: {', '.join(names)}"
     )
@@ -66,7 +66,7 @@ def options_from(arguments: list[str]) -> argparse.Namespace:
     chosen = [name for name in options.only.split(",") if name]
     if unknown := [name for name in chosen if name not in names]:
         parser.error(f"{', '.join(unknown)}: no such benchmark; there are {', '.join(names)}")
-    options.chosen = chosen or (names if options.all else [EVENT, SHARING, START])
+    options.chosen = chosen or (names if options.all else [EVENT, SHARING, START, RECOVERY])
     return options
 
 
@@ -93,6 +93,13 @@ def measure(options: argparse.Namespace, folder: Path, results: Results, console
         figures, record = asyncio.run(start_up.measure(folder, effort_up, console))
         results.figures += figures
         results.record["start"] = record
+    if RECOVERY in options.chosen:
+        console.log("recovery: the exchange goes away and comes back")
+        effort_recovery = recovery.QUICK if options.quick else recovery.Effort()
+        with EmbeddedPostgres(folder / "recovery" / "database") as server:
+            figures, record = asyncio.run(recovery.measure(server, folder, effort_recovery, console))
+        results.figures += figures
+        results.record["recovery"] = record
     for name in kronos.programs():
         if name in options.chosen:
             console.log(name)
