@@ -1,7 +1,7 @@
 # `make` or `make help` lists the targets. Everything is installed into .venv in this folder; nothing else is touched.
 # Paths are relative on purpose: the checkout may lie in a folder with spaces in its name.
 .DEFAULT_GOAL := help
-.PHONY: help demo test lint bench up lock clean
+.PHONY: help demo test lint bench faults up lock clean
 .NOTPARALLEL:
 
 TESTS ?= tests
@@ -26,6 +26,10 @@ lint: ## ruff, import contracts and mypy only
 bench: ## latency and throughput of the event path, on loopback; a table and bench-results.json
 	@$(SETUP) run model test
 	@exec .venv/bin/python -m benchmarks $(ARGS)
+
+faults: ## trade through every fault of the paper exchange and write docs/faults.md
+	@$(SETUP) run model test
+	@exec env KOKEX_WRITE_FAULTS=1 .venv/bin/pytest -q tests/integration/faults $(ARGS)
 
 up: ## run the platform: database, engine, worker
 	@$(SETUP) run model

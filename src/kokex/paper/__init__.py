@@ -9,7 +9,8 @@ Rooms
     ledger      cash, holds, positions, margin, fees, funding; a bill for every change, never rounded
     algo        stops, triggers, trailing stops and slices: they wait, hold nothing, and become orders
     exchange    the exchange without any wire: accounts, commands, records, state on disk
-    gateway     signatures, clock checks, rate limits, faults: what lives on wall-clock time
+    gateway     signatures, clock checks, rate limits: what lives on wall-clock time
+    faults      what goes wrong on demand, seeded and recorded; the exchange's own record stays right
     wire        payloads as OKX writes them
     rest, websocket, admin   the three faces of the server
 

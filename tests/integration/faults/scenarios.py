@@ -1,0 +1,321 @@
+"""Every fault with the day on which it strikes, and what becomes of it."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import dataclass
+from decimal import Decimal
+
+from kokex.domain.instrument import Side
+from kokex.domain.order import OrderType
+from kokex.paper.faults import Fault
+from tests.integration.faults.day import SPOT, Day
+from tests.world import eventually
+
+Deed = Callable[[Day], Awaitable[None]]
+
+
+async def trade(day: Day) -> None:
+    """The usual day."""
+    await day.trade()
+
+
+async def trade_over_a_new_connection(day: Day) -> None:
+    """The connection is lost first, so that the next one meets the fault."""
+    day.world.server.faults.arm("cut_socket", channel="orders")
+    await day.trade()
+
+
+async def amend_by_hand(day: Day) -> None:
+    """The account's owner changes a resting order on the exchange's website."""
+    resting = await day.place(Side.BUY, OrderType.LIMIT, below="2")
+    async with day.by_hand() as website:
+        for number in (1, 2):
+            change = {"newSz": f"0.{6 + number}", "reqId": f"r{number}"}
+            name = resting["client_order_id"]
+            _, answer = await website.call(
+                "POST", "trade/amend-order", {"instId": SPOT, "clOrdId": name, **change}
+            )
+            assert answer["data"][0]["sCode"] == "0", answer
+    await day.trade()
+    await day.cancel(resting)
+
+
+async def offer_only(day: Day) -> None:
+    """Two post-only orders, of which one meets the fault."""
+    for _ in range(2):
+        await day.place(Side.BUY, OrderType.POST_ONLY, Decimal("0.1"), below="2")
+    await day.trade()
+
+
+async def watch_candles(day: Day) -> None:
+    """Candles one by one, and a closer look at what is kept of them."""
+    for _ in range(4):
+        day.world.step()
+        await asyncio.sleep(0.05)
+    await day.trade()
+    await whole_candles(day)
+
+
+async def miss_candles(day: Day) -> None:
+    """Three candles close at once, with none to follow for a while."""
+    day.world.step(3)
+    await whole_candles(day)
+    await day.trade()
+    await whole_candles(day)
+
+
+async def miss_candles_in_a_loss(day: Day) -> None:
+    """The same while the stream is gone: what is read over REST must be all of them."""
+    day.world.server.faults.arm("cut_socket", channel="candle*")
+    await miss_candles(day)
+
+
+async def whole_candles(day: Day) -> None:
+    """Return when the candles kept are the exchange's own closed ones, to the newest, without a hole."""
+    store, owner = day.world.application.store, day.world.accounts[0]
+    exchange = day.exchange
+    wanted_s = exchange.now_ms // 3_600_000 * 3600 - 3600
+
+    async def whole() -> bool:
+        kept = await store.candles.latest(f"paper:{owner.id}", SPOT, day.plan.interval, 50)
+        if len(kept) < 50 or int(kept.open_times[-1]) != wanted_s:
+            return False
+        item = exchange.instruments[SPOT]
+        history = exchange.strands[SPOT].history.between(int(kept.open_times[0]) * 1000, wanted_s * 1000 + 1)
+        theirs = [float(item.price(candle.close)) for candle in history]
+        return theirs == [float(row[3]) for row in kept.values]
+
+    await eventually(whole, "a whole row of candles", seconds=day.patience)
+
+
+async def answers_to_the_last(day: Day) -> None:
+    """An order is placed, canceled and asked after while queries are answered from the past."""
+    await day.place(Side.BUY, OrderType.LIMIT, below="2")
+    day.world.server.faults.arm("cut_socket", channel="orders")
+    await day.trade()
+
+
+async def cancel_while_away(day: Day) -> None:
+    """The stream is gone, and the account's owner cancels an order on the website meanwhile."""
+    resting = await day.place(Side.BUY, OrderType.LIMIT, below="2")
+    day.world.server.faults.arm("refuse_login", count=2, code="63999")
+    async with day.by_hand() as website:
+        await website.admin("POST", "disconnect")
+        name = resting["client_order_id"]
+        await website.call("POST", "trade/cancel-order", {"instId": SPOT, "clOrdId": name})
+    await day.trade()
+
+
+@dataclass(frozen=True)
+class Scenario:
+    """One row of the table.
+
+    Attributes:
+        engine: what the engine does about it, for the table.
+        faults: armed once the plan is at work, or `before` its engine starts.
+        deed: what is done meanwhile.
+        short: what falls short, where the records do not agree at the end; empty where they do.
+    """
+
+    name: str
+    faults: tuple[Fault, ...]
+    engine: str
+    deed: Deed = trade
+    before: bool = False
+    short: str = ""
+
+    @property
+    def kind(self) -> str:
+        """The kind of fault that it is about."""
+        return self.faults[0].kind
+
+    @property
+    def outcome(self) -> str:
+        """As the table has it."""
+        return f"falls short: {self.short}" if self.short else "records agree"
+
+
+def _one(
+    kind: str,
+    engine: str,
+    deed: Deed = trade,
+    *,
+    name: str = "",
+    short: str = "",
+    before: bool = False,
+    **fields: object,
+) -> Scenario:
+    fault = Fault.from_mapping({"kind": kind, **fields})
+    return Scenario(name or kind, (fault,), engine, deed, before, short)
+
+
+SCENARIOS: Sequence[Scenario] = (
+    _one(
+        "drop_frame",
+        "reads what was lost over REST at its next look (every five minutes)",
+        channel="orders",
+        nth=2,
+    ),
+    _one("delay_frame", "waits", channel="orders", count=3, seconds=0.2),
+    _one("duplicate_frame", "keeps each event once, by its key", channel="orders", count=8),
+    _one("reorder_frame", "keeps the exchange's order of an order's events", channel="orders"),
+    _one(
+        "truncate_frame",
+        "keeps the broken frame for a person, reads what it said over REST",
+        channel="orders",
+        nth=2,
+    ),
+    _one("malformed_frame", "keeps it for a person and reads on", channel="orders", count=3),
+    _one("stall", "notices the silence, connects anew, reconciles", channel="orders", nth=2),
+    _one(
+        "stall_with_pongs",
+        "reads what was lost over REST at its next look, although the socket seems alive",
+        channel="orders",
+        nth=2,
+    ),
+    _one("cut_socket", "connects anew, reconciles", channel="orders", nth=2, count=2),
+    _one(
+        "cut_socket",
+        "connects anew, reads the candles that it missed",
+        miss_candles,
+        name="cut_socket, of the market",
+        channel="candle*",
+    ),
+    _one("close_socket", "connects anew, reconciles", channel="orders", nth=2, count=2),
+    _one(
+        "restart_notice",
+        "connects anew before the old connection goes, reconciles",
+        channel="orders",
+        nth=2,
+        seconds=0.3,
+    ),
+    _one("duplicate_push", "keeps each event once, whatever its time", count=8),
+    _one(
+        "fill_without_trade_id",
+        "takes the size from the order's total; the execution from REST does not count again",
+        count=2,
+    ),
+    _one(
+        "candle_gap",
+        "sees the hole in what is kept and reads it over REST",
+        watch_candles,
+        channel="candle1H",
+        nth=2,
+    ),
+    _one("late_confirm", "waits for the confirmed candle", watch_candles, seconds=0.2, count=2),
+    _one("refuse_login", "tries again", name="refuse_login, once", before=True, code="60009"),
+    _one(
+        "refuse_login",
+        "tries again, after a while each time",
+        trade_over_a_new_connection,
+        name="refuse_login, for a while",
+        count=4,
+        code="63999",
+    ),
+    _one("channel_full", "asks for the channel again", before=True, channel="orders", count=2),
+    _one("too_many_requests", "waits and sends again", path="*order", count=3),
+    _one(
+        "too_many_requests",
+        "waits and reads again",
+        trade_over_a_new_connection,
+        name="too_many_requests, while reconciling",
+        path="GET *",
+        count=4,
+    ),
+    _one("server_error", "asks after the order by its name", path="POST trade/order", count=2),
+    _one(
+        "server_error",
+        "reads again",
+        trade_over_a_new_connection,
+        name="server_error, while reconciling",
+        path="GET *",
+        count=4,
+        code="50001",
+    ),
+    _one("bad_gateway", "asks after the order by its name", path="POST trade/order", count=2),
+    _one(
+        "bad_gateway_live", "asks after the order by its name and finds it", path="POST trade/order", count=2
+    ),
+    _one("slow_rest", "waits", path="trade/order", count=3, seconds=0.2),
+    _one(
+        "slow_rest",
+        "asks after the order by its name and finds it",
+        name="slow_rest, beyond patience",
+        path="POST trade/order",
+        seconds=1.5,
+    ),
+    _one(
+        "stale_market",
+        "does not take an old price for the present",
+        miss_candles_in_a_loss,
+        path="market/ticker",
+        count=2,
+    ),
+    _one(
+        "stale_market",
+        "reads again until the newest closed candle is there",
+        miss_candles_in_a_loss,
+        name="stale_market, candles",
+        path="market/*candles",
+        count=2,
+    ),
+    _one(
+        "stale_orders",
+        "takes the newest of what stream and REST say",
+        answers_to_the_last,
+        count=3,
+        path="trade/orders-*",
+    ),
+    _one(
+        "stale_orders",
+        "takes the newest of what stream and REST say",
+        answers_to_the_last,
+        name="stale_orders, single orders and fills",
+        count=3,
+        path="trade/[of][ri]*",
+    ),
+    _one("forgotten_cancel", "does not take absence for an answer", answers_to_the_last, count=4),
+    _one(
+        "forgotten_cancel",
+        "keeps the order until the exchange tells its end, at a later look",
+        cancel_while_away,
+        name="forgotten_cancel, while away",
+        count=1000,
+    ),
+    _one(
+        "clock_skew",
+        "learns the exchange's time anew",
+        trade_over_a_new_connection,
+        probability=1.0,
+        count=100_000,
+        seconds=45.0,
+    ),
+    _one(
+        "clock_skew",
+        "learns the exchange's time anew, there and back",
+        name="clock_skew, for a moment",
+        count=6,
+        seconds=-45.0,
+    ),
+    _one(
+        "cut_before_order",
+        "asks after the order by its name; past its deadline it never was",
+        path="*order",
+        count=2,
+    ),
+    _one("cut_before_ack", "asks after the order by its name and finds it", path="*order", count=3),
+    _one("timeout_live", "asks after the order by its name and finds it", path="POST trade/order", count=2),
+    _one(
+        "timeout_live",
+        "asks after the order by its name and finds it",
+        name="timeout_live, 51149",
+        path="POST trade/order",
+        count=2,
+        code="51149",
+    ),
+    _one("push_first", "takes either order of answer and push", count=8),
+    _one("amend_fails_later", "journals the failure; the order stays as it was", amend_by_hand),
+    _one("post_only_canceled", "journals the cancel without a live before it", offer_only),
+)
