@@ -15,14 +15,14 @@ from typing import Any
 
 from rich.console import Console
 
-from benchmarks import event_path, kronos, machine, recovery, sharing, start_up
+from benchmarks import candles, event_path, kronos, machine, recovery, sharing, start_up
 from benchmarks.event_figures import event_figures
 from benchmarks.figures import Figure, markdown, print_table
 from benchmarks.journal_check import JournalError
 from benchmarks.processes import ROOT, ChildError
 from kokex.adapters.postgres import EmbeddedPostgres
 
-EVENT, SHARING, START, RECOVERY = "event", "sharing", "start", "recovery"
+EVENT, SHARING, START, RECOVERY, CANDLES = "event", "sharing", "start", "recovery", "candles"
 _WIDTH = 150
 """Columns where there is no terminal."""
 _IN_MEMORY = {"tmpfs", "ramfs"}
@@ -45,7 +45,7 @@ class Results:
 def options_from(arguments: list[str]) -> argparse.Namespace:
     """The command line."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__)
-    names = [EVENT, SHARING, START, RECOVERY, *kronos.programs()]
+    names = [EVENT, SHARING, START, RECOVERY, CANDLES, *kronos.programs()]
     parser.add_argument(
         "--only", default="", metavar="NAMES", help=f"comma-separated, of: {', '.join(names)}"
     )
@@ -66,7 +66,7 @@ def options_from(arguments: list[str]) -> argparse.Namespace:
     chosen = [name for name in options.only.split(",") if name]
     if unknown := [name for name in chosen if name not in names]:
         parser.error(f"{', '.join(unknown)}: no such benchmark; there are {', '.join(names)}")
-    options.chosen = chosen or (names if options.all else [EVENT, SHARING, START, RECOVERY])
+    options.chosen = chosen or (names if options.all else [EVENT, SHARING, START, RECOVERY, CANDLES])
     return options
 
 
@@ -100,6 +100,13 @@ def measure(options: argparse.Namespace, folder: Path, results: Results, console
             figures, record = asyncio.run(recovery.measure(server, folder, effort_recovery, console))
         results.figures += figures
         results.record["recovery"] = record
+    if CANDLES in options.chosen:
+        console.log("candles: import, read, gaps, repair")
+        effort_candles = candles.QUICK if options.quick else candles.Effort(rounds=options.rounds)
+        with EmbeddedPostgres(folder / "candles" / "database") as server:
+            figures, record = asyncio.run(candles.measure(server, folder, effort_candles, console))
+        results.figures += figures
+        results.record["candles"] = record
     for name in kronos.programs():
         if name in options.chosen:
             console.log(name)
