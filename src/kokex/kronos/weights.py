@@ -5,10 +5,13 @@ from __future__ import annotations
 import json
 import os
 import re
+import socket
 import tempfile
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, ClassVar, Generic, Protocol, Self, TypeVar, cast
+from urllib.parse import urlsplit
+from urllib.request import getproxies
 
 from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
@@ -27,6 +30,7 @@ CONFIG_FILE = "config.json"
 WEIGHTS_FILE = "model.safetensors"
 HUB_ID = re.compile(r"[A-Za-z0-9][\w.-]*/[A-Za-z0-9][\w.-]*")
 NAMED_AT_MOST = 5
+KNOCK_SECONDS = 10.0
 
 
 class Config(Protocol):
@@ -140,16 +144,45 @@ def _fetch(hub_id: str, name: str, revision: str | None) -> Path:
         "put them into one folder, and give that folder's path instead"
     )
     try:
-        from huggingface_hub import hf_hub_download  # noqa: PLC0415  (optional)
+        from huggingface_hub import constants, hf_hub_download  # noqa: PLC0415  (optional)
     except ImportError as error:
         raise HubUnavailableError(
             f"{hub_id!r} is no folder here, and fetching it from the hub needs the package huggingface_hub; "
             f"install it, or {advice}"
         ) from error
+    unreachable = _unreachable(constants.ENDPOINT)
+    errors: tuple[type[Exception], ...] = (OSError, ValueError, *_network_errors())
     try:
-        return Path(hf_hub_download(hub_id, name, revision=revision))
-    except (OSError, ValueError) as error:
-        raise HubUnavailableError(f"{name} of {hub_id!r} could not be fetched ({error}); {advice}") from error
+        return Path(
+            hf_hub_download(hub_id, name, revision=revision, local_files_only=unreachable is not None)
+        )
+    except errors as error:
+        reason = unreachable or error
+        raise HubUnavailableError(
+            f"{name} of {hub_id!r} could not be fetched ({reason}); {advice}"
+        ) from error
+
+
+def _unreachable(endpoint: str) -> OSError | None:
+    """Why the hub cannot be reached; None where it can, or where only a proxy knows. Its package would try for half a minute."""
+    address = urlsplit(endpoint)
+    if address.hostname is None or address.scheme in getproxies():
+        return None
+    try:
+        port = address.port or (443 if address.scheme == "https" else 80)
+        socket.create_connection((address.hostname, port), timeout=KNOCK_SECONDS).close()
+    except OSError as error:
+        return error
+    return None
+
+
+def _network_errors() -> tuple[type[Exception], ...]:
+    """What the hub's package lets through when a connection breaks: its HTTP client's errors, whichever client that is."""
+    try:
+        from huggingface_hub.errors import HfHubHTTPError  # noqa: PLC0415  (optional)
+    except ImportError:
+        return ()
+    return tuple(base for base in HfHubHTTPError.__mro__ if base.__name__ == "HTTPError")
 
 
 def _read_json(path: Path) -> dict[str, Any]:
