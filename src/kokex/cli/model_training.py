@@ -16,7 +16,7 @@ from kokex.domain.model import ModelVersion, VersionStatus, VersionWish
 from kokex.domain.plan import Plan
 from kokex.ports.models import EvaluationWish, ProgressEvent, Trainer
 from kokex.ports.work import Work, WorkStatus
-from kokex.services.training import Claim, work_key
+from kokex.services.training import FAILED, Claim, work_key
 from kokex.services.working import Lease, Worker
 
 POLL_SECONDS: Final = 0.25
@@ -89,7 +89,9 @@ async def follow_training(
 async def _perform(
     opened: Application, doing: Worker, version: ModelVersion, work: Work
 ) -> ModelVersion | None:
-    lines = _Lines(opened, version, note)  # beside the result
+    lines = _Lines(
+        opened, version, note, untold=("Finished", FAILED)
+    )  # beside the result; an error tells the failure
     note(f"{version.name} is trained here; Ctrl-C stops it, and it can be gone on with.")
     with stop_signals(doing.stop):
         async with asyncio.TaskGroup() as tasks:
@@ -113,7 +115,9 @@ class _Lines:
         write: Callable[[str], None],
         *,
         as_json: bool = False,
+        untold: tuple[str, ...] = ("Finished",),
     ) -> None:
+        self._untold = untold
         self._opened = opened
         self._version = version
         self._write = write
@@ -142,5 +146,5 @@ class _Lines:
             if now - self._last_step >= STEP_LINE_SECONDS:
                 self._last_step = now
                 self._write(progress_line(event))
-        elif event.get("kind") != "Finished":
+        elif event.get("kind") not in self._untold:
             self._write(progress_line(event))

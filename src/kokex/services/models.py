@@ -123,7 +123,7 @@ class ModelService:
         record, draft = await asyncio.to_thread(self._files.unpack, file)
         try:
             _check_record(record, plan)
-            await asyncio.to_thread(trainer.check, draft)
+            await asyncio.to_thread(_check_weights, trainer, draft, file)
             content_hash, size = await asyncio.to_thread(self._files.keep, draft)
         finally:
             await asyncio.to_thread(shutil.rmtree, draft, ignore_errors=True)
@@ -155,6 +155,14 @@ def _plain(value: Any) -> Any:
     if isinstance(value, tuple | list):
         return [_plain(item) for item in value]
     return value.isoformat() if hasattr(value, "isoformat") else value
+
+
+def _check_weights(trainer: Trainer, draft: Path, file: Path) -> None:
+    """Raise `DataError` about the file that a person named, not about our copy of it."""
+    try:
+        trainer.check(draft)
+    except DataError as error:
+        raise DataError(str(error).replace(str(draft), str(file))) from error
 
 
 def _check_record(record: Mapping[str, Any], plan: Plan) -> None:

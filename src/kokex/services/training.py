@@ -36,6 +36,9 @@ ALL_CANDLES = 1_000_000
 TELL_SECONDS = 0.25
 """How often what a training tells is written down."""
 
+FAILED = "Failed"
+"""Kind of the last event of a training that failed."""
+
 ReadFile = Callable[[Path, Plan], TrainingCandles]
 
 
@@ -123,7 +126,7 @@ class TrainingService:
     async def give_up(self, version_id: int, error: str) -> None:
         """Mark a version failed, for its followers too."""
         await self._store.models.failed(version_id, error, self._clock.now())
-        await self._store.models.tell(version_id, [_notice(f"failed: {error}")])
+        await self._store.models.tell(version_id, [_notice(f"failed: {error}") | {"kind": FAILED}])
 
     async def evaluate(
         self,

@@ -99,7 +99,7 @@ class Worker:
     async def perform(self, work: Work, *, stopped_by_person: bool = False) -> Work:
         """Do one claimed request to its end, to a stop, or until it is lost to another; the request as it is then.
 
-        `stopped_by_person`: after a stop only a person resumes it.
+        `stopped_by_person`: a person watches it, and after a stop only a person resumes it.
         """
         held = _Held(work)
         async with asyncio.TaskGroup() as tasks:
@@ -148,7 +148,8 @@ class Worker:
         except StoreUnavailableError:
             raise
         except KokexError as error:
-            log.error("work failed", request=work.key, reason=str(error))
+            if not stopped_by_person:  # a person at the terminal is told by the command itself
+                log.error("work failed", request=work.key, reason=str(error))
             await self._store.work.fail(work.id, self.name, str(error))
         except Exception as error:
             # Not ours to understand: the request ends, and so does this process, whose memory may be in any state.

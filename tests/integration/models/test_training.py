@@ -18,7 +18,7 @@ from kokex.domain.candle import Interval
 from kokex.domain.errors import ConfigurationError, DataError, KokexError
 from kokex.domain.model import ModelVersion, VersionStatus
 from kokex.domain.plan import KRONOS, Plan
-from kokex.ports.models import TrainingCandles
+from kokex.ports.models import EvaluationWish, TrainingCandles
 from kokex.ports.work import WorkStatus
 from kokex.services.models import ModelService
 from kokex.services.training import TrainingService, work_key
@@ -117,8 +117,9 @@ async def test_weights_that_do_not_fit_their_configuration_are_not_imported(
             (broken / name / path.name).write_bytes(path.read_bytes())
     config = broken / "predictor" / "config.json"
     config.write_text(config.read_text().replace('"ff_dim": 16', '"ff_dim": 32'))
-    with pytest.raises(DataError, match="shape"):
+    with pytest.raises(DataError, match="shape") as raised:
         await house.models.import_(plan, broken, house.trainer)
+    assert str(broken / "predictor") in str(raised.value) and "draft" not in str(raised.value)
     assert [one.name for one in await house.models.versions(plan)] == ["v1"]
 
 
@@ -145,6 +146,32 @@ async def test_a_stopped_training_goes_on_and_ends_with_the_weights_of_an_unbrok
             house.files.find(one.content_hash or "") / name / "model.safetensors" for one in (unbroken, done)
         ]
         assert pair[0].read_bytes() == pair[1].read_bytes()
+
+
+async def test_a_training_stopped_while_it_is_judged_is_judged_later(house: House, plan: Plan) -> None:
+    """No minutes pass until the evaluation ends by itself; and a version is not judged anew by halves."""
+    version = await house.training.request(plan, quick())
+    judging = False
+
+    def stop_while_judging() -> bool:
+        return judging
+
+    evaluate = house.trainer.evaluate
+
+    def begin(job: Any, weights: Any, wish: Any, tell: Any, should_stop: Any) -> Any:
+        nonlocal judging
+        judging = True
+        return evaluate(job, weights, wish, tell, should_stop)
+
+    house.trainer.evaluate = begin
+    assert await house.training.carry_out(version.id, house.trainer, stop_while_judging) is None
+    assert (await house.store.models.get(version.id)).status is VersionStatus.TRAINING
+    house.trainer.evaluate = evaluate
+    done = await house.training.carry_out(version.id, house.trainer, lambda: False)
+    assert done is not None and done.evaluation is not None
+    wish = EvaluationWish(done.forecaster, 60, paths=4)
+    assert await house.training.evaluate(done, house.trainer, wish, lambda: True) is None
+    assert (await house.store.models.get(done.id)).evaluation == done.evaluation
 
 
 async def test_a_worker_trains_what_is_queued_and_answers_the_engine(house: House, plan: Plan) -> None:

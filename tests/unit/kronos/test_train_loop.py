@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import shutil
 import subprocess
 import sys
 import threading
@@ -15,6 +16,7 @@ import pytest
 import torch
 
 from kokex.kronos import Kronos, KronosTokenizer
+from kokex.kronos.errors import WeightsNotFoundError, WeightsUnreadableError
 from kokex.kronos.training import (
     BadSettingsError,
     CandleSeries,
@@ -24,6 +26,7 @@ from kokex.kronos.training import (
     QueueSink,
     RunMismatchError,
     RunOptions,
+    StageDone,
     StageSettings,
     StepDone,
     TerminalSink,
@@ -237,6 +240,10 @@ def test_out_of_memory_halves_the_pieces_says_so_and_learns_the_same(
     assert steps[0].loss == pytest.approx(usual[0]["loss"], rel=0.05)
 
 
+def _is_predictor_step(event: TrainingEvent) -> bool:
+    return isinstance(event, StepDone) and event.stage == "predictor"
+
+
 def test_accumulated_gradients_are_those_of_the_whole_batch(candles: CandleSeries, tmp_path: Path) -> None:
     """Without dropout, one piece and four pieces take the same first step, though weights differ by window."""
     shape = {**small_settings().predictor_shape, "ffn_dropout_p": 0.0, "resid_dropout_p": 0.0}
@@ -248,14 +255,17 @@ def test_accumulated_gradients_are_those_of_the_whole_batch(candles: CandleSerie
             predictor__accumulate=pieces,
             tokenizer__epochs=1,
         )
-        heard: list[TrainingEvent] = []
+        heard: list[StepDone] = []
         train(
             candles,
             settings,
             tmp_path / str(pieces),
-            options(sinks=[heard.append], should_stop=stop_after(6)),
+            options(
+                sinks=[lambda e, heard=heard: heard.append(e) if _is_predictor_step(e) else None],
+                should_stop=lambda heard=heard: bool(heard),
+            ),
         )
-        step = next(e for e in heard if isinstance(e, StepDone) and e.stage == "predictor")
+        step = heard[0]
         norms.append((step.loss, step.gradient_norm))
     assert norms[0] == pytest.approx(norms[1], rel=1e-5)
 
@@ -347,6 +357,45 @@ def test_contradictions_are_refused_before_any_work(
     with pytest.raises(BadSettingsError, match="fewer than a window"):
         train(candles.part(0, 60), small_settings(), tmp_path / "c", options())
     assert not list(tmp_path.iterdir())
+
+
+def test_weights_to_start_from_are_read_before_any_work(
+    candles: CandleSeries, unbroken: Path, tmp_path: Path
+) -> None:
+    """The predictor's too, whose turn comes after the tokenizer's whole training."""
+    cut = tmp_path / "cut"
+    shutil.copytree(unbroken / "predictor" / "best", cut)
+    file = cut / "model.safetensors"
+    file.write_bytes(file.read_bytes()[:-1000])
+    heard: list[TrainingEvent] = []
+    with pytest.raises(WeightsUnreadableError, match="truncated"):
+        train(
+            candles, small_settings(), tmp_path / "a", options(predictor_from=str(cut), sinks=[heard.append])
+        )
+    with pytest.raises(WeightsNotFoundError, match="neither a folder nor a hub id"):
+        train(candles, small_settings(), tmp_path / "b", options(tokenizer_from=str(tmp_path / "no such")))
+    bits = {"predictor_shape": {**small_settings().predictor_shape, "s1_bits": 4}}
+    bits["tokenizer_shape"] = {**small_settings().tokenizer_shape, "s1_bits": 4, "group_size": 7}
+    base = str(unbroken / "predictor" / "best")
+    with pytest.raises(BadSettingsError, match="belong together"):
+        train(candles, small_settings(**bits), tmp_path / "c", options(predictor_from=base))
+    assert heard == [] and [path.name for path in tmp_path.iterdir()] == ["cut"]
+
+
+def test_a_run_stops_while_it_tokenises(candles: CandleSeries, unbroken: Path, tmp_path: Path) -> None:
+    """Between the stages, which takes minutes where there are many windows; it goes on as if nothing had been."""
+    told: list[TrainingEvent] = []
+
+    def tokenizer_is_done() -> bool:
+        return any(isinstance(event, StageDone) for event in told)
+
+    stopped = train(
+        candles, small_settings(), tmp_path, options(should_stop=tokenizer_is_done, sinks=[told.append])
+    )
+    assert not stopped.finished and stopped.predictor is None and not (tmp_path / "predictor").exists()
+    assert train(candles, small_settings(), tmp_path, options()).finished
+    expected = weights(unbroken)
+    assert all(torch.equal(value, expected[name]) for name, value in weights(tmp_path).items())
 
 
 def test_events_reach_a_loop_in_another_thread_and_a_file_follower(

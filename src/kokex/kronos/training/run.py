@@ -69,11 +69,16 @@ def train(
     return _Run(series, settings, folder, options or RunOptions()).run()
 
 
+class _StoppedError(Exception):
+    """A run was asked to stop between its stages."""
+
+
 class _Run:
     def __init__(
         self, series: CandleSeries, settings: TrainingSettings, folder: Path, options: RunOptions
     ) -> None:
         options.check(settings)
+        _check_sources(settings, options)
         self.series, self.settings, self.folder, self.options = series, settings, folder, options
         self.split = split_by_time(
             len(series),
@@ -126,7 +131,10 @@ class _Run:
         elif self.fabric.is_global_zero:
             tokenizer.save_pretrained(self.folder / "tokenizer" / "best")
         self.fabric.barrier()
-        predictor_result = self._predictor_stage()
+        try:
+            predictor_result = self._predictor_stage()
+        except _StoppedError:
+            return RunResult(self.folder, False, tokenizer_result, None)
         if predictor_result.finished and self.fabric.is_global_zero:
             write_json(self.folder / RESULT_FILE, result_record(tokenizer_result, predictor_result))
         return RunResult(self.folder, predictor_result.finished, tokenizer_result, predictor_result)
@@ -153,9 +161,9 @@ class _Run:
         settings = self.settings
         tokenizer = KronosTokenizer.from_pretrained(self.folder / "tokenizer" / "best")
         model = self._predictor()
-        _check_vocabularies(tokenizer, model)
+        _check_vocabularies(tokenizer.config, model.config)
         device = self.fabric.device
-        train_tokens = tokenise(tokenizer, self.train_windows, device)
+        train_tokens = tokenise(tokenizer, self.train_windows, device, progress=self._between_batches)
         validation_tokens = tokenise(tokenizer, self.validation_windows, device)
         module = PredictorLossModule(model, settings.dependency, settings.second_token_query == "sampled")  # noqa: S105
         objective = PredictorObjective(module, train_tokens, validation_tokens, settings.context_loss_weight)
@@ -197,6 +205,11 @@ class _Run:
             message = f"{self.train_windows.skipped} windows left out: one price in their whole context"
             self._emit(Notice("tokenizer", 0, message))
 
+    def _between_batches(self, done: int, whole: int) -> None:
+        """Tokens of many windows take minutes. Several processes stop together, at the first step."""
+        if self.fabric.world_size == 1 and self.options.should_stop():
+            raise _StoppedError
+
     def _emit(self, event: TrainingEvent) -> None:
         for sink in (*self._sinks, *self.options.sinks):
             sink(event)
@@ -209,9 +222,22 @@ def drop_attention_dropout(model: torch.nn.Module) -> None:
             module.attn_dropout_p = 0.0
 
 
-def _check_vocabularies(tokenizer: KronosTokenizer, model: Kronos) -> None:
-    made = (tokenizer.config.s1_bits, tokenizer.config.s2_bits)
-    read = (model.config.s1_bits, model.config.s2_bits)
+def _check_sources(settings: TrainingSettings, options: RunOptions) -> None:
+    """Load what the run starts from, so that hours of the first stage do not end in a fault of the second's weights."""
+    tokenizer, model = (
+        TokenizerConfig.from_dict(settings.tokenizer_shape),
+        KronosConfig.from_dict(settings.predictor_shape),
+    )
+    if options.tokenizer_from is not None:
+        tokenizer = KronosTokenizer.from_pretrained(options.tokenizer_from).config
+    if options.predictor_from is not None:
+        model = Kronos.from_pretrained(options.predictor_from).config
+    _check_vocabularies(tokenizer, model)
+
+
+def _check_vocabularies(tokenizer: TokenizerConfig, model: KronosConfig) -> None:
+    made = (tokenizer.s1_bits, tokenizer.s2_bits)
+    read = (model.s1_bits, model.s2_bits)
     if made != read:
         raise BadSettingsError(
             f"the tokenizer makes {made} bits, the predictor reads {read}; give weights that belong together"
