@@ -62,14 +62,13 @@ class Asked:
         """Have an order placed, with the market's next candle at the latest; the answer."""
         count = len(self.answers)
         self.wishes.append((side, quantity, offset))
-        return await eventually(
-            lambda: (
-                (world.step() or self.answers[count:])[:1]
-                if len(self.answers) <= count
-                else self.answers[count:]
-            ),
-            "an answer",
-        )
+
+        def answered() -> list[Mapping[str, Any]]:
+            if self.wishes:
+                world.step()
+            return self.answers[count:]
+
+        return await eventually(answered, "an answer")
 
 
 def by_hand(world: Platform, side: str, size: str, inst_id: str = "ETH-USDT") -> None:

@@ -10,6 +10,7 @@ import asyncio
 from collections.abc import Collection, Iterable
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
+from decimal import Decimal
 
 from kokex.domain.errors import ExchangeUnavailableError
 from kokex.domain.events import EventSource
@@ -94,6 +95,7 @@ class MissedEvents:
         row = await self._ask(session, order)
         if row is None:
             return False
+        await self._trading.found(session, order, row.order_id)
         rows = {row.order_id: row}
         fills = await self._still(session, order.inst_id, row.created_at - OVERLAP, None, rows)
         await self._journal(session, rows, [fill for fill in fills if fill.order_id == row.order_id])
@@ -104,23 +106,14 @@ class MissedEvents:
         began = self._clock.now()
         known = await self._store.reconciliation.coverage(account_id, inst_id)
         market_time = (await exchange.ticker(inst_id)).occurred_at
-        rows: dict[str, OrderUpdate] = {}
-        unfound: list[Order] = []
-        for order in pending:
-            row = await self._ask(session, order)
-            if row is None:
-                unfound.append(order)
-            else:
-                rows[row.order_id] = row
+        open_orders = await exchange.open_orders(inst_id)
+        rows, unfound = await self._pending_rows(session, pending, open_orders)
         for order_id in await self._store.reconciliation.pending_elsewhere(account_id, inst_id):
-            if (row := await exchange.order(inst_id, order_id=order_id)) is not None:
+            if order_id not in rows and (row := await exchange.order(inst_id, order_id=order_id)) is not None:
                 rows[order_id] = row
         since = await self._since(session, inst_id, known, market_time, rows.values())
         for row in await exchange.order_history(inst_id, since):
             rows[row.order_id] = row
-        open_orders = await exchange.open_orders(inst_id)
-        for row in open_orders:
-            rows.setdefault(row.order_id, row)
         fills = await self._still(session, inst_id, since, known.bill_id if known else None, rows)
         await self._journal(session, rows, fills)
         coverage = _advanced(known, session, inst_id, began, market_time, fills)
@@ -131,6 +124,26 @@ class MissedEvents:
         listed = {name for row in open_orders for name in (row.order_id, row.client_order_id) if name}
         return Unfound(inst_id, tuple(unfound), frozenset(listed), coverage)
 
+    async def _pending_rows(
+        self, session: AccountSession, pending: list[Order], open_orders: list[OrderUpdate]
+    ) -> tuple[dict[str, OrderUpdate], list[Order]]:
+        """How the exchange tells `open_orders`, and each of `pending` that is not among them; and those it does not know."""
+        rows = {row.order_id: row for row in open_orders}
+        named = {row.client_order_id: row for row in open_orders if row.client_order_id}
+        unfound: list[Order] = []
+        for order in pending:
+            row = (
+                named.get(order.client_order_id) if order.client_order_id else rows.get(order.order_id or "")
+            )
+            row = row or await self._ask(session, order)
+            if row is None:
+                unfound.append(order)
+                continue
+            rows[row.order_id] = row
+            if order.status.in_flight:
+                await self._trading.found(session, order, row.order_id)
+        return rows, unfound
+
     def _listened_to(self, session: AccountSession, inst_id: str) -> bool:
         connection = self._order_events.connections.get(session.account.connection_key)
         return connection is not None and inst_id in connection.plans.values()
@@ -138,9 +151,12 @@ class MissedEvents:
     async def _journal(
         self, session: AccountSession, rows: dict[str, OrderUpdate], fills: list[Fill]
     ) -> None:
-        for row in sorted(rows.values(), key=lambda row: (row.created_at, row.order_id)):
-            events = reconstruct(row, [fill for fill in fills if fill.order_id == row.order_id])
-            await self._order_events.ingest(session.account, events, EventSource.RECONCILE)
+        of_order: dict[str, list[Fill]] = {}
+        for fill in fills:
+            of_order.setdefault(fill.order_id, []).append(fill)
+        oldest_first = sorted(rows.values(), key=lambda row: (row.created_at, row.order_id))
+        events = [event for row in oldest_first for event in reconstruct(row, of_order.get(row.order_id, []))]
+        await self._order_events.ingest(session.account, events, EventSource.RECONCILE)
 
     async def _still(
         self,
@@ -154,10 +170,14 @@ class MissedEvents:
         for _ in range(LOOKS):
             fills = await session.exchange.fills(inst_id, since, after_bill_id=after_bill_id)
             moved = False
+            listed = {row.order_id: row for row in await session.exchange.open_orders(inst_id)}
             for order_id in _unsettled(rows, fills):
-                row = await session.exchange.order(inst_id, order_id=order_id)
+                row = listed.get(order_id)
+                if row is None or row.filled_quantity < _executed(fills, order_id):
+                    row = await session.exchange.order(inst_id, order_id=order_id)
                 if row is None:
                     continue
+                moved |= row.filled_quantity < _executed(fills, order_id)
                 before = rows.get(order_id)
                 moved |= before is None or (before.filled_quantity, before.status) != (
                     row.filled_quantity,
@@ -187,10 +207,11 @@ class MissedEvents:
     async def _ask(self, session: AccountSession, order: Order) -> OrderUpdate | None:
         if order.client_order_id is None:
             return await session.exchange.order(order.inst_id, order_id=order.order_id)
-        row = await session.exchange.order(order.inst_id, client_order_id=order.client_order_id)
-        if row is not None:
-            await self._trading.found(session, order, row.order_id)
-        return row
+        return await session.exchange.order(order.inst_id, client_order_id=order.client_order_id)
+
+
+def _executed(fills: Iterable[Fill], order_id: str) -> Decimal:
+    return sum((fill.quantity for fill in fills if fill.order_id == order_id), Decimal(0))
 
 
 def _unsettled(rows: dict[str, OrderUpdate], fills: Iterable[Fill]) -> list[str]:
