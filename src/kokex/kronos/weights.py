@@ -160,7 +160,7 @@ def _fetch(hub_id: str, name: str, revision: str | None) -> Path:
         reason = unreachable or error
         raise HubUnavailableError(
             f"{name} of {hub_id!r} could not be fetched ({reason}); {advice}"
-        ) from error
+        ) from (unreachable or error)
 
 
 def _unreachable(endpoint: str) -> OSError | None:

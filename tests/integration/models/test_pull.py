@@ -6,6 +6,7 @@ import json
 from collections.abc import Iterator
 from pathlib import Path
 from types import SimpleNamespace
+from typing import Any
 
 import pytest
 
@@ -21,7 +22,7 @@ from kokex.kronos import Kronos, KronosConfig, KronosTokenizer, TokenizerConfig 
 
 pytestmark = pytest.mark.slow
 
-SHAPE = {"d_model": 16, "n_heads": 4, "ff_dim": 16, "s1_bits": 4, "s2_bits": 4}
+SHAPE: dict[str, Any] = {"d_model": 16, "n_heads": 4, "ff_dim": 16, "s1_bits": 4, "s2_bits": 4}
 
 
 @pytest.fixture
