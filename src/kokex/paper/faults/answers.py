@@ -11,7 +11,7 @@ from aiohttp import web
 
 from kokex.paper.decimals import text
 from kokex.paper.exchange.exchange import PaperExchange
-from kokex.paper.faults.injector import ANYWHERE, Faults
+from kokex.paper.faults.injector import Faults
 from kokex.paper.faults.kinds import KINDS
 from kokex.paper.faults.past import PastExchange
 from kokex.paper.faults.plan import Fault
@@ -47,15 +47,13 @@ class AnswerFaults:
         self._exchange = exchange
 
     def occasion(self, method: str, path: str, key: str, fields: Mapping[str, Any]) -> Occasion:
-        """Where a request goes; nowhere in particular while nothing is armed.
+        """Where a request goes.
 
         Args:
             path: without its prefix.
             key: the API key that it names.
             fields: its parameters, or the first order of a batch.
         """
-        if self.faults.idle:
-            return ANYWHERE
         account = self._exchange.account_with_key(key) if key else None
         names = [str(fields[name]) for name in ("clOrdId", "ordId") if fields.get(name)]
         return Occasion(

@@ -95,7 +95,9 @@ class FrameFaults:
     @property
     def armed(self) -> bool:
         """Whether frames must be looked at."""
-        return self.faults.waits(*_PUSH_KINDS, *_CANDLE_KINDS) or bool(self._candles)
+        if self.faults.idle:
+            return bool(self._candles)
+        return bool(self._candles) or self.faults.waits(*_PUSH_KINDS, *_CANDLE_KINDS)
 
     def candle(self, channel: str, inst_id: str, row: list[str]) -> _Candle:
         """What shall happen to a row of a candle channel: decided once for each candle."""
@@ -130,7 +132,7 @@ class FrameGate:
     @property
     def stalled(self) -> bool:
         """Whether nothing leaves."""
-        return time.monotonic() < self._stalled_until
+        return self._stalled_until > 0 and time.monotonic() < self._stalled_until
 
     @property
     def deaf(self) -> bool:
@@ -143,11 +145,11 @@ class FrameGate:
             if frame == PONG and self._answers_pings:
                 self._line.enqueue(frame)
             return
-        waiting, self._held = self._held, []
-        if not self._shared.armed:
+        if not self._held and not self._shared.armed:
             self._line.enqueue(frame)
-        else:
-            self._judge(frame)
+            return
+        waiting, self._held = self._held, []
+        self._judge(frame)
         for held in waiting:
             self._line.enqueue(held)
 

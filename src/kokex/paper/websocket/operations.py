@@ -10,7 +10,7 @@ from typing import Any
 from kokex.paper.exchange.desk import Desk, Item
 from kokex.paper.exchange.exchange import PaperExchange
 from kokex.paper.faults.answers import timed_out
-from kokex.paper.faults.injector import Faults
+from kokex.paper.faults.injector import ANYWHERE, Faults
 from kokex.paper.faults.kinds import KINDS
 from kokex.paper.faults.record import Occasion
 from kokex.paper.gateway.budgets import spend_command
@@ -98,6 +98,8 @@ class Operations:
             self._publisher.flush()
 
     def _occasion(self, name: str, account: Account, items: list[Mapping[str, Any]]) -> Occasion:
+        if self._faults.idle:
+            return ANYWHERE
         codes = {str(item.code): item.inst_id for item in self._exchange.instruments.values()}
         return Occasion(
             path=f"ws {name}",
