@@ -73,6 +73,10 @@ def create(  # noqa: PLR0917 - Typer makes options of them
             help="Which order events wake it: live, partial, done, canceled, rejected; repeat the option."
         ),
     ] = None,
+    stream: Annotated[
+        list[str] | None,
+        typer.Option(help="What it sees besides candles and price: trades, book_top; repeat the option."),
+    ] = None,
     turn_seconds: Annotated[
         float, seconds_option("--turn-seconds", help="Time limit of one turn of the agent.")
     ] = 120.0,
@@ -102,7 +106,7 @@ def create(  # noqa: PLR0917 - Typer makes options of them
         cash_reserve=cash_reserve,
         allow_short=allow_short,
     )
-    agent = agent_settings(prompt, trigger, order_trigger, turn_seconds, max_tool_calls)
+    agent = agent_settings(prompt, trigger, order_trigger, turn_seconds, max_tool_calls, stream)
     forecast = ForecastSettings(forecaster, context, horizon, paths, seed)
 
     async def keep(opened: Application) -> Plan:

@@ -10,12 +10,16 @@ from typing import TypeVar
 
 from kokex.domain.errors import ConfigurationError
 from kokex.domain.events import OrderEventKind
+from kokex.domain.market import StreamKind
 from kokex.domain.plan import KRONOS, AgentSettings, ForecastSettings, TriggerKind
 
 _Word = TypeVar("_Word", bound=StrEnum)
 
 _TRIGGERS = tuple(kind for kind in TriggerKind if kind is not TriggerKind.USER)
 """What a plan can choose to be woken by."""
+
+_STREAMS = tuple(kind for kind in StreamKind if kind is not StreamKind.TICKER)
+"""What a plan can choose to see; the last price it sees anyway."""
 
 
 def agent_settings(
@@ -24,11 +28,12 @@ def agent_settings(
     order_triggers: Iterable[str] | None,
     turn_seconds: float,
     max_tool_calls: int,
+    streams: Iterable[str] | None = None,
 ) -> AgentSettings:
     """How the agent thinks; what is not given stays the default.
 
     Raises:
-        ConfigurationError: an unknown trigger, or no room for a tool call.
+        ConfigurationError: an unknown trigger or stream, or no room for a tool call.
     """
     standard = AgentSettings()
     return AgentSettings(
@@ -37,6 +42,7 @@ def agent_settings(
         order_triggers=_words("order trigger", OrderEventKind, order_triggers) or standard.order_triggers,
         turn_seconds=turn_seconds,
         max_tool_calls=positive("max tool calls", max_tool_calls),
+        streams=_words("stream", _STREAMS, streams),
     )
 
 

@@ -9,6 +9,7 @@ from enum import StrEnum
 from kokex.domain.candle import Interval
 from kokex.domain.events import OrderEventKind
 from kokex.domain.limits import RiskLimits
+from kokex.domain.market import StreamKind
 
 
 class PlanStatus(StrEnum):
@@ -55,6 +56,7 @@ class AgentSettings:
         order_triggers: which kinds of order event wake it.
         turn_seconds: time limit of one turn.
         max_tool_calls: tool calls in one turn.
+        streams: what it wants to see of its market besides candles and the last price.
     """
 
     prompt: str = ""
@@ -71,6 +73,7 @@ class AgentSettings:
     )
     turn_seconds: float = 120.0
     max_tool_calls: int = 25
+    streams: frozenset[StreamKind] = frozenset()
 
 
 KRONOS = "kronos"

@@ -273,7 +273,9 @@ class PlanActivity:
         connected = session.account.connection_key in services.order_events.connections
         await services.order_events.subscribe(plan, session.account, session.credentials)
         depth = max(plan.forecast.context, 1)
-        services.market_data.subscribe(plan.id, session, plan.inst_id, plan.interval, depth)
+        services.market_data.subscribe(
+            plan.id, session, plan.inst_id, plan.interval, depth, plan.agent.streams
+        )
         work.tasks.append(self._tasks.create_task(services.deciding.run(work.runner)))
         work.tasks.append(self._tasks.create_task(self._forecast(work)))
         if connected and session.reconciled:

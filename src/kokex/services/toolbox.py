@@ -23,6 +23,7 @@ from kokex.services.trading import TradingService, Wish
 
 QUANTILES = (0.05, 0.25, 0.5, 0.75, 0.95)
 BALANCE_SECONDS = 1.0
+_TRADES_SHOWN = 20
 """Balances younger than this are not asked for again."""
 
 
@@ -59,6 +60,7 @@ class PlanToolbox:
         """Last price, bid and ask, with their time."""
         ticker = await self._ticker()
         return {
+            **self._streamed(),
             "inst_id": ticker.inst_id,
             "last": str(ticker.last),
             "bid": _text(ticker.bid),
@@ -66,6 +68,20 @@ class PlanToolbox:
             "unit": self._ledger.book.instrument.quote_currency,
             "occurred_at": _time(ticker.occurred_at),
         }
+
+    def _streamed(self) -> ToolResult:
+        """Top of the book and newest trades, where the plan has them streamed."""
+        place = (self._session.account, self._plan.inst_id)
+        top, trades = self._market_data.book_top(*place), self._market_data.trades(*place)
+        seen: dict[str, Any] = {}
+        if top is not None:
+            seen["bid_quantity"], seen["ask_quantity"] = _text(top.bid_quantity), _text(top.ask_quantity)
+        if trades:
+            seen["trades"] = [
+                {"price": str(one.price), "quantity": str(one.quantity), "side": one.side.value}
+                for one in trades[-_TRADES_SHOWN:]
+            ]
+        return seen
 
     async def get_current_utc_time(self) -> ToolResult:
         """The present, by our clock and by the market's."""
