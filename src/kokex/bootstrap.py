@@ -32,7 +32,7 @@ from kokex.ports.models import ModelFiles, Trainer, TrainingCandles
 from kokex.ports.store import Store
 from kokex.services.account_events import AccountEventService
 from kokex.services.accounts import AccountSessions
-from kokex.services.activity import PlanActivity, Services
+from kokex.services.activity import PlanActivity
 from kokex.services.deciding import DecidingService
 from kokex.services.forecasting import ForecastingService
 from kokex.services.ledger import Ledgers
@@ -40,6 +40,7 @@ from kokex.services.market_data import MarketDataService
 from kokex.services.models import ModelService
 from kokex.services.order_events import OrderEventService
 from kokex.services.ownership import OwnershipService
+from kokex.services.plan_services import Services
 from kokex.services.plans import PlanService
 from kokex.services.reconciling import ReconcilingService
 from kokex.services.trading import TradingService

@@ -21,39 +21,16 @@ from kokex.domain.plan import Plan, PlanStatus
 from kokex.ports.agent import Toolbox
 from kokex.ports.clock import Clock
 from kokex.ports.store import Store
-from kokex.services.account_events import AccountEventService
-from kokex.services.accounts import AccountSession, AccountSessions, market_of
-from kokex.services.deciding import DecidingService
-from kokex.services.forecasting import ForecastingService
-from kokex.services.ledger import Ledgers
-from kokex.services.market_data import MarketDataService
-from kokex.services.order_events import OrderEventService
-from kokex.services.ownership import OwnershipService
+from kokex.services.accounts import AccountSession, market_of
+from kokex.services.claims import AccountClaims
 from kokex.services.plan_runner import PlanRunner
-from kokex.services.reconciling import ReconcilingService
+from kokex.services.plan_services import Services
 from kokex.services.toolbox import PlanToolbox
-from kokex.services.trading import TradingService
 
 log = structlog.get_logger(__name__)
 
 CANCEL_SECONDS = 5.0
 """How long a plan that is stopped waits for the last word on its orders."""
-
-
-@dataclass(frozen=True, slots=True)
-class Services:
-    """The services that plans run on."""
-
-    sessions: AccountSessions
-    ledgers: Ledgers
-    market_data: MarketDataService
-    order_events: OrderEventService
-    account_events: AccountEventService
-    trading: TradingService
-    reconciling: ReconcilingService
-    forecasting: ForecastingService
-    deciding: DecidingService
-    ownership: OwnershipService
 
 
 @dataclass(slots=True)
@@ -75,14 +52,10 @@ class PlanActivity:
         self._clock = clock
         self._services = services
         self._works: dict[int, _Work] = {}
-        self._elsewhere: dict[int, Plan] = {}
-        self._beginning: dict[int, Plan] = {}
-        self._opening: dict[int, asyncio.Lock] = {}
+        self._claims = AccountClaims(services.ownership, services.sessions, services.reconciling)
         self._tasks: asyncio.TaskGroup | None = None
         self.started = asyncio.Event()
         """Set once plans can be put to work."""
-        self.wanted: asyncio.Queue[int] = asyncio.Queue()
-        """Plans whose account came (back) to this engine: whoever follows the users' wishes puts them to work."""
         self.resumed = asyncio.Event()
         """Set once every plan that should be working was put to work after the start."""
 
@@ -111,7 +84,11 @@ class PlanActivity:
     @property
     def elsewhere(self) -> list[str]:
         """Names of plans whose accounts another engine works on."""
-        return sorted(plan.name for plan in self._elsewhere.values())
+        return self._claims.elsewhere
+
+    async def next_returned(self) -> int:
+        """The next plan whose account came (back) to this engine: it has to be put to work."""
+        return await self._claims.returned.get()
 
     def status(self, plan_id: int) -> PlanStatus | None:
         """What the plan is at here; None where it does not work here."""
@@ -138,11 +115,11 @@ class PlanActivity:
     async def _begin(self, plan: Plan) -> _Work | None:
         """Claim the plan's account and put the plan to work on it; None while another engine owns it."""
         session = await self._services.sessions.open(plan.account_id)
-        self._beginning[plan.id] = plan
         try:
-            work = await self._begin_on(session, plan)
+            with self._claims.beginning(plan):
+                async with self._claims.lock(plan.account_id):
+                    work = await self._begin_on(session, plan)
         finally:
-            del self._beginning[plan.id]
             self._drop_if_idle(session)
         if work is not None:
             log.info(
@@ -151,32 +128,22 @@ class PlanActivity:
         return work
 
     async def _begin_on(self, session: AccountSession, plan: Plan) -> _Work | None:
-        standings, account_id = self._services.reconciling.standings, plan.account_id
-        async with self._opening_of(account_id):
-            if not await self._services.ownership.claim(account_id):
-                if plan.id not in self._elsewhere:
-                    log.info("plan waits for its account", plan=plan.id, account=session.account.name)
-                self._elsewhere[plan.id] = plan
-                return None
-            self._elsewhere.pop(plan.id, None)
-            if not session.owned:
-                await standings.load(session)
-                session.owned = self._services.ownership.owns(account_id)
-            if not session.reconciled:
-                standings.out_of_reach(session, "the account is not connected yet")
-            work = await self._open(plan, session)
-            if not self._services.ownership.owns(account_id):
-                self._services.ledgers.drop(plan.id)
-                self._elsewhere[plan.id] = plan
-                return None
-            self._works[plan.id] = work
-            await self._subscribe(work)
+        if not await self._claims.claim(session, plan):
+            return None
+        work = await self._open(plan, session)
+        if not self._claims.holds(plan):
+            self._services.ledgers.drop(plan.id)
+            self._claims.wait_for(plan)
+            return None
+        self._works[plan.id] = work
+        await self._subscribe(work)
         return work
 
     async def rest(self, plan: Plan) -> None:
         """Cancel the plan's open orders, end its subscriptions and its agent."""
-        if self._elsewhere.pop(plan.id, None) is not None:
-            self._drop_if_idle(self._services.sessions.by_id(plan.account_id))
+        session = self._services.sessions.by_id(plan.account_id)
+        if self._claims.forget(plan) and session is not None:
+            self._drop_if_idle(session)
         work = self._works.get(plan.id)
         if work is None:
             return
@@ -188,6 +155,16 @@ class PlanActivity:
         await self._unsubscribe(work)
         self._drop_if_idle(work.session)
         log.info("plan at rest", plan=plan.id, name=plan.name)
+
+    async def _leave(self, account_id: int) -> None:
+        """The account may be another engine's: end everything on it, touch nothing at the exchange."""
+        async with self._claims.lock(account_id):
+            for work in [one for one in self._works.values() if one.plan.account_id == account_id]:
+                self._works.pop(work.plan.id, None)
+                self._claims.wait_for(work.plan)
+                await self._end_agent(work)
+                await self._unsubscribe(work)
+                log.warning("plan left to another engine", plan=work.plan.id, name=work.plan.name)
 
     async def _end_agent(self, work: _Work) -> None:
         work.runner.awake = False
@@ -204,39 +181,8 @@ class PlanActivity:
             log.warning("end of a subscription not kept", plan=work.plan.id, reason=str(error))
         self._services.ledgers.drop(work.plan.id)
 
-    def _drop_if_idle(self, session: AccountSession | None) -> None:
-        """Let others have an account that no plan works on here, or waits for."""
-        if session is None:
-            return
-        account_id = session.account.id
-        working = [work.plan for work in self._works.values()]
-        plans = [*working, *self._elsewhere.values(), *self._beginning.values()]
-        if any(plan.account_id == account_id for plan in plans):
-            return
-        session.owned = session.reconciled = False
-        self._services.reconciling.rest(session)
-        self._services.ownership.drop(account_id)
-
-    async def _leave(self, account_id: int) -> None:
-        """The account may be another engine's: end everything on it, touch nothing at the exchange."""
-        async with self._opening_of(account_id):
-            for work in [one for one in self._works.values() if one.plan.account_id == account_id]:
-                self._works.pop(work.plan.id, None)
-                self._elsewhere[work.plan.id] = work.plan
-                await self._end_agent(work)
-                await self._unsubscribe(work)
-                log.warning("plan left to another engine", plan=work.plan.id, name=work.plan.name)
-
-    async def _return(self, account_id: int) -> None:
-        """The account is ours (again): its plans begin anew, as their users want them now."""
-        async with self._opening_of(account_id):
-            for plan in self._elsewhere.values():
-                if plan.account_id == account_id:
-                    self.wanted.put_nowait(plan.id)
-
-    def _opening_of(self, account_id: int) -> asyncio.Lock:
-        """Plans of one account come and go one after another; a stuck exchange keeps no other account waiting."""
-        return self._opening.setdefault(account_id, asyncio.Lock())
+    def _drop_if_idle(self, session: AccountSession) -> None:
+        self._claims.drop_if_idle(session, [work.plan for work in self._works.values()])
 
     async def _cancel_open(self, work: _Work, plan: Plan) -> None:
         """Ask for the end of all that is open, and stay until the exchange has said so."""
@@ -353,18 +299,15 @@ class PlanActivity:
     def on_account_owned(self, account_id: int) -> None:
         """The account came (back) to this engine."""
         if self._tasks is not None:
-            self._tasks.create_task(self._return(account_id))
+            self._tasks.create_task(self._claims.come_back(account_id))
 
     def on_account_disowned(self, account_id: int, reason: str) -> None:
         """Nothing more goes out on this account, from this moment on."""
-        session = self._services.sessions.by_id(account_id)
+        session = self._claims.leave(account_id, reason)
         if session is None:
             return
-        session.owned = session.reconciled = False
         for work in self._of(session):
             self._wake_if_ready(work)
-        self._services.reconciling.rest(session)
-        log.error("account left", account=session.account.name, reason=reason)
         if self._tasks is not None:
             self._tasks.create_task(self._leave(account_id))
 

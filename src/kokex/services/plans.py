@@ -112,7 +112,7 @@ class PlanService:
     async def _follow_accounts(self, activity: PlanActivity, tasks: asyncio.TaskGroup) -> None:
         """Take up the plans of accounts that came (back) to this engine."""
         while True:
-            plan_id = await activity.wanted.get()
+            plan_id = await activity.next_returned()
             tasks.create_task(self._follow_until_done(activity, plan_id))
 
     async def _follow_until_done(

@@ -1,0 +1,32 @@
+"""The services that plans run on, together."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from kokex.services.account_events import AccountEventService
+from kokex.services.accounts import AccountSessions
+from kokex.services.deciding import DecidingService
+from kokex.services.forecasting import ForecastingService
+from kokex.services.ledger import Ledgers
+from kokex.services.market_data import MarketDataService
+from kokex.services.order_events import OrderEventService
+from kokex.services.ownership import OwnershipService
+from kokex.services.reconciling import ReconcilingService
+from kokex.services.trading import TradingService
+
+
+@dataclass(frozen=True, slots=True)
+class Services:
+    """The services that plans run on."""
+
+    sessions: AccountSessions
+    ledgers: Ledgers
+    market_data: MarketDataService
+    order_events: OrderEventService
+    account_events: AccountEventService
+    trading: TradingService
+    reconciling: ReconcilingService
+    forecasting: ForecastingService
+    deciding: DecidingService
+    ownership: OwnershipService
