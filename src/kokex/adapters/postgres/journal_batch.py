@@ -19,7 +19,7 @@ EventKey: TypeAlias = tuple[int, str, str, str]
 
 _encode = msgspec.json.Encoder().encode
 
-CHUNK = 128
+CHUNK = 512
 """Entries that are encoded at a stretch: a few milliseconds, in which the server works on the chunk before."""
 
 
