@@ -33,7 +33,7 @@ from tests.world import (
 )
 
 LOT = Decimal("0.5")
-SPOT = "ETH-USDT"
+SPOT, SWAP = "ETH-USDT", "ETH-USDT-SWAP"
 _ASK_AGAIN_S = 0.1
 
 
@@ -80,7 +80,7 @@ class Day:
         """
         price = None
         if order_type is not OrderType.MARKET:
-            mark = Decimal(self.exchange.marks[SPOT])
+            mark = Decimal(self.exchange.marks[self.plan.inst_id])
             price = (mark * (1 - Decimal(below) / 100)).quantize(Decimal("0.01"))
 
         async def through() -> Mapping[str, Any] | None:
@@ -95,10 +95,10 @@ class Day:
         )
         return placed
 
-    async def buy(self) -> None:
+    async def buy(self, quantity: Decimal = LOT) -> None:
         """Buy at market until the exchange has it: an order that never arrived is made anew."""
         while True:
-            answer = await self.place(Side.BUY, OrderType.MARKET)
+            answer = await self.place(Side.BUY, OrderType.MARKET, quantity)
 
             async def settled(name: str = answer["client_order_id"]) -> bool:
                 orders = {order.client_order_id: order for order in await self.world.orders(self.plan)}
@@ -131,6 +131,15 @@ class Day:
         resting = await self.place(Side.BUY, OrderType.LIMIT, below="2")
         await self.place(Side.BUY, OrderType.LIMIT, below="0.05")
         await self.place(Side.SELL, OrderType.MARKET, Decimal("0.2"))
+        await self.cancel(resting)
+        self.world.step(2)
+
+    async def trade_contracts(self) -> None:
+        """On a perpetual: go long, rest an order, turn short, buy some of it back, cancel the order."""
+        await self.buy(Decimal(3))
+        resting = await self.place(Side.BUY, OrderType.LIMIT, Decimal(2), below="2")
+        await self.place(Side.SELL, OrderType.MARKET, Decimal(5))
+        await self.buy(Decimal(1))
         await self.cancel(resting)
         self.world.step(2)
 
@@ -177,16 +186,26 @@ class Day:
 
     async def _holding_differences(self) -> list[str]:
         books, book = self.world.books(), await self.world.book(self.plan)
-        mark = Decimal(books["marks"][SPOT])
-        held = Decimal(books["balances"].get("ETH", "0"))
+        mark = Decimal(books["marks"][self.plan.inst_id])
+        positions = {one["inst_id"]: Decimal(one["contracts"]) for one in books["positions"]}
+        balances = {name: Decimal(amount) for name, amount in books["balances"].items() if Decimal(amount)}
+        on_spot = self.plan.inst_id == SPOT
+        held = balances.get("ETH", Decimal(0)) if on_spot else positions.get(SWAP, Decimal(0))
         found = []
         if book.quantity != held:
-            found.append(f"ETH: {held} there, {book.quantity} here")
+            found.append(f"held: {held} there, {book.quantity} here")
         if book.pnl(mark) != Decimal(books["pnl"]):
             found.append(f"profit: {books['pnl']} there, {book.pnl(mark)} here")
         ledger = self.engine.services.ledgers.get(self.plan.id)
         if ledger is None or ledger.book.quantity != held:
-            found.append(f"ETH: {held} there, {ledger and ledger.book.quantity} in the gate's ledger")
+            found.append(f"held: {held} there, {ledger and ledger.book.quantity} in the gate's ledger")
+        account = await self.world.application.store.account_journal.book(self.plan.account_id)
+        known = {name: report.total for name, report in account.balances.items() if report.total}
+        if known != balances:
+            found.append(f"balances: {balances} there, {known} here")
+        taken = {one.inst_id: one.quantity for one in account.positions if one.quantity}
+        if taken != positions:
+            found.append(f"positions: {positions} there, {taken} here")
         return found
 
     async def agreed(self, seconds: float) -> None:
@@ -220,12 +239,16 @@ def _by_order(events: list[tuple[str, str, str]]) -> dict[str, list[tuple[str, s
 
 
 @asynccontextmanager
-async def day(database_url: str, folder: Path, before: FaultPlan | None = None) -> AsyncIterator[Day]:
+async def day(
+    database_url: str, folder: Path, inst_id: str = SPOT, before: FaultPlan | None = None
+) -> AsyncIterator[Day]:
     """A plan at work, reconciled, its agent's tools at hand; `before` is armed before its engine starts."""
     hand = Hand()
-    config = market(accounts=(paper_account(USDT="100000"),), warmup_candles=300)
+    listed = (SPOT,) if inst_id == SPOT else (SPOT, inst_id)
+    config = market(accounts=(paper_account(USDT="100000"),), warmup_candles=300, instruments=listed)
+    limits = replace(LIMITS, max_orders_per_minute=1000, max_open_orders=100, allow_short=inst_id != SPOT)
     async with paper_world(database_url, folder, config) as world:
-        plan = await world.plan(limits=replace(LIMITS, max_orders_per_minute=1000, max_open_orders=100))
+        plan = await world.plan(inst_id=inst_id, limits=limits)
         if before is not None:
             world.server.faults.arm_plan(before)
         async with running_engine(world.application, hand) as (engine, _):

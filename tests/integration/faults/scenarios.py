@@ -10,7 +10,7 @@ from decimal import Decimal
 from kokex.domain.instrument import Side
 from kokex.domain.order import OrderType
 from kokex.paper.faults import Fault
-from tests.integration.faults.day import SPOT, Day
+from tests.integration.faults.day import SPOT, SWAP, Day
 from tests.world import eventually
 
 Deed = Callable[[Day], Awaitable[None]]
@@ -19,6 +19,17 @@ Deed = Callable[[Day], Awaitable[None]]
 async def trade(day: Day) -> None:
     """The usual day."""
     await day.trade()
+
+
+async def trade_contracts(day: Day) -> None:
+    """The usual day on a perpetual."""
+    await day.trade_contracts()
+
+
+async def trade_contracts_over_a_new_connection(day: Day) -> None:
+    """The same, and the connection is lost in the middle of it."""
+    day.world.server.faults.arm("cut_socket", channel="orders", nth=2)
+    await day.trade_contracts()
 
 
 async def trade_over_a_new_connection(day: Day) -> None:
@@ -125,6 +136,11 @@ class Scenario:
     deed: Deed = trade
     before: bool = False
     short: str = ""
+
+    @property
+    def inst_id(self) -> str:
+        """What is traded."""
+        return SWAP if self.deed in (trade_contracts, trade_contracts_over_a_new_connection) else SPOT
 
     @property
     def kind(self) -> str:
@@ -316,6 +332,38 @@ SCENARIOS: Sequence[Scenario] = (
         code="51149",
     ),
     _one("push_first", "takes either order of answer and push", count=8),
+    _one(
+        "drop_frame",
+        "reads what was lost over REST at its next look",
+        trade_contracts,
+        name="drop_frame, on a perpetual",
+        channel="orders",
+        nth=2,
+    ),
+    _one(
+        "drop_frame",
+        "reads positions and balances over REST at its next look",
+        trade_contracts,
+        name="drop_frame, of positions and balances",
+        path="private",
+        channel="[bp]*",
+        count=9,
+    ),
+    _one(
+        "cut_before_ack",
+        "asks after the order by its name and finds it",
+        trade_contracts,
+        name="cut_before_ack, on a perpetual",
+        path="*order",
+        count=3,
+    ),
+    _one(
+        "stale_orders",
+        "takes the newest of what stream and REST say",
+        trade_contracts_over_a_new_connection,
+        name="stale_orders, on a perpetual",
+        count=3,
+    ),
     _one("amend_fails_later", "journals the failure; the order stays as it was", amend_by_hand),
     _one("post_only_canceled", "journals the cancel without a live before it", offer_only),
 )

@@ -41,12 +41,14 @@ def _case(scenario: Scenario) -> object:
     return pytest.param(scenario, id=scenario.name, marks=marks)
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("brisk")
 @pytest.mark.parametrize("scenario", [_case(scenario) for scenario in SCENARIOS])
 async def test_the_records_agree_at_the_end(scenario: Scenario, database_url: str, tmp_path: Path) -> None:
     """Journal, orders, holdings and profit, once each and to the last digit; the fault struck."""
     plan = FaultPlan(scenario.faults)
-    async with day(database_url, tmp_path, plan if scenario.before else None) as today:
+    before = plan if scenario.before else None
+    async with day(database_url, tmp_path, scenario.inst_id, before) as today:
         faults = today.world.server.faults
         if not scenario.before:
             faults.arm_plan(plan)
