@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from psycopg import sql
 
 from kokex.domain.candle_rows import AMOUNT, COLUMNS, VOLUME, CandleKey, CandleRows
+from kokex.domain.time_range import TimeRange
 
 STAGING: Final = "candle_staging"
 _ROWS_AT_ONCE: Final = 50_000
@@ -29,12 +30,15 @@ _CREATE: Final = sql.SQL("CREATE TEMP TABLE {} (open_time timestamptz, {}) ON CO
     sql.Identifier(STAGING), sql.SQL(", ").join(sql.SQL(f"{name} float8") for name in COLUMNS)
 )
 _SENT: Final = np.dtype([("time", ">i8"), *((name, ">f8") for name in COLUMNS)])
-_READ: Final = sql.SQL(
-    # One value for each stretch of days: a thousandth of the messages that rows would take. Unknown is NaN.
-    "SELECT string_agg(timestamptz_send(open_time) || float8send(open) || float8send(high) || float8send(low)"
-    " || float8send(close) || float8send(coalesce(volume, 'NaN')) || float8send(coalesce(amount, 'NaN')), '')"
-    " FROM ({}) AS candles GROUP BY date_bin('100 days', open_time, '2000-01-01+00')"
+_READ: Final = (
+    # One value for all rows: a message for each would cost more than reading them. Unknown is NaN.
+    b"SELECT string_agg(timestamptz_send(open_time) || float8send(open) || float8send(high) || float8send(low)"
+    b" || float8send(close) || float8send(coalesce(volume, 'NaN')) || float8send(coalesce(amount, 'NaN')), '')"
+    b" FROM candles WHERE market = %(market)s AND inst_id = %(inst_id)s AND interval = %(interval)s"
+    b" AND open_time >= %(start)s AND open_time < %(end)s"
 )
+CANDLES_AT_ONCE: Final = 4_000_000
+"""As many as fit into one value of the database (1 GB) several times over."""
 
 
 def goes_straight(rows: CandleRows) -> bool:
@@ -57,13 +61,15 @@ async def copy_to_staging(connection: psycopg.AsyncConnection[Any], rows: Candle
 
 
 async def read_rows(
-    connection: psycopg.AsyncConnection[Any], query: sql.Composable, parameters: dict[str, object]
+    connection: psycopg.AsyncConnection[Any], key: CandleKey, window: TimeRange
 ) -> CandleRows:
-    """The candles that `query` selects, in order of time."""
+    """The candles that open in `window`, in order of time; there may be at most `CANDLES_AT_ONCE`."""
+    names = {"market": key.market, "inst_id": key.inst_id, "interval": key.interval.name}
     async with connection.cursor(binary=True) as cursor:
-        await cursor.execute(_READ.format(query), parameters)
-        blocks = [np.frombuffer(content, dtype=_SENT) for (content,) in await cursor.fetchall()]
-    table = np.concatenate(blocks) if blocks else np.empty(0, dtype=_SENT)
+        await cursor.execute(_READ, {**names, "start": window.start, "end": window.end})
+        row = await cursor.fetchone()
+    content: bytes = row[0] or b"" if row else b""
+    table = np.frombuffer(content, dtype=_SENT)
     times = table["time"].astype(np.int64) // _MICROSECONDS + _EPOCH_SECONDS
     values = np.empty((len(table), len(COLUMNS)))
     for column, name in enumerate(COLUMNS):

@@ -6,13 +6,14 @@ from collections.abc import Sequence
 from datetime import UTC, datetime
 from typing import Any
 
+import numpy as np
 import psycopg
-from psycopg import sql
 from sqlalchemy import ARRAY, Double, bindparam, func, select, text
 from sqlalchemy.ext.asyncio import AsyncConnection
 from sqlalchemy.types import DateTime
 
 from kokex.adapters.postgres.candle_copy import (
+    CANDLES_AT_ONCE,
     STAGING,
     copy_straight,
     copy_to_staging,
@@ -60,13 +61,6 @@ _KEEP_FEW = text(
 )
 _KEEP_MANY = text(f"{_INSERT} SELECT :market, :inst_id, :interval, {_TOLD} FROM {STAGING} {_CONFLICT}")  # noqa: S608
 
-_OF_KEY = sql.SQL("market = %(market)s AND inst_id = %(inst_id)s AND interval = %(interval)s")
-_READ = sql.SQL(
-    "SELECT * FROM candles WHERE {}"
-    " AND open_time >= coalesce(%(start)s::timestamptz, '-infinity')"
-    " AND open_time < coalesce(%(end)s::timestamptz, 'infinity')"
-).format(_OF_KEY)
-_LATEST = sql.SQL("SELECT * FROM candles WHERE {} ORDER BY open_time DESC LIMIT %(limit)s").format(_OF_KEY)
 _ANY_BETWEEN = text(
     "SELECT EXISTS (SELECT FROM candles WHERE market = :market AND inst_id = :inst_id AND interval = :interval"
     " AND open_time BETWEEN :first AND :last)"
@@ -109,12 +103,31 @@ class PostgresCandles:
         self, key: CandleKey, start: datetime | None = None, end: datetime | None = None
     ) -> CandleRows:
         """See `CandleStore`."""
-        return await self._copy(_READ, _named(key) | {"start": start, "end": end})
+        async with self._database.begin() as connection:
+            edges = await _edges(connection, key)
+            if edges is None:
+                return CandleRows.empty()
+            first, end = max(edges.start, start or edges.start), min(edges.end, end or edges.end)
+            parts = [CandleRows.empty()]
+            driver = await _driver(connection)
+            while first < end:
+                upto = min(key.interval.shift(first, CANDLES_AT_ONCE), end)
+                parts.append(await read_rows(driver, key, TimeRange(first, upto)))
+                first = upto
+        return CandleRows(
+            np.concatenate([part.open_times for part in parts]),
+            np.concatenate([part.values for part in parts]),
+        )
 
     async def latest(self, market: str, inst_id: str, interval: Interval, limit: int) -> CandleSeries:
         """See `CandleStore`."""
-        names = _named(CandleKey(market, inst_id, interval))
-        return (await self._copy(_LATEST, names | {"limit": limit})).last_run(inst_id, interval)
+        key = CandleKey(market, inst_id, interval)
+        async with self._database.begin() as connection:
+            edges = await _edges(connection, key)
+        if edges is None or limit < 1:
+            return CandleRows.empty().last_run(inst_id, interval)
+        # Candles that follow each other without a hole are as many as their time has room for.
+        return (await self.read(key, interval.shift(edges.end, -limit))).last_run(inst_id, interval)
 
     async def last_open_time(self, market: str, inst_id: str, interval: Interval) -> datetime | None:
         """See `CandleStore`."""
@@ -151,9 +164,17 @@ class PostgresCandles:
             known = {tuple(row[:3]): multirange_of(row[3]) for row in await connection.execute(ledgers)}
         return [_summary(known.get(tuple(row[:3]), RangeSet()), *row) for row in rows]
 
-    async def _copy(self, query: sql.Composable, parameters: dict[str, object]) -> CandleRows:
-        async with self._database.begin() as connection:
-            return await read_rows(await _driver(connection), query, parameters)
+
+async def _edges(connection: AsyncConnection, key: CandleKey) -> TimeRange | None:
+    """From the first candle's open to the last one's close; None where there are none."""
+    table = candles.c
+    query = select(func.min(table.open_time), func.max(table.open_time)).where(
+        table.market == key.market, table.inst_id == key.inst_id, table.interval == key.interval.name
+    )
+    first, last = (await connection.execute(query)).one()
+    if first is None:
+        return None
+    return TimeRange(first.astimezone(UTC), key.interval.close_time(last.astimezone(UTC)))
 
 
 async def _keep_rows(connection: AsyncConnection, key: CandleKey, rows: CandleRows) -> int:
