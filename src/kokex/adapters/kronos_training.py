@@ -35,6 +35,7 @@ from kokex.kronos.evaluation.recalibration import FEWEST_WINDOWS
 from kokex.kronos.evaluation.report import as_json
 from kokex.kronos.training.__main__ import changed_by_text
 from kokex.kronos.training.events import event_record
+from kokex.kronos.training.precision import with_precision
 from kokex.kronos.training.series import readable_time
 from kokex.ports.forecaster import Forecaster
 from kokex.ports.models import EvaluationWish, ProgressEvent, TrainingCandles, TrainingJob
@@ -222,7 +223,7 @@ def _settings(wish: VersionWish) -> library.TrainingSettings:
         if wish.lora_rank is not None:
             lora = library.LoraSettings(rank=wish.lora_rank, alpha=2 * wish.lora_rank)
             settings = settings.changed(lora=lora)
-        return changed_by_text(settings, wish.changes)
+        return with_precision(changed_by_text(settings, wish.changes), wish.accelerator)
 
 
 def _series(candles: TrainingCandles) -> library.CandleSeries:

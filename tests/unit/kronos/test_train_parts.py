@@ -10,7 +10,15 @@ import torch
 from torch import nn
 
 from kokex.kronos import Kronos, KronosConfig, KronosTokenizer, TokenizerConfig, Tokens
-from kokex.kronos.training import BadSettingsError, CandleSeries, Part, StageSettings, cut_windows, preset
+from kokex.kronos.training import (
+    BadSettingsError,
+    CandleSeries,
+    Part,
+    StageSettings,
+    cut_windows,
+    precision,
+    preset,
+)
 from kokex.kronos.training.averaging import AveragedWeights
 from kokex.kronos.training.objective import PredictorLossModule, PredictorObjective, TokenizerLossModule
 from kokex.kronos.training.run import drop_attention_dropout
@@ -204,6 +212,32 @@ def test_settings_refuse_what_cannot_be() -> None:
     one = preset("mini")
     assert one.fingerprint() == preset("mini").changed(checkpoint_every=7).fingerprint()
     assert one.fingerprint() != preset("mini").changed(predictor__clip=1.0).fingerprint()
+
+
+@pytest.mark.parametrize(("device_has_it", "expected"), [(True, "bf16-mixed"), (False, "32-true")])
+def test_precision_follows_the_device_only_where_it_is_left_to_it(
+    monkeypatch: pytest.MonkeyPatch, device_has_it: bool, expected: str
+) -> None:
+    """And what was chosen is what the fingerprint knows, so that a run is resumed in its own precision or not at all."""
+    monkeypatch.setattr(precision, "has_bf16", lambda accelerator: device_has_it)
+    chosen = precision.with_precision(preset("mini"), "cpu")
+    assert chosen.precision == expected
+    assert chosen.fingerprint() == preset("mini").changed(precision=expected).fingerprint()
+    assert precision.with_precision(preset("tiny"), "cpu").precision == "32-true"
+
+
+def test_a_processor_says_whether_it_has_bf16(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A GPU is asked first, where there is one and it is wanted; Apple's trains in float32."""
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
+    monkeypatch.setattr(torch.cuda, "is_bf16_supported", lambda including_emulation: not including_emulation)
+    assert precision.has_bf16("auto") and precision.has_bf16("cuda")
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
+    monkeypatch.setattr(torch.backends.mps, "is_available", lambda: True)
+    assert not precision.has_bf16("mps") and not precision.has_bf16("auto")
+    for answer in (True, False):
+        for name in precision._PROCESSOR_HAS:
+            monkeypatch.setattr(torch.cpu, name, lambda answer=answer: answer, raising=False)
+        assert precision.has_bf16("cpu") is answer
 
 
 @pytest.mark.parametrize(

@@ -32,6 +32,7 @@ from kokex.kronos.training.objective import (
     TokenizerObjective,
 )
 from kokex.kronos.training.options import RunOptions
+from kokex.kronos.training.precision import with_precision
 from kokex.kronos.training.record import RESULT_FILE, claim_folder, result_record, run_record, write_json
 from kokex.kronos.training.series import CandleSeries
 from kokex.kronos.training.settings import StageSettings, TrainingSettings
@@ -79,6 +80,7 @@ class _Run:
     ) -> None:
         options.check(settings)
         _check_sources(settings, options)
+        settings = with_precision(settings, options.accelerator)
         self.series, self.settings, self.folder, self.options = series, settings, folder, options
         self.split = split_by_time(
             len(series),

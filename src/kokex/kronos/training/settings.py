@@ -102,7 +102,8 @@ class TrainingSettings:
     """Windows, evenly spread over the validation part, that decide which weights are best."""
     checkpoint_every: int = 200
     """Steps between two saves of the state to resume from, besides the end of each epoch."""
-    precision: Literal["32-true", "bf16-mixed"] = "32-true"
+    precision: Literal["auto", "32-true", "bf16-mixed"] = "32-true"
+    """Of the matrix products. `auto`: bf16 where the device has instructions for it; `run.json` tells what it came to."""
     seed: int = 100
     lora: LoraSettings | None = None
 
@@ -200,6 +201,7 @@ def _mini() -> TrainingSettings:
         tokenizer=StageSettings(20, 32, 5e-4, 2.0, patience=5),
         predictor=StageSettings(30, 32, 3e-4, 3.0, patience=5),
         shortest_context=96,
+        precision="auto",
     )
 
 
@@ -213,6 +215,7 @@ def _small() -> TrainingSettings:
         tokenizer=StageSettings(30, 50, 2e-4, 2.0, patience=6),
         predictor=StageSettings(30, 50, 4e-5, 3.0, patience=6),
         shortest_context=128,
+        precision="auto",
     )
 
 
@@ -226,6 +229,7 @@ def _base() -> TrainingSettings:
         tokenizer=StageSettings(30, 50, 2e-4, 2.0, patience=6),
         predictor=StageSettings(30, 50, 4e-5, 3.0, patience=6),
         shortest_context=128,
+        precision="auto",
     )
 
 
