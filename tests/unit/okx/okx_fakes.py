@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from pathlib import Path
@@ -172,6 +172,11 @@ class RememberingListener:
     async def room(self) -> None:
         await self._room.wait()
 
+    def fill_up(self) -> None:
+        """Full with the next update, until `make_room`."""
+        self.full_at = len(self.updates) + 1
+        self._room.clear()
+
     def make_room(self) -> None:
         self.full_at = None
         self._room.set()
@@ -276,7 +281,8 @@ class SocketServer:
                 continue
             frame = json.loads(message.data)
             heard.append(frame)
-            await self._answer(socket, frame)
+            with suppress(ConnectionError):  # whoever asked may be gone
+                await self._answer(socket, frame)
         return socket
 
     async def _answer(self, socket: web.WebSocketResponse, frame: dict[str, Any]) -> None:

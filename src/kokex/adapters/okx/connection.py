@@ -150,6 +150,7 @@ class Connection:
         whole = new.ready.is_set() and not old.gone.is_set() and await old.confirm()
         old.end("handed over to a new connection")
         await old.gone.wait()
+        whole = whole and not new.gapped
         if old.ending.fatal is not None:
             new.end("the stream ends")
             await new.gone.wait()
@@ -161,7 +162,7 @@ class Connection:
         else:
             self._lose(old.ending.reason)
         new.speak()
-        if new.ready.is_set() and not (whole and new.channels <= old.channels):
+        if new.stands and not (whole and new.channels <= old.channels):
             self.on_line_answered(new)
         return new
 

@@ -82,6 +82,11 @@ class Conversation:
         """The wanted channels that are open."""
         return self._subscriptions.live
 
+    @property
+    def stands(self) -> bool:
+        """Whether every wanted channel is answered, and none that is vital is put off."""
+        return self._subscriptions.complete and not any(one.vital for one in self._subscriptions.put_off)
+
     async def hold(self, socket: WebSocket) -> None:
         """Log in, subscribe, and follow every change of what is wanted, until nothing is.
 
@@ -110,7 +115,7 @@ class Conversation:
                 continue
             self._hearer.on_refused({**self._subscriptions.refused, **self._wishes.crowded_out})
             live = self.live
-            if (told is None or live - told) and not any(one.vital for one in self._subscriptions.put_off):
+            if (told is None or live - told) and self.stands:
                 self._hearer.on_answered()
                 told = live
             elif told is not None:

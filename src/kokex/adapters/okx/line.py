@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Coroutine, Mapping
+from collections.abc import Callable, Coroutine, Mapping
 from datetime import datetime
+from functools import partial
 from typing import Protocol
 from urllib.parse import urlsplit
 
@@ -66,6 +67,7 @@ class Line:
         opened: whether the handshake succeeded.
         ready: set when every wanted channel was answered for the first time.
         restarting: set when the line stands and should be replaced by a new one.
+        gapped: a channel was dead for a while although the connection lived.
         gone: set at its end, when all that was received is handed on; `ending` then says why.
     """
 
@@ -83,6 +85,7 @@ class Line:
         self._kept_back: list[tuple[bytes, datetime]] = []
         self.began = self._clock.monotonic()
         self.opened = False
+        self.gapped = False
         self.ready = asyncio.Event()
         self.restarting = asyncio.Event()
         self.gone = asyncio.Event()
@@ -92,6 +95,11 @@ class Line:
     def channels(self) -> frozenset[Channel]:
         """The wanted channels that are open on it."""
         return self._conversation.live
+
+    @property
+    def stands(self) -> bool:
+        """Whether every wanted channel is answered, and none that is vital is put off."""
+        return self.ready.is_set() and self._conversation.stands
 
     async def live(self) -> None:
         """Open, log in, subscribe, receive; return when it is over and `gone` is set."""
@@ -152,19 +160,19 @@ class Line:
     async def _serve(self) -> Ending:
         async with asyncio.TaskGroup() as group:
             parts = [
-                group.create_task(self._part(self._conversation.hold(self._socket))),
-                group.create_task(self._part(self._keep_alive())),
-                group.create_task(self._part(self._relieve())),
+                group.create_task(self._part(partial(self._conversation.hold, self._socket))),
+                group.create_task(self._part(self._keep_alive)),
+                group.create_task(self._part(self._relieve)),
             ]
             ending = await self._socket.ended()
             for part in parts:
                 part.cancel()
         return ending
 
-    async def _part(self, work: Coroutine[None, None, None]) -> None:
+    async def _part(self, work: Callable[[], Coroutine[None, None, None]]) -> None:
         """Run `work` until it finds the connection useless."""
         try:
-            await work
+            await work()
         except ExchangeStoppedError as error:
             self._socket.end(str(error), fatal=error)
         except (ConnectionLostError, ExchangeError) as error:
@@ -231,6 +239,7 @@ class Line:
     def on_dropped(self, channel: str, reason: str) -> None:
         """See `Hearer`."""
         log.warning("channel dropped", url=self._setting.url, channel=channel, reason=reason)
+        self.gapped = True
         self._listener.on_line_dropped(self, channel, reason)
 
     def on_restart(self, reason: str) -> None:
