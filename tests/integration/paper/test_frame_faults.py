@@ -151,6 +151,28 @@ async def test_a_stalled_socket_stays_open_and_says_nothing(server: PaperServer,
         assert len(await client.get("trade/orders-pending")) == 3
 
 
+@pytest.mark.parametrize("kind", ["stall", "stall_with_pongs"])
+async def test_a_protocol_s_own_ping_fares_like_the_bare_text(server: PaperServer, kind: str) -> None:
+    """Answered always, but for a server that has gone deaf."""
+    async with (
+        rest(server) as client,
+        aiohttp.ClientSession() as session,
+        session.ws_connect(f"{server.ws_url}/ws/v5/private", autoping=False) as bare,
+    ):
+        await bare.ping(b"before")
+        answer = await bare.receive()
+        assert (answer.type, bytes(answer.data)) == (aiohttp.WSMsgType.PONG, b"before")
+        socket = SocketClient(bare)
+        await socket.login()
+        await socket.subscribe({"channel": "orders", "instType": "ANY"})
+        await socket.next(lambda message: message.get("event") == "channel-conn-count")
+        server.faults.arm(kind, channel="orders")
+        await bid(client, server, "a")
+        await bare.ping(b"after")
+        heard = await everything(socket)
+        assert len(heard) == (1 if kind == "stall_with_pongs" else 0)
+
+
 async def test_a_stall_may_pass(server: PaperServer) -> None:
     """What was to leave meanwhile is lost; what comes later is heard."""
     async with both(server) as (client, socket):
