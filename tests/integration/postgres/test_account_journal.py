@@ -4,13 +4,15 @@ from __future__ import annotations
 
 from dataclasses import replace
 from decimal import Decimal
+from typing import Any
 
+import msgspec
 import psycopg
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from kokex.adapters.postgres import PostgresStore
+from kokex.adapters.postgres import PostgresStore, account_journal_writer
 from kokex.adapters.postgres.account_event_data import decode_event, decode_known, encode_event, encode_known
 from kokex.domain.account_book import AccountBook, Known
 from kokex.domain.account_events import AccountEventKind
@@ -124,21 +126,13 @@ async def test_a_commit_whose_answer_was_lost_is_reported_as_new(
     """It happened, so the next attempt finds its own rows there, and gives their numbers, once."""
     told = entries(AccountBook(complete=True), *REPORTS)
     await store.account_journal.append(told[:1])
-    begin = store._database.begin
+    attempt = account_journal_writer._numbers
 
-    def cut(*arguments: object) -> object:
-        class Cut:
-            async def __aenter__(self) -> object:
-                self.inner = begin()
-                return await self.inner.__aenter__()
+    async def cut(connection: Any, statement: str, parameters: Any) -> Any:
+        await attempt(connection, statement, parameters)
+        raise psycopg.OperationalError("the answer was lost")
 
-            async def __aexit__(self, *reason: object) -> None:
-                await self.inner.__aexit__(*reason)
-                raise StoreUnavailableError("the answer was lost")
-
-        return Cut()
-
-    monkeypatch.setattr(store._database, "begin", cut)
+    monkeypatch.setattr(account_journal_writer, "_numbers", cut)
     with pytest.raises(StoreUnavailableError):
         await store.account_journal.append(told)
     monkeypatch.undo()
@@ -172,12 +166,22 @@ def test_json_and_back(report: AccountReport, number: Decimal, raw: bytes) -> No
     (entry,) = entries(AccountBook(complete=True), report) or [None]
     if entry is None:
         return
-    data = encode_event(entry)
+    data = msgspec.json.decode(encode_event(entry))
     event, received_at = decode_event(entry.event.kind.value, entry.event.event_key, data)
     assert (event, received_at) == (entry.event, START)
     if entry.known is not None:
-        assert decode_known(encode_known(entry.known)) == entry.known
+        assert decode_known(msgspec.json.decode(encode_known(entry.known))) == entry.known
     odd = replace(entry, event=replace(entry.event, report=replace(report, raw=raw)))
-    assert decode_event(
-        "fill_reported" if isinstance(report, FillReport) else entry.event.kind.value, "", encode_event(odd)
-    )
+    assert decode_event(entry.event.kind.value, "", msgspec.json.decode(encode_event(odd)))
+
+
+async def test_what_the_database_cannot_hold_as_json_is_a_text(store: PostgresStore) -> None:
+    """Half a surrogate pair, a NUL, a number without end: the event is kept, whatever stands beside it."""
+    book = AccountBook(complete=True)
+    raws = (b'{"a":"\\ud800"}', b'{"a":"\\u0000"}', b'{"a":1e999999}', b"not json")
+    odd = [balance_report(at, at, raw=raw, cause="a\x00b") for at, raw in enumerate(raws, 1)]
+    numbers = await store.account_journal.append(entries(book, *odd))
+    assert None not in numbers
+    kept = await store.account_journal.events_after(1, 0)
+    assert [record.event.cause for record in kept] == ["a\ufffdb"] * 4
+    assert (await store.account_journal.book(1)).balances["USDT"].total == 4

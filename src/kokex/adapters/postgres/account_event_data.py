@@ -35,16 +35,32 @@ _REPORTS: dict[str, type[AccountReport]] = {
     "fill": FillReport,
 }
 """By the first word of the event's kind."""
+_NUL = b"\\u0000"
+_encode = msgspec.json.Encoder().encode
 
 
-def encode_event(entry: AccountEntry) -> dict[str, Any]:
-    """`event_data` of `entry`, as plain values."""
-    return {
-        "before": None if entry.event.before is None else str(entry.event.before),
-        "received_at": entry.received_at.isoformat(),
-        "report": _report(entry.event.report),
-        "raw": _raw(entry.event.report.raw),
-    }
+class _EventData(msgspec.Struct, frozen=True):
+    before: str | None
+    received_at: datetime
+    report: msgspec.Raw
+    raw: msgspec.Raw
+
+
+class _State(msgspec.Struct, frozen=True):
+    kind: str
+    report: msgspec.Raw
+    raw: msgspec.Raw
+    amounts: list[str]
+    inferred: bool
+
+
+def encode_event(entry: AccountEntry, *, raw_as_text: bool = False) -> bytes:
+    """`event_data` of `entry`."""
+    before = None if entry.event.before is None else str(entry.event.before)
+    report = entry.event.report
+    return _encode(
+        _EventData(before, entry.received_at, _report(report), _raw(report.raw, as_text=raw_as_text))
+    )
 
 
 def decode_event(event_type: str, event_key: str, data: dict[str, Any]) -> tuple[AccountEvent, datetime]:
@@ -55,15 +71,11 @@ def decode_event(event_type: str, event_key: str, data: dict[str, Any]) -> tuple
     return AccountEvent(kind, event_key, report, before), datetime.fromisoformat(data["received_at"])
 
 
-def encode_known(known: Known) -> dict[str, Any]:
-    """`state` of `known`, as plain values."""
-    return {
-        "kind": known.subject.partition(":")[0],
-        "report": _report(known.report),
-        "raw": _raw(known.report.raw),
-        "amounts": [str(amount) for amount in known.amounts],
-        "inferred": known.inferred,
-    }
+def encode_known(known: Known, *, raw_as_text: bool = False) -> bytes:
+    """`state` of `known`."""
+    kind, amounts = known.subject.partition(":")[0], [str(amount) for amount in known.amounts]
+    raw = _raw(known.report.raw, as_text=raw_as_text)
+    return _encode(_State(kind, _report(known.report), raw, amounts, known.inferred))
 
 
 def decode_known(state: dict[str, Any]) -> Known:
@@ -73,10 +85,14 @@ def decode_known(state: dict[str, Any]) -> Known:
     return Known(report, tuple(Decimal(amount) for amount in state["amounts"]), state["inferred"])
 
 
-def _report(report: AccountReport) -> dict[str, Any]:
-    fields: dict[str, Any] = storable_json(report)
-    del fields["raw"]
-    return fields
+def _report(report: AccountReport) -> msgspec.Raw:
+    """Its fields, but for the raw bytes, which stand beside it."""
+    bare = replace(report, raw=b"")
+    try:
+        encoded = _encode(bare)
+    except UnicodeEncodeError:
+        encoded = _encode(storable_json(bare))
+    return msgspec.Raw(_encode(storable_json(bare)) if _NUL in encoded else encoded)
 
 
 def _read(kind: str, fields: dict[str, Any], raw: Any) -> AccountReport:
@@ -85,9 +101,12 @@ def _read(kind: str, fields: dict[str, Any], raw: Any) -> AccountReport:
     return replace(report, raw=told)
 
 
-def _raw(raw: bytes) -> Any:
-    """The exchange's JSON; a text where it is not any."""
+def _raw(raw: bytes, *, as_text: bool) -> msgspec.Raw:
+    """The exchange's JSON; a text where it is not any that can be kept."""
     try:
-        return storable_json(msgspec.json.decode(raw))
+        msgspec.json.decode(raw)
     except (msgspec.DecodeError, UnicodeDecodeError):
-        return storable_text(raw.decode("utf-8", "replace"))
+        as_text = True
+    if as_text or _NUL in raw:
+        return msgspec.Raw(_encode(storable_text(raw.decode("utf-8", "replace"))))
+    return msgspec.Raw(raw)

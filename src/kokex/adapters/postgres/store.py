@@ -9,6 +9,7 @@ from typing import Self
 from sqlalchemy import select, text
 from sqlalchemy.dialects.postgresql import insert
 
+from kokex.adapters.postgres.account_journal_writer import AccountJournalWriter
 from kokex.adapters.postgres.address import DatabaseAddress
 from kokex.adapters.postgres.database import Database
 from kokex.adapters.postgres.journal_writer import JournalWriter
@@ -40,7 +41,8 @@ class PostgresStore:
         self._database = database
         self._writer = JournalWriter(database.address)
         self.journal = PostgresJournal(database, self._writer)
-        self.account_journal = PostgresAccountJournal(database)
+        self._account_writer = AccountJournalWriter(database.address)
+        self.account_journal = PostgresAccountJournal(database, self._account_writer)
         self.orders = PostgresOrders(database)
         self.accounts = PostgresAccounts(database, keeper)
         self.plans = PostgresPlans(database)
@@ -95,6 +97,7 @@ class PostgresStore:
     async def close(self) -> None:
         """See `Store`."""
         await self._writer.close()
+        await self._account_writer.close()
         await self._turn_writer.close()
         await self._database.close()
 
