@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import pytest
+
 from kokex.adapters.postgres import PostgresStore
 from kokex.domain.candle import Interval
 from kokex.domain.market import StreamKind
@@ -72,21 +74,25 @@ async def test_a_dropped_connection_loses_no_candle(store: PostgresStore) -> Non
         await eventually(lambda: whole(there, 57), "the candles of the outage")
 
 
-async def test_a_candle_that_the_stream_left_out_is_asked_for(store: PostgresStore) -> None:
-    """The next forming one proves that it has closed."""
+@pytest.mark.parametrize("kind", ["candle_gap", "late_confirm", "stale_market"])
+async def test_candles_that_are_left_out_late_or_stale(store: PostgresStore, kind: str) -> None:
+    """Whatever the exchange does to some of them: in the end all are kept, once, as they are there."""
     async with venue(store) as there, there.service() as (service, _):
         service.subscribe(1, there.session, INST_ID, MINUTE, 50)
         await eventually(lambda: whole(there, 50), "the first candles")
-        exchange = there.server.exchange
-        exchange.advance(exchange.now_ms + 3 * exchange.feed.interval_ms)
-        market_push = there.server.publisher.market if hasattr(there.server.publisher, "market") else None
-        streams = _candle_streams(there, market_push)
-        for stream in streams:
-            stream.start_ms = stream.bar.start_of(exchange.now_ms)
-            stream.row = None
-        exchange.advance(exchange.now_ms + 1000)
-        there.server.publisher.flush(force=True)
-        await eventually(lambda: whole(there, 53), "the candles that were left out")
+        fields = {"stale_market": {}, "late_confirm": {"channel": "candle1m", "seconds": 0.3}}
+        there.server.faults.arm(kind, probability=0.5, **fields.get(kind, {"channel": "candle1m"}))
+
+        def struck() -> bool:
+            there.step()
+            if kind == "stale_market":
+                service.subscribed(there.key.market)
+            return len(there.server.faults.strikes(kind)) >= 3
+
+        await eventually(struck, "three strikes")
+        there.server.faults.clear()
+        there.step()
+        await eventually(lambda: whole(there, 53), "all candles")
 
 
 async def test_trades_and_book_top_flow_while_a_plan_wants_them(store: PostgresStore) -> None:
@@ -122,10 +128,3 @@ async def test_stale_candles_are_told(store: PostgresStore) -> None:
         service.subscribe(1, there.session, INST_ID, MINUTE, 20)
         await eventually(lambda: whole(there, 20), "the first candles")
         await eventually(lambda: service.staleness(account, INST_ID, MINUTE) is None, "fresh candles")
-
-
-def _candle_streams(there: Venue, market_push: object) -> list:  # type: ignore[type-arg]
-    push = market_push or next(
-        value for value in vars(there.server.publisher).values() if hasattr(value, "_candles")
-    )
-    return list(push._candles.values())  # type: ignore[attr-defined]
