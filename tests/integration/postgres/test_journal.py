@@ -333,6 +333,25 @@ async def test_a_large_batch_that_repeats_events(store: PostgresStore) -> None:
     ]
 
 
+async def test_a_large_batch_is_numbered_when_nobody_can_slip_in_between(
+    store: PostgresStore, database_url: str
+) -> None:
+    """Who takes an account over waits for writers of the table: numbers drawn before they can be seen would come too late."""
+    waiting = "SELECT count(*) FROM pg_locks WHERE relation = 'order_event_logs'::regclass AND NOT granted"
+    batch = [entry(update(order_id=str(number))) for number in range(300)]
+    async with await psycopg.AsyncConnection.connect(database_url) as other:
+        await other.execute("LOCK TABLE order_event_logs IN SHARE MODE")
+        appending = asyncio.create_task(store.journal.append(batch))
+        async with asyncio.timeout(20):
+            while not (await (await other.execute(waiting)).fetchone() or [0])[0]:  # noqa: ASYNC110 - nobody tells
+                await asyncio.sleep(0.01)
+        row = await (await other.execute("SELECT nextval('order_event_logs_id_seq')")).fetchone()
+    numbers = await appending
+
+    assert row is not None
+    assert all(number is not None and number > row[0] for number in numbers)
+
+
 async def test_large_and_small_batches_leave_the_same(store: PostgresStore) -> None:
     """Orders, fills and heads: told in one batch of three hundred to one account, in batches of three to another."""
     lives = [

@@ -13,6 +13,8 @@ from struct import Struct
 from kokex.adapters.postgres import event_data
 from kokex.adapters.postgres.journal_batch import JournalChunk
 
+# Who takes an account over waits for transactions that hold this lock: numbers drawn under it are below all that come later.
+LOCK = "LOCK TABLE order_event_logs IN ROW EXCLUSIVE MODE"
 NUMBERS = "SELECT array_agg(nextval('order_event_logs_id_seq')) FROM generate_series(1, %s)"
 COPY = """
 COPY order_event_logs (id, plan_id, account_id, event_type, side, inst_id, order_id, event_key, event_data, raw)

@@ -146,13 +146,9 @@ async def _copy_all(
     Raises:
         psycopg.errors.UniqueViolation: an event of it is there already; nothing is written.
     """
-    cursor = connection.cursor(binary=True)
-    await cursor.execute(journal_copy.NUMBERS, [batch.size], prepare=True)
-    row = await cursor.fetchone()
-    assert row is not None
-    numbers: list[int] = row[0]
     async with connection.transaction():
-        async with cursor.copy(journal_copy.COPY) as copy:
+        numbers = await _draw(connection, batch.size)
+        async with connection.cursor().copy(journal_copy.COPY) as copy:
             await copy.write(journal_copy.HEADER)
             done = 0
             for chunk in batch.chunks:
@@ -167,6 +163,17 @@ async def _copy_all(
     }
 
 
+async def _draw(connection: psycopg.AsyncConnection[TupleRow], count: int) -> list[int]:
+    """So many numbers, rising."""
+    async with connection.pipeline():
+        await connection.execute(journal_copy.LOCK)
+        cursor = await _send(connection, journal_copy.NUMBERS, [count])
+        row = await cursor.fetchone()
+    assert row is not None
+    numbers: list[int] = row[0]
+    return numbers
+
+
 async def _project(connection: psycopg.AsyncConnection[TupleRow], batch: JournalBatch) -> None:
     """Bring orders, fills and heads up to date."""
     for orders in batch.orders:
@@ -176,7 +183,7 @@ async def _project(connection: psycopg.AsyncConnection[TupleRow], batch: Journal
 
 
 async def _send(
-    connection: psycopg.AsyncConnection[TupleRow], statement: str, parameters: Parameters
+    connection: psycopg.AsyncConnection[TupleRow], statement: str, parameters: Parameters | list[int]
 ) -> psycopg.AsyncCursor[TupleRow]:
     cursor = connection.cursor(binary=True)
     await cursor.execute(statement, parameters, prepare=True)
