@@ -7,7 +7,7 @@ from __future__ import annotations
 import json
 import sys
 from collections.abc import Iterable, Sequence
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from enum import Enum
 from pathlib import Path
@@ -35,7 +35,7 @@ def complain(sentence: str) -> None:
 
 
 def say_json(document: Any) -> None:
-    """One JSON document on one line of standard output. Money is text, times are ISO 8601 in UTC."""
+    """One JSON document on one line of standard output. Money is text, times are ISO 8601 in UTC, durations seconds."""
     say(json_line(document))
 
 
@@ -99,6 +99,8 @@ def _plain(value: Any) -> Any:
         return utc(value)
     if isinstance(value, Enum):
         return value.value
+    if isinstance(value, timedelta):
+        return value.total_seconds()
     if isinstance(value, frozenset | set):
         return sorted(str(item) for item in value)
     if isinstance(value, Path):
