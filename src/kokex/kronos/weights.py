@@ -158,9 +158,9 @@ def _fetch(hub_id: str, name: str, revision: str | None) -> Path:
         )
     except errors as error:
         reason = unreachable or error
-        raise HubUnavailableError(
-            f"{name} of {hub_id!r} could not be fetched ({reason}); {advice}"
-        ) from (unreachable or error)
+        raise HubUnavailableError(f"{name} of {hub_id!r} could not be fetched ({reason}); {advice}") from (
+            unreachable or error
+        )
 
 
 def _unreachable(endpoint: str) -> OSError | None:
