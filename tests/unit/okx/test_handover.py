@@ -105,7 +105,9 @@ async def test_a_restart_announced_to_both_is_handed_over_twice() -> None:
     async with stage() as at:
         at.server.answer_pings = False
         await at.server.push(NOTICE)
-        await until(lambda: at.server.pings == 1)  # the new one stands, and the old one is asked for all it has
+        await until(
+            lambda: at.server.pings == 1
+        )  # the new one stands, and the old one is asked for all it has
         old, new = at.server.sockets
         for one in (new, old):
             await one.send_json(NOTICE)
