@@ -95,9 +95,6 @@ def train(  # noqa: PLR0917 - Typer makes options of them
 
     version = _with_plan(plan, work)
     if version is None:
-        note(
-            f"Stopped. Go on with `kokex model train {plan} --resume VERSION`; `kokex model list {plan}` shows it."
-        )
         raise typer.Exit(130)
     if as_json:
         _say_version(version)
@@ -225,7 +222,10 @@ def prune(
 def export(
     plan: PlanName,
     version: MaybeVersion = None,
-    out: Annotated[Path | None, typer.Option("--out", "-o", help="The file; named after the plan.")] = None,
+    out: Annotated[
+        Path | None,
+        typer.Option("--out", "-o", help="The file; where not given, PLAN-VERSION.kokex.zip here."),
+    ] = None,
     as_json: Annotated[bool, AsJson] = False,
 ) -> None:
     """Write a version as one file: weights in the published layout, and the record of its training."""
@@ -245,7 +245,10 @@ def export(
 @app.command("import")
 def import_version(
     plan: PlanName,
-    file: Annotated[Path, typer.Argument(help="An exported file, or a folder with tokenizer and predictor.")],
+    file: Annotated[
+        Path,
+        typer.Argument(metavar="FILE", help="An exported file, or a folder with tokenizer and predictor."),
+    ],
     as_json: Annotated[bool, AsJson] = False,
 ) -> None:
     """Take in an exported version, or published weights, as the plan's next version. Hashes and shapes are checked."""
@@ -266,7 +269,7 @@ def import_version(
 
 @app.command()
 def pull(
-    name: Annotated[str, typer.Argument(help="mini, small or base.")] = "small",
+    name: Annotated[str, typer.Argument(metavar="[NAME]", help="mini, small or base.")] = "small",
     as_json: Annotated[bool, AsJson] = False,
 ) -> None:
     """Fetch published weights; without a network, say how to bring them by hand."""

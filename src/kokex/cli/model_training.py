@@ -38,7 +38,7 @@ async def train_here(opened: Application, plan: Plan, wish: VersionWish) -> Mode
     version = await opened.training.request(plan, wish, Claim(doing.name, lease.seconds))
     work = await opened.store.work.by_key(work_key(version))
     assert work is not None
-    return await _perform(opened, doing, version, work)
+    return await _perform(opened, doing, plan, version, work)
 
 
 async def resume_training(opened: Application, plan: Plan, number: int) -> ModelVersion | None:
@@ -55,7 +55,7 @@ async def resume_training(opened: Application, plan: Plan, number: int) -> Model
     lease = Lease()
     doing = worker(opened, lease, made)
     work = await opened.store.work.resume(work_key(version), doing.name, lease_seconds=lease.seconds)
-    return await _perform(opened, doing, version, work)
+    return await _perform(opened, doing, plan, version, work)
 
 
 async def judge_here(
@@ -87,7 +87,7 @@ async def follow_training(
 
 
 async def _perform(
-    opened: Application, doing: Worker, version: ModelVersion, work: Work
+    opened: Application, doing: Worker, plan: Plan, version: ModelVersion, work: Work
 ) -> ModelVersion | None:
     lines = _Lines(
         opened, version, note, untold=("Finished", FAILED)
@@ -102,7 +102,10 @@ async def _perform(
     if ended.status is WorkStatus.FAILED:
         raise StateError(f"version {version.name} failed: {ended.error}")
     found = await opened.store.models.get(version.id)
-    return found if found.status is VersionStatus.READY else None
+    if found.status is VersionStatus.READY:
+        return found
+    note(f"Go on with it: kokex model train {plan.name} --resume {version.name}")
+    return None
 
 
 class _Lines:
