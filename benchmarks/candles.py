@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import os
+import resource
 import subprocess
 import sys
 import time
@@ -15,6 +16,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import psutil
 import psycopg
 from rich.console import Console
 
@@ -63,7 +65,7 @@ async def measure(
         rows = _walk(effort.candles)
         write_candle_file(file, rows.open_times, rows.values)
         console.log(f"candles: import {effort.candles:,}")
-        imported = await asyncio.to_thread(_import, url, folder, file, effort.candles)
+        imported, spent = await asyncio.to_thread(_import, url, folder, file, effort.candles)
         copied = await asyncio.to_thread(_copy_floor, url, file)
         console.log("candles: read")
         read = await _fastest(
@@ -82,9 +84,12 @@ async def measure(
                 "read to arrays", read, READ_SECONDS, fetched, "the same rows through psycopg, one by one"
             ),
         ]
+        shown = f"{spent[0]:.1f} + {spent[1]:.1f} s"
+        figures.insert(1, Figure("candles", "processor time of the import: command + database", shown))
         more, record = await _gaps(store, folder, console)
         record |= {
             "import": imported,
+            "import_processor": spent,
             "copy": copied,
             "read": read,
             "rows": fetched,
@@ -151,21 +156,34 @@ async def _fastest(work: Callable[[], Awaitable[object]], effort: Effort) -> flo
     return float(np.median(spent))
 
 
-def _import(url: str, folder: Path, file: Path, candles: int) -> float:
-    """Seconds of the command, its start included."""
+def _import(url: str, folder: Path, file: Path, candles: int) -> tuple[float, tuple[float, float]]:
+    """Seconds of the command, its start included; and of processors, in the command and in the database."""
     environment = {**os.environ, "KOKEX_HOME": str(folder), "KOKEX_DATABASE_URL": url}
-    began = time.perf_counter()
-    ended = subprocess.run(
-        [str(Path(sys.executable).with_name("kokex")), "data", "import", str(file), "--json"],
-        capture_output=True,
-        text=True,
-        env=environment,
-        check=False,
-    )
+    command = [str(Path(sys.executable).with_name("kokex")), "data", "import", str(file), "--json"]
+    with psycopg.connect(url) as connection:
+        server = psutil.Process(connection.info.backend_pid).parent()
+    before, began = (_children_seconds(), _tree_seconds(server)), time.perf_counter()
+    ended = subprocess.run(command, capture_output=True, text=True, env=environment, check=False)
     seconds = time.perf_counter() - began
     if ended.returncode or json.loads(ended.stdout)["changed"] != candles:
         raise ChildError(f"kokex data import failed: {ended.stderr or ended.stdout}")
-    return seconds
+    return seconds, (_children_seconds() - before[0], _tree_seconds(server) - before[1])
+
+
+def _children_seconds() -> float:
+    """Processor time of this process's children that have ended."""
+    used = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return used.ru_utime + used.ru_stime
+
+
+def _tree_seconds(root: psutil.Process | None) -> float:
+    """Processor time of a server and all its processes, those that have ended too."""
+    if root is None:
+        return 0.0
+    own = root.cpu_times()
+    living = [child.cpu_times() for child in root.children()]
+    ended = own.children_user + own.children_system
+    return float(own.user + own.system + ended + sum(one.user + one.system for one in living))
 
 
 def _copy_floor(url: str, file: Path) -> float:
