@@ -35,7 +35,7 @@ class Trouble:
 
     Attributes:
         reason: one sentence for a person: what is wrong, and what to do where something can be done.
-        since: when it began, by our clock; it goes on counting over a restart.
+        since: when it began, by our clock; that of a disagreement goes on counting over a restart.
         disagreement: the exchange was read, and says something else than we; otherwise it could not be read.
     """
 

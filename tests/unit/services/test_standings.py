@@ -105,6 +105,17 @@ async def test_a_trouble_goes_on_counting_over_a_restart() -> None:
         assert again.session.standing is Standing.HALTED
 
 
+async def test_having_been_out_of_reach_says_nothing_of_now() -> None:
+    """A new start begins with a clean slate; its orders are held until it is reconciled."""
+    kept = Kept()
+    async with Bench(kept).running() as bench:
+        bench.standings.out_of_reach(bench.session, "REST is down")
+        await bench.clock.advance(1)
+    again = Bench(kept)
+    await again.standings.load(again.session)
+    assert again.session.trouble is None
+
+
 async def test_what_could_not_be_kept_is_kept_later() -> None:
     """A database that is away delays the record, not the standing."""
     async with Bench().running() as bench:

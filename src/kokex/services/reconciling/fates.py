@@ -12,7 +12,7 @@ from decimal import Decimal
 
 import structlog
 
-from kokex.domain.errors import ExchangeError, StoreUnavailableError
+from kokex.domain.errors import KokexError
 from kokex.domain.events import EventSource, classify
 from kokex.domain.evidence import FORGOTTEN_AFTER, Evidence, Fate, judge
 from kokex.domain.instrument import Side
@@ -61,10 +61,10 @@ class OrderFates:
             try:
                 pending = await self._store.orders.pending()
                 await self._hear_of_settled(pending)
-                for order in pending:
-                    await self._resolve(order)
-            except (ExchangeError, StoreUnavailableError) as error:
+            except KokexError as error:
                 log.warning("unknown orders wait", reason=str(error))
+                continue
+            await self._resolve_all(pending)
 
     async def judge(self, session: AccountSession, unfound: Unfound, *, agrees: bool) -> None:
         """What is to be thought of orders that the exchange does not know, all fills of their instrument being on record."""
@@ -88,6 +88,18 @@ class OrderFates:
             case Fate.UNPROVEN if order.client_order_id is not None and order.reason != reason:
                 log.error("order without trace", order=order.client_order_id, reason=reason)
                 await self._store.reconciliation.explain(order.account_id, order.client_order_id, reason)
+
+    async def _resolve_all(self, pending: list[Order]) -> None:
+        """Each once; an account that cannot be asked now keeps no other waiting."""
+        silent: set[int] = set()
+        for order in pending:
+            if order.account_id in silent:
+                continue
+            try:
+                await self._resolve(order)
+            except KokexError as error:
+                silent.add(order.account_id)
+                log.warning("unknown orders wait", account=order.account_id, reason=str(error))
 
     async def _resolve(self, order: Order) -> None:
         session = self._sessions.by_id(order.account_id)

@@ -15,7 +15,7 @@ from typing import Protocol
 import structlog
 
 from kokex.domain.account_reports import AccountReport, StopReport, StopState
-from kokex.domain.errors import ExchangeError, ExchangeStoppedError, StoreUnavailableError
+from kokex.domain.errors import ExchangeStoppedError, KokexError
 from kokex.ports.clock import Clock
 from kokex.ports.store import Store
 from kokex.services.account_events import AccountEventService
@@ -134,7 +134,7 @@ class ReconcilingService:
             self._wanted.pop(connection_key, None)
             return
         session.looked = False
-        if not await self._until_reconciled(connection_key, session):
+        if not await self._until_reconciled(connection_key, session) or self._is_over(connection_key):
             return
         session.looked = True
         session.stopped = None
@@ -142,12 +142,23 @@ class ReconcilingService:
         self._order_events.release(session.account)
         log.info("account reconciled", account=session.account.name)
         sink.on_account_reconciled(session)
+        if connection_key in self._wanted:
+            self._arrived.set()
         await self._look_for_ever(session)
+
+    def _is_over(self, connection_key: str) -> bool:
+        """Whether another attempt took this one's place, or none is wanted.
+
+        A cancellation can get lost: a task group that has an error of its own raises that.
+        """
+        return self._running.get(connection_key) is not asyncio.current_task()
 
     async def _until_reconciled(self, connection_key: str, session: AccountSession) -> bool:
         """Attempt after attempt. False: only a person can help."""
         delay, done = FIRST_DELAY, 0
         while done < REPETITIONS and (not done or connection_key in self._wanted):
+            if self._is_over(connection_key):
+                return False
             self._wanted.pop(connection_key, None)
             try:
                 await self.reconcile(session)
@@ -156,7 +167,7 @@ class ReconcilingService:
                 self.standings.out_of_reach(session, str(error))
                 log.error("account stopped", account=session.account.name, reason=str(error))
                 return False
-            except (ExchangeError, StoreUnavailableError) as error:
+            except KokexError as error:
                 self.standings.out_of_reach(session, f"the account could not be reconciled: {error}")
                 log.warning("not reconciled yet", account=session.account.name, reason=str(error))
                 await self._clock.sleep(delay)
@@ -218,6 +229,6 @@ class ReconcilingService:
                 self.standings.out_of_reach(session, str(error))
                 log.error("account stopped", account=session.account.name, reason=str(error))
                 return
-            except (ExchangeError, StoreUnavailableError) as error:
+            except KokexError as error:
                 self.standings.out_of_reach(session, f"the account could not be looked at: {error}")
                 log.warning("look put off", account=session.account.name, reason=str(error))

@@ -38,11 +38,15 @@ class Standings:
         self._sink: StandingSink | None = None
 
     async def load(self, session: AccountSession) -> None:
-        """Take up a trouble where an earlier process, or another engine, left it. Raises `StoreUnavailableError`."""
+        """Take up a disagreement where an earlier process, or another engine, left it. Raises `StoreUnavailableError`.
+
+        That an account could not be reached then says nothing of now.
+        """
         kept = await self._store.reconciliation.standing(session.account.id)
         if kept is not None:
             self._kept[session.account.id] = kept
-            session.trouble = kept.trouble
+            known = kept.trouble
+            session.trouble = known if known is not None and known.disagreement else None
             session.reconciled_at = kept.reconciled_at
         self._age(session)
 
