@@ -141,6 +141,8 @@ class PlanToolbox:
             "min_quantity": str(instrument.min_quantity),
             "quantity_unit": self._quantity_unit(),
             "contract_value": str(instrument.contract_value),
+            "account_may": self._session.standing.value,
+            "trouble": self._session.trouble.reason if self._session.trouble else None,
         }
 
     async def get_pending_orders(self) -> ToolResult:

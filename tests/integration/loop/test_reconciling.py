@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Mapping
 from dataclasses import replace
 from datetime import timedelta
@@ -150,6 +151,31 @@ async def test_the_timer_finds_what_a_push_did_not_tell_and_trading_goes_on(
         assert not any(stopped)
         events = await world.application.store.journal.events_after(plan.id, 0)
         assert {event.source for event in events} == {EventSource.RECONCILE}
+
+
+async def test_dropped_sockets_are_back_and_reconciled(database_url: str, tmp_path: Path) -> None:
+    """Again and again, with orders open; how long it takes is printed (the benchmark measures it properly)."""
+    asked = Asked()
+    async with platform(database_url, tmp_path, asked) as (world, _, made):
+        plan = await world.plan()
+        session = await reconciled(made, world)
+        await asked.order(world, Side.BUY, LOT, Decimal(-60))
+        took = []
+        for _ in range(3):
+            world.server._sockets.disconnect_all()
+            await eventually(lambda: not session.reconciled, "the loss")
+            began = asyncio.get_running_loop().time()
+            await eventually(lambda: session.reconciled, "the reconciliation")
+            took.append(asyncio.get_running_loop().time() - began)
+        print("dropped to reconciled:", ", ".join(f"{one:.2f} s" for one in took))
+        assert session.standing is Standing.TRADING
+        connection = made.services.order_events.connections[session.account.connection_key]
+        assert connection.reconnects == 3
+
+        async def same() -> bool:
+            return await world.journalled(plan) == world.pushed()
+
+        await eventually(same, "an equal journal")
 
 
 async def test_orders_made_by_hand_leave_a_plan_s_book_alone(database_url: str, tmp_path: Path) -> None:
