@@ -1,0 +1,119 @@
+"""An engine that can die at any moment: in a thread and an event loop of its own, which is stopped and never goes on.
+
+Death is sudden: no task is told, no `finally` runs while anything can still be reached. Its sockets end as the system would end
+those of a killed process. Only then, cut off from everything, is the loop taken apart, so that nothing leaks from run to run.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import os
+import socket
+import threading
+from pathlib import Path
+
+from pydantic import SecretStr
+
+from kokex.bootstrap import Engine, application, engine
+from kokex.domain.plan import PlanStatus
+from kokex.ports.agent import Agent
+from kokex.settings import Settings
+from tests.simulation.pace import FastLoop
+
+_BURIAL_S = 40.0
+
+
+class EngineLife:
+    """One engine, from its start to its death.
+
+    Attributes:
+        failure: why it ended by itself, which none should.
+    """
+
+    def __init__(self, home: Path, database_url: str, agent: Agent) -> None:
+        self._settings = Settings(home=home, database_url=SecretStr(database_url))
+        self._agent = agent
+        self._loop = FastLoop()
+        self._loop.set_exception_handler(lambda loop, context: None)
+        self._engine: Engine | None = None
+        self.failure: BaseException | None = None
+        self._main: asyncio.Task[None] | None = None
+        self._thread = threading.Thread(target=self._live, name="engine", daemon=True)
+        self._thread.start()
+
+    @property
+    def engine(self) -> Engine | None:
+        """The engine, once it is wired."""
+        return self._engine
+
+    def trades(self, plans: dict[int, int]) -> bool:
+        """Whether all `plans` (number: account) are at work here, and their accounts in line with the exchange."""
+        made = self._engine
+        if made is None:
+            return False
+        for plan_id, account_id in plans.items():
+            session = made.services.sessions.by_id(account_id)
+            if session is None or not session.reconciled or session.trouble is not None:
+                return False
+            if made.activity.status(plan_id) is not PlanStatus.RUNNING:
+                return False
+        return True
+
+    def kill(self) -> None:
+        """End it at once; `bury` it then."""
+        self._loop.call_soon_threadsafe(self._loop.stop)
+        self._thread.join()
+        self._cut_off()
+
+    async def stop(self) -> None:
+        """End it in peace."""
+        self._loop.call_soon_threadsafe(self._end)
+        await asyncio.to_thread(self._thread.join)
+        await self.bury()
+
+    async def bury(self) -> None:
+        """Take apart what a dead engine leaves."""
+        await asyncio.to_thread(self._bury)
+
+    def _end(self) -> None:
+        if self._main is not None:
+            self._main.cancel()
+
+    def _live(self) -> None:
+        asyncio.set_event_loop(self._loop)
+        self._main = self._loop.create_task(self._serve())
+        self._main.add_done_callback(self._ended)
+        self._loop.run_forever()
+
+    def _ended(self, task: asyncio.Task[None]) -> None:
+        if not self._loop.dead:
+            self._loop.stop()
+
+    async def _serve(self) -> None:
+        try:
+            async with application(self._settings) as app:
+                made = await engine(app, self._agent)
+                self._engine = made
+                await made.run()
+        except Exception as error:  # noqa: BLE001 - whatever it is, the run's report names it
+            self.failure = error
+
+    def _cut_off(self) -> None:
+        """No byte leaves any more, and whoever was talking to it sees the line end."""
+        self._loop.dead = True
+        own = {self._loop._ssock.fileno(), self._loop._csock.fileno()}  # type: ignore[attr-defined]
+        for key in list(self._loop.selector.get_map().values()):
+            if key.fd not in own:
+                with contextlib.suppress(OSError), socket.socket(fileno=os.dup(key.fd)) as wire:
+                    wire.shutdown(socket.SHUT_RDWR)
+
+    def _bury(self) -> None:
+        self._loop.dead = True
+        remains = asyncio.all_tasks(self._loop)
+        for task in remains:
+            task.cancel()
+        if remains:
+            self._loop.run_until_complete(asyncio.wait(remains, timeout=_BURIAL_S))
+        self._loop.run_until_complete(asyncio.sleep(0))
+        self._loop.close()

@@ -1,0 +1,181 @@
+"""Time that runs fast while nobody works: for every sleep, deadline and clock of engine and exchange alike.
+
+While all event loops wait, `PACE` seconds pass in one of the computer's; while one of them works, time passes as it does. So waiting
+costs little, and a slow or busy computer does not look like a dead network.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import selectors
+import sys
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+from typing import Any
+from unittest.mock import patch
+
+from sqlalchemy.util import LRUCache
+
+from kokex import bootstrap
+from kokex.adapters.okx import adapter
+from kokex.adapters.postgres import store
+from kokex.adapters.postgres.address import DatabaseAddress
+from kokex.adapters.postgres.database import Database
+from kokex.paper import server
+from kokex.services import trading
+from kokex.services.reconciling import missed
+from kokex.services.reconciling import service as reconciling
+
+PACE = 20.0
+"""Seconds of the simulation in one of the computer's, while it waits."""
+
+
+class _Pace:
+    """How much time has passed, and who works."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._working = 0
+        self._at = time.monotonic()
+        self._passed = self._at
+        self._began = time.time() - self._at
+
+    def monotonic(self) -> float:
+        """Seconds from an arbitrary start."""
+        with self._lock:
+            return self._catch_up()
+
+    def since_epoch(self) -> float:
+        """Seconds since 1970."""
+        return self._began + self.monotonic()
+
+    def work(self, more: int) -> None:
+        """One loop more at work, or one less."""
+        with self._lock:
+            self._catch_up()
+            self._working += more
+
+    def _catch_up(self) -> float:
+        now = time.monotonic()
+        self._passed += (now - self._at) * (1.0 if self._working else PACE)
+        self._at = now
+        return self._passed
+
+
+_PASSING = _Pace()
+
+
+class FastClock:
+    """The clock of the engine, and of the paper exchange in place of the module `time`."""
+
+    def now(self) -> datetime:
+        """The present, aware, UTC."""
+        return datetime.fromtimestamp(self.time(), UTC)
+
+    def time(self) -> float:
+        """Seconds since 1970."""
+        return _PASSING.since_epoch()
+
+    def time_ns(self) -> int:
+        """Nanoseconds since 1970."""
+        return int(self.time() * 1e9)
+
+    def monotonic(self) -> float:
+        """Seconds from an arbitrary start, never going back."""
+        return _PASSING.monotonic()
+
+    async def sleep(self, seconds: float) -> None:
+        """Return after `seconds`."""
+        await asyncio.sleep(seconds)
+
+
+class _FastSelector(selectors.DefaultSelector):
+    """Waits as long as the loop means, in the computer's seconds; tells when its loop works."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._at_work = False
+
+    def select(self, timeout: float | None = None) -> list[tuple[selectors.SelectorKey, int]]:
+        if timeout is not None and timeout <= 0:
+            return super().select(timeout)
+        self.at_work(working=False)
+        try:
+            return super().select(timeout / PACE if timeout else timeout)
+        finally:
+            self.at_work(working=True)
+
+    def at_work(self, *, working: bool) -> None:
+        """The loop of this selector works from now on, or waits."""
+        if working is not self._at_work:
+            self._at_work = working
+            _PASSING.work(1 if working else -1)
+
+
+class FastLoop(asyncio.SelectorEventLoop):
+    """An event loop whose seconds are short. Once `dead`, nothing can be reached from it any more."""
+
+    def __init__(self) -> None:
+        self.dead = False
+        self.selector = _FastSelector()
+        super().__init__(self.selector)
+
+    def time(self) -> float:
+        """See `AbstractEventLoop`."""
+        return _PASSING.monotonic()
+
+    def run_forever(self) -> None:
+        """See `AbstractEventLoop`."""
+        try:
+            super().run_forever()
+        finally:
+            self.selector.at_work(working=False)
+
+    def _add_reader(self, fd: Any, callback: Any, *args: Any) -> Any:
+        return self._unless_dead(super()._add_reader)(fd, callback, *args)  # type: ignore[misc]
+
+    def _add_writer(self, fd: Any, callback: Any, *args: Any) -> Any:
+        return self._unless_dead(super()._add_writer)(fd, callback, *args)  # type: ignore[misc]
+
+    def _unless_dead(self, method: Any) -> Any:
+        if self.dead:
+            raise ConnectionAbortedError("this process is dead")
+        return method
+
+
+_STATEMENTS: LRUCache[Any, Any] = LRUCache(1000)
+
+
+class _LearnedDatabase(Database):
+    """Knows how earlier engines of this process put their statements, which takes most of a start."""
+
+    def __init__(self, address: DatabaseAddress) -> None:
+        super().__init__(address)
+        self._engine.sync_engine._compiled_cache = _STATEMENTS
+
+
+@contextmanager
+def fast_time() -> Iterator[None]:
+    """Everything of KOKEX that is wired inside runs at `PACE`, with the patience of a local exchange."""
+    clock = FastClock()
+    policy = replace(adapter._LOCAL, open_seconds=5.0, answer_seconds=4.0, idle_seconds=6.0, pong_seconds=4.0)
+    with ExitStack() as stack:
+        for name, module in list(sys.modules.items()):
+            if name.startswith("kokex.paper") and getattr(module, "time", None) is time:
+                stack.enter_context(patch.object(module, "time", clock))
+        stack.enter_context(patch.object(bootstrap, "SystemClock", FastClock))
+        stack.enter_context(patch.object(bootstrap, "upgrade", lambda url: None))
+        stack.enter_context(patch.object(adapter, "_LOCAL", policy))
+        stack.enter_context(patch.object(server, "_LONGEST_WAIT_S", 0.25))
+        stack.enter_context(patch.object(store, "Database", _LearnedDatabase))
+        # The adapter gives a command five seconds to arrive.
+        stack.enter_context(patch.object(trading, "SETTLED_AFTER", timedelta(seconds=12)))
+        stack.enter_context(patch.object(reconciling, "LOOK_SECONDS", 20.0))
+        stack.enter_context(patch.object(reconciling, "TROUBLED_SECONDS", 2.0))
+        # The market runs through a minute in no time, while the exchange's lists may lag behind by an event.
+        stack.enter_context(patch.object(missed, "OVERLAP", timedelta(hours=1)))
+        yield
