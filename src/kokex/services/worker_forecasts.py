@@ -112,7 +112,7 @@ def forecast_request(
         "paths": plan.forecast.paths,
         "seed": seed,
     }
-    origin = int(series.open_times[-1]) + series.interval.seconds
+    origin = int(series.close_time.timestamp())
     key = f"forecast:{plan.id}:{version.id}:{origin}:{plan.forecast.horizon}x{plan.forecast.paths}"
     data = np.ascontiguousarray(series.values, dtype="<f8").tobytes()
     return NewWork(WorkKind.FORECAST, key, details, data, seconds)
@@ -124,8 +124,8 @@ def series_from(work: Work) -> CandleSeries:
         raise DataError(f"forecast request {work.id} came without candles")
     interval = Interval(str(work.details["interval"]))
     values = np.frombuffer(work.data, dtype="<f8").reshape(-1, COLUMNS).astype(np.float64)
-    first = int(work.details["first_open_time"])
-    times = first + interval.seconds * np.arange(len(values), dtype=np.int64)
+    first = interval.ordinals(np.array([work.details["first_open_time"]], dtype=np.int64))
+    times = interval.opens(first + np.arange(len(values), dtype=np.int64))
     return CandleSeries(str(work.details["inst_id"]), interval, times, values)
 
 

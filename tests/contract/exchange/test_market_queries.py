@@ -9,6 +9,7 @@ import pytest
 from kokex.domain.candle import CandleSeries
 from kokex.domain.errors import ExchangeRejectedError
 from kokex.domain.instrument import InstrumentKind
+from kokex.domain.time_range import RangeSet, TimeRange
 from tests.contract.exchange.venue import Venue
 
 
@@ -84,3 +85,19 @@ async def test_a_candle_that_closes_is_there_afterwards(venue: Venue) -> None:
     after = venue.interval.floor((await venue.exchange.ticker(venue.spot)).occurred_at)
     found = await venue.exchange.candles(venue.spot, venue.interval, start=before, end=after)
     assert [one.open_time for one in found] == [before, before + venue.interval.duration]
+
+
+async def test_pages_say_what_they_answer_for(venue: Venue) -> None:
+    """Newest first, each joining the one before, down to the first candle there is; all of the time is answered for."""
+    end = venue.interval.floor((await venue.exchange.ticker(venue.spot)).occurred_at)
+    start = end - 9000 * venue.interval.duration
+    pages = [
+        page async for page in venue.exchange.candle_pages(venue.spot, venue.interval, start=start, end=end)
+    ]
+    begins_at = pages[-1].begins_at
+    assert begins_at is not None and begins_at > start
+    assert all(page.begins_at is None and not len(page.absent) for page in pages[:-1])
+    answered = RangeSet.of(one for page in pages for one in page.answered)
+    assert answered == RangeSet((TimeRange(begins_at, end),))
+    candles = [one for page in reversed(pages) for one in page.candles]
+    assert len(CandleSeries.of(venue.spot, venue.interval, candles)) == venue.interval.count(begins_at, end)
