@@ -35,6 +35,8 @@ from tests.world import (
 LOT = Decimal("0.5")
 SPOT, SWAP = "ETH-USDT", "ETH-USDT-SWAP"
 _ASK_AGAIN_S = 0.1
+OUT_OF_ORDER = "order of events"
+"""How a difference begins that is one of order alone."""
 
 
 class Hand:
@@ -178,11 +180,13 @@ class Day:
         theirs, ours = _by_order(self.world.pushed()), _by_order(await self.world.journalled(self.plan))
         known = {str(order.order_id) for order in self._orders()}
         ours = {name: events for name, events in ours.items() if name in known}
-        return [
-            f"events of {name}: the exchange has {theirs.get(name)}, the journal {ours.get(name)}"
-            for name in sorted(set(theirs) | set(ours))
-            if theirs.get(name) != ours.get(name)
-        ]
+        found = []
+        for name in sorted(set(theirs) | set(ours)):
+            there, here = theirs.get(name, []), ours.get(name, [])
+            if there != here:
+                what = OUT_OF_ORDER if sorted(there) == sorted(here) else "events"
+                found.append(f"{what} of {name}: the exchange has {there}, the journal {here}")
+        return found
 
     async def _holding_differences(self) -> list[str]:
         books, book = self.world.books(), await self.world.book(self.plan)
@@ -208,16 +212,13 @@ class Day:
             found.append(f"positions: {positions} there, {taken} here")
         return found
 
-    async def agreed(self, seconds: float) -> None:
-        """Return when both records are the same.
-
-        Raises:
-            AssertionError: they are not, after `seconds`; says in what.
-        """
+    async def at_the_end(self, seconds: float) -> list[str]:
+        """What still differs after `seconds`; empty as soon as nothing does."""
         try:
             await eventually(self._agree, seconds=seconds)
         except AssertionError:
-            raise AssertionError("; ".join(await self.differences()) or "they agreed too late") from None
+            return await self.differences() or ["they agreed too late"]
+        return []
 
     async def _agree(self) -> bool:
         return not await self.differences()

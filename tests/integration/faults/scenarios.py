@@ -72,6 +72,8 @@ def _one(
     return Scenario(name or kind, (fault,), engine, deed, before, short)
 
 
+_LATE_LIVE = "the first news of an order (live) that comes after its fill is journalled after it"
+
 SCENARIOS: Sequence[Scenario] = (
     _one(
         "drop_frame",
@@ -79,9 +81,22 @@ SCENARIOS: Sequence[Scenario] = (
         channel="orders",
         nth=2,
     ),
+    _one(
+        "drop_frame",
+        "keeps what it heard, reads what came before it over REST",
+        name="drop_frame, of an order's first news",
+        channel="orders",
+        nth=1,
+        short=_LATE_LIVE,
+    ),
     _one("delay_frame", "waits", channel="orders", count=3, seconds=0.2),
     _one("duplicate_frame", "keeps each event once, by its key", channel="orders", count=8),
-    _one("reorder_frame", "keeps the exchange's order of an order's events", channel="orders"),
+    _one(
+        "reorder_frame",
+        "keeps each event once; nothing that has ended comes back to life",
+        channel="orders",
+        short=_LATE_LIVE,
+    ),
     _one(
         "truncate_frame",
         "keeps the broken frame for a person, reads what it said over REST",

@@ -85,6 +85,14 @@ class _Candle:
     confirmed: bool = False
 
 
+@dataclass(slots=True, eq=False)
+class _Held:
+    """A frame that waits for the next one of its channel."""
+
+    channel: str
+    frame: bytes
+
+
 class FrameFaults:
     """Faults of pushed frames; one for the server, with a gate for each connection."""
 
@@ -127,7 +135,7 @@ class FrameGate:
         self._line = line
         self._stalled_until = 0.0
         self._answers_pings = False
-        self._held: list[bytes] = []
+        self._held: list[_Held] = []
 
     @property
     def stalled(self) -> bool:
@@ -145,22 +153,17 @@ class FrameGate:
             if frame == PONG and self._answers_pings:
                 self._line.enqueue(frame)
             return
-        if not self._held and not self._shared.armed:
-            self._line.enqueue(frame)
-            return
-        waiting, self._held = self._held, []
-        self._judge(frame)
-        for held in waiting:
-            self._line.enqueue(held)
-
-    def _judge(self, frame: bytes) -> None:
-        occasion = _occasion(self._line, frame)
+        occasion = _occasion(self._line, frame) if self._held or self._shared.armed else None
         if occasion is None:
             self._line.enqueue(frame)
-        elif occasion.channel.startswith("candle"):
+            return
+        waiting = [held for held in self._held if held.channel == occasion.channel]
+        if occasion.channel.startswith("candle"):
             self._judge_candle(frame, occasion)
         else:
             self._pass(frame, occasion)
+        for held in waiting:
+            self._release(held)
 
     def _judge_candle(self, frame: bytes, occasion: Occasion) -> None:
         data = _frame.decode(frame).data
@@ -205,23 +208,20 @@ class FrameGate:
             return
         late = strike("reorder_frame", occasion)
         if late is not None:
-            self._hold(frame, late.lasts)
+            held = _Held(occasion.channel, frame)
+            self._held.append(held)
+            self._later(late.lasts, lambda: self._release(held))
             return
         slow = strike("delay_frame", occasion)
         not_before = time.monotonic() + slow.lasts if slow is not None else 0.0
         for _ in range(2 if strike("duplicate_frame", occasion) else 1):
             self._line.enqueue(frame, not_before=not_before)
 
-    def _hold(self, frame: bytes, seconds: float) -> None:
-        """Keep a frame until the next one has left."""
-        self._held.append(frame)
-
-        def give_up() -> None:
-            if frame in self._held:
-                self._held.remove(frame)
-                self._line.enqueue(frame)
-
-        self._later(seconds, give_up)
+    def _release(self, held: _Held) -> None:
+        """What was held back leaves, unless it has."""
+        if held in self._held:
+            self._held.remove(held)
+            self._line.enqueue(held.frame)
 
     def _later(self, seconds: float, act: Callable[[], None]) -> None:
         if math.isfinite(seconds):

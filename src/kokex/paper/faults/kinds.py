@@ -99,7 +99,7 @@ _ALL = (
     Kind(
         "reorder_frame",
         Site.PUSH,
-        "the frame leaves behind the next one, or after `seconds` where none comes",
+        "the frame leaves behind the next one of its channel, or after `seconds` where none comes",
         1.0,
     ),
     Kind(
