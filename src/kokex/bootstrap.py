@@ -38,11 +38,13 @@ from kokex.services.forecasting import ForecastingService
 from kokex.services.ledger import Ledgers
 from kokex.services.market_data import MarketDataService
 from kokex.services.models import ModelService
+from kokex.services.neighbours import Neighbourhood
 from kokex.services.order_events import OrderEventService
 from kokex.services.ownership import OwnershipService
 from kokex.services.plan_services import Services
 from kokex.services.plans import PlanService
 from kokex.services.reconciling import ReconcilingService
+from kokex.services.risk_picture import RiskPictures
 from kokex.services.trading import TradingService
 from kokex.services.training import TrainingService
 from kokex.services.worker_forecasts import WorkerForecasts
@@ -156,7 +158,11 @@ async def engine(application: Application, agent: Agent | None = None) -> Engine
     account_events = AccountEventService(store, clock)
     order_events = OrderEventService(store, clock, adapter, ledgers, account_events, installation)
     ownership = OwnershipService(store.account_locks(), clock)
-    trading = TradingService(store, clock, ledgers, market_data, order_events, installation, ownership)
+    neighbourhood = Neighbourhood(ledgers, market_data)
+    pictures = RiskPictures(clock, market_data, neighbourhood)
+    trading = TradingService(
+        store, clock, ledgers, market_data, order_events, installation, ownership, pictures
+    )
     forecaster = BlockBootstrapForecaster()
     services = Services(
         sessions=sessions,
@@ -176,6 +182,7 @@ async def engine(application: Application, agent: Agent | None = None) -> Engine
         ),
         deciding=DecidingService(store, clock, agent or _agent(application.settings, clock)),
         ownership=ownership,
+        neighbourhood=neighbourhood,
     )
     return Engine(application, PlanActivity(store, clock, services), services)
 

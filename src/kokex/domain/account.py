@@ -90,12 +90,16 @@ class AccountSettings:
 
 @dataclass(frozen=True, slots=True)
 class Balance:
-    """Holding of one currency: `total` = `available` + `frozen` by open orders."""
+    """Holding of one currency: `total` = `available` + `frozen` by open orders.
+
+    `equity` counts unrealised profit or loss of contracts too; None if not told.
+    """
 
     currency: str
     total: Decimal
     available: Decimal
     frozen: Decimal
+    equity: Decimal | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -71,3 +71,9 @@ class RiskLimits:
     approval_notional: Decimal | None = None
     approval_period: timedelta = timedelta(minutes=15)
     protections: Protections = field(default_factory=Protections)
+
+    @property
+    def of_account(self) -> bool:
+        """Whether a limit is a share of the account's equity."""
+        shares = (self.max_order_share, self.max_position_share, self.max_leverage)
+        return any(share is not None for share in shares)

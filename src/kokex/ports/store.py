@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import AsyncIterator, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Protocol
+from typing import Any, Protocol
 
 from kokex.domain.account import Credentials, Endpoints, Environment, ExchangeAccount
-from kokex.domain.decision import Decision, Trigger, TurnStatus
+from kokex.domain.decision import Decision, ToolCall, Trigger, TurnStatus
 from kokex.domain.events import ClassifiedUpdate, EventSource, OrderEvent
 from kokex.domain.forecast import Forecast
 from kokex.domain.instrument import Instrument
@@ -96,6 +96,10 @@ class OrderStore(Protocol):
 
     async def recent(self, plan_id: int, *, limit: int) -> list[Order]:
         """The plan's latest orders, newest first."""
+        ...
+
+    async def let_through_since(self, plan_id: int, since: datetime) -> list[Order]:
+        """The plan's orders made at or after `since` that the gate did not deny, oldest first."""
         ...
 
     async def count_since(self, plan_id: int, since: datetime) -> int:
@@ -200,6 +204,24 @@ class TurnRecord:
     finished_at: datetime | None
     decision: Decision | None
     error: str | None
+    tool_calls: tuple[ToolCall, ...] = ()
+    """What was asked and answered, also in a turn that failed."""
+
+
+@dataclass(frozen=True, slots=True)
+class TurnNotes:
+    """What is kept of a turn besides its decision.
+
+    Attributes:
+        record: JSON-ready: what woke it, the plan's settings, context, each request to a model.
+        tool_calls: what was asked and answered; of a turn that ended with a decision, in the place of the decision's.
+        tokens_in, tokens_out: of all requests together, None where no provider told.
+    """
+
+    record: Mapping[str, Any]
+    tool_calls: tuple[ToolCall, ...]
+    tokens_in: int | None = None
+    tokens_out: int | None = None
 
 
 class TurnStore(Protocol):
@@ -222,12 +244,22 @@ class TurnStore(Protocol):
         """
         ...
 
-    async def finish(self, turn_id: int, decision: Decision, at: datetime) -> None:
-        """Close it with its decision and tool calls, and mark its journal events with its number."""
+    async def finish(
+        self, turn_id: int, decision: Decision, at: datetime, *, notes: TurnNotes | None = None
+    ) -> None:
+        """Close it with its decision, tool calls and record, and mark its journal events with its number."""
         ...
 
-    async def fail(self, turn_id: int, error: str, at: datetime) -> None:
-        """Close it without a decision."""
+    async def fail(self, turn_id: int, error: str, at: datetime, *, notes: TurnNotes | None = None) -> None:
+        """Close it without a decision, with what had been done."""
+        ...
+
+    async def get(self, turn_id: int) -> TurnRecord:
+        """By number. Raises `NotFoundError`."""
+        ...
+
+    async def notes(self, turn_id: int) -> Mapping[str, Any]:
+        """The turn's record as `kokex.services.decision_record` made it; empty for a turn that has none."""
         ...
 
     async def running(self, plan_id: int) -> TurnRecord | None:

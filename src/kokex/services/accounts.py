@@ -83,6 +83,11 @@ class AccountSession:
             return False
         return self.reconciled or self.standing is Standing.REDUCE_ONLY
 
+    @property
+    def snapshot_age(self) -> float:
+        """Seconds since the exchange was asked for what `snapshot` says."""
+        return self.clock.monotonic() - self._asked_at
+
     async def refresh(self, *, older_than: float = 0.0) -> AccountSnapshot:
         """Ask the exchange for balances and positions, unless the last answer is younger than `older_than` seconds."""
         async with self._refreshing:

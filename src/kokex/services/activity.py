@@ -23,6 +23,7 @@ from kokex.ports.clock import Clock
 from kokex.ports.store import Store
 from kokex.services.accounts import AccountSession, market_of
 from kokex.services.claims import AccountClaims
+from kokex.services.plan_books import PlanBooks
 from kokex.services.plan_runner import PlanRunner
 from kokex.services.plan_services import Services
 from kokex.services.toolbox import PlanToolbox
@@ -53,6 +54,7 @@ class PlanActivity:
         self._services = services
         self._works: dict[int, _Work] = {}
         self._claims = AccountClaims(services.ownership, services.sessions, services.reconciling)
+        self._books = PlanBooks(store, clock, services)
         self._tasks: asyncio.TaskGroup | None = None
         self.started = asyncio.Event()
         """Set once plans can be put to work."""
@@ -110,6 +112,7 @@ class PlanActivity:
         if work is None:
             return
         work.plan = work.runner.plan = plan
+        self._services.neighbourhood.know(plan)
         self._wake_if_ready(work)
 
     async def _begin(self, plan: Plan) -> _Work | None:
@@ -132,7 +135,7 @@ class PlanActivity:
             return None
         work = await self._open(plan, session)
         if not self._claims.holds(plan):
-            self._services.ledgers.drop(plan.id)
+            self._books.close(plan, account_at_work=bool(self._of(session)))
             self._claims.wait_for(plan)
             return None
         self._works[plan.id] = work
@@ -148,6 +151,7 @@ class PlanActivity:
         if work is None:
             return
         work.plan = work.runner.plan = plan
+        self._services.neighbourhood.know(plan)
         await self._end_agent(work)
         await self._cancel_open(work, plan)
         if self._works.pop(plan.id, None) is None:
@@ -179,7 +183,8 @@ class PlanActivity:
             await self._services.order_events.unsubscribe(work.plan, work.session.account)
         except StoreUnavailableError as error:
             log.warning("end of a subscription not kept", plan=work.plan.id, reason=str(error))
-        self._services.ledgers.drop(work.plan.id)
+        busy = bool(self._of(work.session)) or self._claims.begins_on(work.plan.account_id)
+        self._books.close(work.plan, account_at_work=busy)
 
     def _drop_if_idle(self, session: AccountSession) -> None:
         self._claims.drop_if_idle(session, [work.plan for work in self._works.values()])
@@ -203,13 +208,7 @@ class PlanActivity:
         services.forecasting.forecaster(plan)
         instrument = await services.sessions.instrument(session, plan.inst_id)
         await services.sessions.check_position_mode(session, instrument)
-        async with services.order_events.journal_lock:
-            fills = await self._store.journal.fills(plan.id)
-            pending = await self._store.orders.pending(plan_id=plan.id)
-            ledger = services.ledgers.open(plan.id, instrument, fills, pending)
-        for order in ledger.pending.values():
-            if order.status.in_flight:
-                services.trading.count_cash(session, plan, order)
+        await self._books.open(plan, session, instrument)
         await services.account_events.subscribe(plan.id, session.account, instrument)
         return _Work(plan, session, PlanRunner(plan, self._toolbox), asyncio.Event(), [])
 

@@ -49,6 +49,10 @@ class AccountClaims:
         finally:
             del self._beginning[plan.id]
 
+    def begins_on(self, account_id: int) -> bool:
+        """Whether a plan is being put to work on the account."""
+        return any(plan.account_id == account_id for plan in self._beginning.values())
+
     async def claim(self, session: AccountSession, plan: Plan) -> bool:
         """Have the account for the plan. False: another engine owns it, and the plan waits."""
         account_id = plan.account_id

@@ -138,7 +138,7 @@ class Journalling:
     async def _recount(self, plan_id: int) -> None:
         """Under the lock the table of fills says exactly what the events so far come to."""
         fills = await self._patiently(lambda: self._store.journal.fills(plan_id))
-        ledger = self._ledgers.get(plan_id)
+        ledger = self._ledgers.known(plan_id)
         if ledger is not None:
             ledger.recount(fills)
 

@@ -6,18 +6,19 @@ the exchange's fill and our commit an order therefore still counts as pending, n
 
 from __future__ import annotations
 
-from collections import OrderedDict, deque
+from collections import OrderedDict
 from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
-from datetime import datetime, timedelta
+from datetime import datetime
 from decimal import Decimal
 
 from kokex.domain.events import EventSource, OrderEvent, OrderEventKind
 from kokex.domain.instrument import Instrument, Side
 from kokex.domain.order import Fill, Order, OrderStatus
 from kokex.domain.position import PlanBook
+from kokex.domain.results import TradeResults
+from kokex.services.order_pace import OrderPace
 
-_MINUTE = timedelta(minutes=1)
 _ORDERS_REMEMBERED = 1000
 """Orders of a plan whose executions are known one by one. See `PlanLedger`."""
 
@@ -36,13 +37,21 @@ class PlanLedger:
     pending: dict[str, Order] = field(default_factory=dict)
     _counted: OrderedDict[str, set[str]] = field(default_factory=OrderedDict)
     _doubtful: set[str] = field(default_factory=set)
-    _let_through: deque[datetime] = field(default_factory=deque)
+    pace: OrderPace = field(default_factory=OrderPace)
+    _results: TradeResults | None = None
+    _unresolved: list[Fill] = field(default_factory=list)
+    _last_fill_at: datetime | None = None
 
-    def add(self, order: Order) -> None:
-        """Count an order that is about to be sent."""
+    def add(self, order: Order, price: Decimal | None = None) -> None:
+        """Count an order that is about to be sent; `price`: the last price, where it has none of its own."""
+        if order.client_order_id and not order.status.closed:
+            self.pace.add(order.side, order.price or price, order.created_at)
+            self.watch(order)
+
+    def watch(self, order: Order) -> None:
+        """Count an order that was let through before."""
         if order.client_order_id and not order.status.closed:
             self.pending[order.client_order_id] = order
-            self._let_through.append(order.created_at)
             self._remember(order.client_order_id)
             if order.status is not OrderStatus.SUBMITTED:
                 self._doubtful.add(order.client_order_id)
@@ -73,17 +82,33 @@ class PlanLedger:
     def recount(self, fills: Iterable[Fill]) -> None:
         """Count anew, from all that the journal has of the plan."""
         self.book = PlanBook(self.book.instrument)
+        self._results, self._unresolved, self._last_fill_at = None, [], None
         for fill in fills:
-            self.book = self.book.apply(fill)
+            self._take(fill)
             if fill.client_order_id in self._doubtful and fill.trade_id is not None:
                 self._remember(fill.client_order_id).add(fill.trade_id)
         self._doubtful.clear()
 
     def orders_since(self, moment: datetime) -> int:
-        """Orders let through at or after `moment` (kept for a minute)."""
-        while self._let_through and self._let_through[0] < moment - _MINUTE:
-            self._let_through.popleft()
-        return sum(1 for at in self._let_through if at >= moment)
+        """Orders let through at or after `moment` (a day back at most)."""
+        return self.pace.since(moment)
+
+    @property
+    def results(self) -> TradeResults:
+        """What the fills came to, result by result; worked out when it is asked for."""
+        known = self._results or TradeResults(self.book.instrument)
+        self._results = replace(known, instrument=self.book.instrument).apply_all(self._unresolved)
+        self._unresolved = []
+        return self._results
+
+    @property
+    def furthest(self) -> Decimal:
+        """The largest holding, whatever side, that everything pending could lead to."""
+        held = self.book.quantity
+        sides = dict.fromkeys(Side, held)
+        for order in self.pending.values():
+            sides[order.side] += order.side.sign * order.remaining
+        return max(abs(held), *(abs(reached) for reached in sides.values()))
 
     def committed_cash(self) -> Decimal:
         """Quote currency that pending buys with a limit price may still take."""
@@ -116,10 +141,19 @@ class PlanLedger:
             self._doubtful.add(name)
             return False
         key = fill.trade_id or event_key
-        if key not in counted:
-            counted.add(key)
-            self.book = self.book.apply(fill)
+        if key in counted:
+            return True
+        counted.add(key)
+        if self._last_fill_at is not None and fill.occurred_at < self._last_fill_at:
+            return False
+        self._take(fill)
         return True
+
+    def _take(self, fill: Fill) -> None:
+        """The next fill in the exchange's order, in which results have to be told."""
+        self.book = self.book.apply(fill)
+        self._unresolved.append(fill)
+        self._last_fill_at = fill.occurred_at
 
     def _remember(self, name: str) -> set[str]:
         """Executions of an order that are counted; none where the order is new."""
@@ -135,30 +169,55 @@ class Ledgers:
 
     def __init__(self) -> None:
         self._ledgers: dict[int, PlanLedger] = {}
+        self._resting: dict[int, PlanLedger] = {}
 
     def open(
-        self, plan_id: int, instrument: Instrument, fills: Iterable[Fill], pending: Iterable[Order]
+        self,
+        plan_id: int,
+        instrument: Instrument,
+        fills: Iterable[Fill],
+        pending: Iterable[Order],
+        let_through: Iterable[Order] = (),
     ) -> PlanLedger:
-        """Start a plan's ledger from what is kept; orders last seen on their way out count as unknown."""
-        ledger = PlanLedger(PlanBook(instrument))
-        for order in pending:
-            lost = order.status is OrderStatus.SUBMITTED
-            ledger.add(replace(order, status=OrderStatus.UNKNOWN) if lost else order)
-        ledger.recount(fills)
+        """Start a plan's ledger from what is kept; orders last seen on their way out count as unknown.
+
+        Args:
+            let_through: orders of the last day, oldest first, whatever became of them.
+        """
+        ledger = _ledger(instrument, fills, pending, let_through)
         self._ledgers[plan_id] = ledger
+        self._resting.pop(plan_id, None)
         return ledger
+
+    def open_resting(
+        self, plan_id: int, instrument: Instrument, fills: Iterable[Fill], pending: Iterable[Order]
+    ) -> None:
+        """Keep the ledger of a plan that does not run, on an account where others do: what it holds counts for them."""
+        if plan_id not in self._ledgers:
+            self._resting[plan_id] = _ledger(instrument, fills, pending, ())
+
+    def rest(self, plan_id: int) -> None:
+        """This process runs the plan no longer, but others on its account."""
+        ledger = self._ledgers.pop(plan_id, None)
+        if ledger is not None:
+            self._resting[plan_id] = ledger
 
     def get(self, plan_id: int) -> PlanLedger | None:
         """A plan's ledger; None for a plan that this process does not run."""
         return self._ledgers.get(plan_id)
+
+    def known(self, plan_id: int) -> PlanLedger | None:
+        """A plan's ledger, also of one that rests beside others at work on its account."""
+        return self._ledgers.get(plan_id) or self._resting.get(plan_id)
 
     def pending(self) -> list[Order]:
         """The pending orders of every plan."""
         return [order for ledger in self._ledgers.values() for order in ledger.pending.values()]
 
     def drop(self, plan_id: int) -> None:
-        """This process runs the plan no longer."""
+        """This process runs neither the plan nor, any more, another on its account."""
         self._ledgers.pop(plan_id, None)
+        self._resting.pop(plan_id, None)
 
     def of(self, plan_id: int) -> PlanLedger:
         """A plan's ledger. Raises `KeyError` for a plan that this process does not run."""
@@ -166,5 +225,21 @@ class Ledgers:
 
     def apply(self, event: OrderEvent) -> bool:
         """Move the ledger of the event's plan, if it is here. False: it must be counted anew."""
-        ledger = self._ledgers.get(event.plan_id)
+        ledger = self.known(event.plan_id)
         return ledger is None or ledger.apply(event)
+
+
+def _ledger(
+    instrument: Instrument, fills: Iterable[Fill], pending: Iterable[Order], let_through: Iterable[Order]
+) -> PlanLedger:
+    ledger = PlanLedger(PlanBook(instrument))
+    known = {order.client_order_id: order for order in let_through}
+    waiting = list(pending)
+    for order in waiting:
+        lost = order.status is OrderStatus.SUBMITTED
+        ledger.watch(replace(order, status=OrderStatus.UNKNOWN) if lost else order)
+        known.setdefault(order.client_order_id, order)
+    for order in sorted(known.values(), key=lambda one: one.created_at):
+        ledger.pace.add(order.side, order.price or order.average_price, order.created_at)
+    ledger.recount(fills)
+    return ledger

@@ -10,6 +10,7 @@ from kokex.services.deciding import DecidingService
 from kokex.services.forecasting import ForecastingService
 from kokex.services.ledger import Ledgers
 from kokex.services.market_data import MarketDataService
+from kokex.services.neighbours import Neighbourhood
 from kokex.services.order_events import OrderEventService
 from kokex.services.ownership import OwnershipService
 from kokex.services.reconciling import ReconcilingService
@@ -30,3 +31,4 @@ class Services:
     forecasting: ForecastingService
     deciding: DecidingService
     ownership: OwnershipService
+    neighbourhood: Neighbourhood

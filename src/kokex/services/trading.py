@@ -19,7 +19,7 @@ from kokex.domain.ids import OrderOrigin, client_order_id
 from kokex.domain.instrument import InstrumentKind, Side
 from kokex.domain.order import Order, OrderRequest, OrderStatus, OrderType, OrderUpdate
 from kokex.domain.plan import Plan
-from kokex.domain.risk import Approved, Denied, RiskState, check
+from kokex.domain.risk import Approved, Denied, check
 from kokex.domain.standing import Standing
 from kokex.ports.clock import Clock
 from kokex.ports.exchange import Accepted, Outcome, Rejected, Unknown
@@ -28,6 +28,7 @@ from kokex.services.accounts import AccountSession
 from kokex.services.ledger import Ledgers, PlanLedger
 from kokex.services.market_data import MarketDataService
 from kokex.services.order_events import OrderEventService
+from kokex.services.risk_picture import NOT_OURS, RiskPictures
 
 log = structlog.get_logger(__name__)
 
@@ -35,7 +36,8 @@ SETTLED_AFTER = timedelta(seconds=30)
 """An order sent longer ago than this that the exchange does not know was never taken (requests carry a deadline)."""
 
 
-NOT_OURS = "not sent: this engine does not own the account at this moment; another may"
+_EQUITY_SECONDS = 5.0
+"""Balances younger than this need not be asked for again."""
 
 
 class Fence(Protocol):
@@ -80,6 +82,7 @@ class TradingService:
         order_events: OrderEventService,
         installation: str,
         ownership: Fence,
+        pictures: RiskPictures,
     ) -> None:
         self._store = store
         self._clock = clock
@@ -88,6 +91,7 @@ class TradingService:
         self._order_events = order_events
         self._installation = installation
         self._ownership = ownership
+        self._pictures = pictures
 
     async def submit(
         self, session: AccountSession, plan: Plan, decision_id: int, step: int, wish: Wish
@@ -101,16 +105,18 @@ class TradingService:
         earlier = await self._store.orders.get(plan.account_id, name)
         if earlier is not None:
             return Answer(earlier, "already_submitted")
+        if plan.limits.of_account:
+            await self._know_equity(session)
         async with session.submitting:
             ledger = self._ledgers.of(plan.id)
             request = _request(name, plan, wish, session, ledger)
-            verdict = check(request, plan.limits, self._risk_state(session, plan, ledger))
+            verdict = check(request, plan.limits, self._pictures.state(session, plan, ledger))
             if isinstance(verdict, Denied):
                 return await self._record_denial(plan, decision_id, step, verdict)
             order = self._intended(plan, decision_id, step, request)
             if not await self._store.orders.add(order):
                 return Answer(order, "already_submitted")
-            ledger.add(order)
+            ledger.add(order, self._last_price(session, plan))
             self.count_cash(session, plan, order)
         if not await self._ownership.prove(plan.account_id):
             await self.gone(session, order, NOT_OURS)
@@ -152,25 +158,6 @@ class TradingService:
         await self._settle(order, OrderStatus.EXPIRED, reason=reason)
         log.warning("order without effect", order=order.client_order_id, reason=reason)
 
-    def _risk_state(self, session: AccountSession, plan: Plan, ledger: PlanLedger) -> RiskState:
-        now = self._clock.now()
-        ticker = self._market_data.fresh_ticker(session.account, plan.inst_id)
-        instrument = ledger.book.instrument
-        return RiskState(
-            instrument=instrument,
-            plan_status=plan.status,
-            reconciled=session.reconciled and session.owned,
-            last_price=ticker.last if ticker else None,
-            stale_candles=self._market_data.staleness(session.account, plan.inst_id, plan.interval),
-            quantity=ledger.book.quantity,
-            pending=tuple(ledger.pending.values()),
-            free_cash=session.free_cash(instrument.quote_currency),
-            orders_last_minute=ledger.orders_since(now - timedelta(seconds=60)),
-            checked_at=now,
-            account=session.standing if session.owned else Standing.HALTED,
-            trouble=session.trouble.reason if session.trouble else NOT_OURS,
-        )
-
     def _intended(self, plan: Plan, decision_id: int, step: int, request: OrderRequest) -> Order:
         now = self._clock.now()
         return Order(
@@ -202,12 +189,22 @@ class TradingService:
         """Take what a buy on its way out may cost off the account's free cash."""
         if order.side is not Side.BUY or order.client_order_id is None:
             return
-        ticker = self._market_data.fresh_ticker(session.account, plan.inst_id)
-        price = order.price or (ticker.last if ticker else None)
+        price = order.price or self._last_price(session, plan)
         instrument = self._ledgers.of(plan.id).book.instrument
         most = plan.limits.max_order_notional
         amount = most if price is None else instrument.notional(order.quantity, price)
         session.spend(order.client_order_id, amount)
+
+    def _last_price(self, session: AccountSession, plan: Plan) -> Decimal | None:
+        ticker = self._market_data.fresh_ticker(session.account, plan.inst_id)
+        return ticker.last if ticker else None
+
+    async def _know_equity(self, session: AccountSession) -> None:
+        """Have balances that are young enough to hold shares of the equity against; without any the gate says so."""
+        try:
+            await session.refresh(older_than=_EQUITY_SECONDS)
+        except ExchangeError as error:
+            log.warning("equity not read", account=session.account.name, reason=str(error))
 
     async def _send(self, session: AccountSession, approved: Approved) -> Outcome:
         try:

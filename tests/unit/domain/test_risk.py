@@ -182,6 +182,12 @@ DENIALS: list[tuple[DenialCode, dict[str, Any], dict[str, Any], dict[str, Any]]]
     (DenialCode.ORDER_TOO_LARGE, {}, {"max_order_share": Decimal("0.1")}, equity(1999)),
     (DenialCode.POSITION_TOO_LARGE, {}, {"max_position_share": Decimal("0.1")}, equity(1999)),
     (
+        DenialCode.UNKNOWN_EXPOSURE,
+        {},
+        {"max_account_notional": Decimal(1000)},
+        {"neighbours": Neighbours(exposure=None)},
+    ),
+    (
         DenialCode.ACCOUNT_TOO_LARGE,
         {},
         {"max_account_notional": Decimal(1000)},

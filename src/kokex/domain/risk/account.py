@@ -49,23 +49,19 @@ def account_exposure(asked: Question) -> Finding | None:
     limits, state = asked.limits, asked.state
     if (limits.max_account_notional is None and limits.max_leverage is None) or asked.reduces:
         return None
-    equity, quote = state.neighbours.equity, state.instrument.quote_currency
-    total = state.neighbours.exposure + asked.position
+    quote, others = state.instrument.quote_currency, state.neighbours.exposure
+    if others is None:
+        return (
+            DenialCode.UNKNOWN_EXPOSURE,
+            f"what the account's other plans hold cannot be valued in {quote} now; wait for their market data",
+        )
+    total = others + asked.position
     if limits.max_account_notional is not None and total > limits.max_account_notional:
         return (
             DenialCode.ACCOUNT_TOO_LARGE,
             f"all plans of the account could hold {total:.2f} {quote}, over the limit of {limits.max_account_notional} {quote}",
         )
-    if limits.max_leverage is None:
-        return None
-    if equity is None:
-        return DenialCode.UNKNOWN_EQUITY, f"the account's equity in {quote} is not known yet"
-    if total > limits.max_leverage * equity:
-        return (
-            DenialCode.LEVERAGE_TOO_HIGH,
-            f"all plans of the account could hold {total:.2f} {quote}, over {limits.max_leverage} times the equity of {equity:.2f} {quote}",
-        )
-    return None
+    return None if limits.max_leverage is None else _leverage(asked, limits.max_leverage, total)
 
 
 def capital(asked: Question) -> Finding | None:
@@ -82,6 +78,18 @@ def capital(asked: Question) -> Finding | None:
         return (
             DenialCode.CAPITAL_USED,
             f"the position could reach {asked.position:.2f} {quote}, over the plan's own capital of {own:.2f} {quote}",
+        )
+    return None
+
+
+def _leverage(asked: Question, most: Decimal, total: Decimal) -> Finding | None:
+    equity, quote = asked.state.neighbours.equity, asked.state.instrument.quote_currency
+    if equity is None:
+        return DenialCode.UNKNOWN_EQUITY, f"the account's equity in {quote} is not known yet"
+    if total > most * equity:
+        return (
+            DenialCode.LEVERAGE_TOO_HIGH,
+            f"all plans of the account could hold {total:.2f} {quote}, over {most} times the equity of {equity:.2f} {quote}",
         )
     return None
 

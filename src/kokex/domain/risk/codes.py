@@ -34,6 +34,7 @@ class DenialCode(StrEnum):
     LOSING_STREAK = "losing_streak"
     STOP_GUARD = "stop_guard"
     UNKNOWN_EQUITY = "unknown_equity"
+    UNKNOWN_EXPOSURE = "unknown_exposure"
     ACCOUNT_TOO_LARGE = "account_too_large"
     LEVERAGE_TOO_HIGH = "leverage_too_high"
     CAPITAL_USED = "capital_used"

@@ -47,13 +47,13 @@ class Neighbours:
 
     Attributes:
         equity: worth of the whole account in quote currency; None: not known.
-        exposure: what all other plans of the account hold or may come to hold, in quote currency.
+        exposure: what all other plans of the account hold or may come to hold, in quote currency; None: not known.
         resting: open orders of the other plans in the same instrument.
         reserved: quote currency that is set apart for other plans and not yet used by them.
     """
 
     equity: Decimal | None = None
-    exposure: Decimal = Decimal(0)
+    exposure: Decimal | None = Decimal(0)
     resting: tuple[Order, ...] = ()
     reserved: Decimal = Decimal(0)
 

@@ -28,7 +28,7 @@ def _balance(row: wire.BalanceDetail) -> Balance:
     frozen = size(row.frozen_bal)
     told = row.avail_bal or row.avail_eq
     available = number(told) if told else max(total - frozen, _ZERO)
-    return Balance(row.ccy, total, available, frozen)
+    return Balance(row.ccy, total, available, frozen, known(row.eq))
 
 
 @guarded

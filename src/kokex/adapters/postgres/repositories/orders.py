@@ -86,6 +86,15 @@ class PostgresOrders:
             _of_plans().where(orders.c.plan_id == plan_id).order_by(*newest_first).limit(limit)
         )
 
+    async def let_through_since(self, plan_id: int, since: datetime) -> list[Order]:
+        """See `OrderStore`."""
+        these = (
+            orders.c.plan_id == plan_id,
+            orders.c.created_at >= since,
+            orders.c.status != OrderStatus.DENIED.value,
+        )
+        return await self._read(_of_plans().where(*these).order_by(orders.c.created_at, orders.c.id))
+
     async def count_since(self, plan_id: int, since: datetime) -> int:
         """See `OrderStore`."""
         let_through = orders.c.status != OrderStatus.DENIED.value

@@ -1,0 +1,50 @@
+"""What the risk gate is told of the moment of asking, put together from whoever knows it."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from typing import Final
+
+from kokex.domain.plan import Plan
+from kokex.domain.risk import RiskState
+from kokex.domain.standing import Standing
+from kokex.ports.clock import Clock
+from kokex.services.accounts import AccountSession
+from kokex.services.ledger import PlanLedger
+from kokex.services.market_data import MarketDataService
+from kokex.services.neighbours import Neighbourhood
+
+NOT_OURS: Final = "not sent: this engine does not own the account at this moment; another may"
+_MINUTE = timedelta(seconds=60)
+
+
+class RiskPictures:
+    """Draws the gate's picture of a plan."""
+
+    def __init__(self, clock: Clock, market_data: MarketDataService, neighbourhood: Neighbourhood) -> None:
+        self._clock = clock
+        self._market_data = market_data
+        self._neighbourhood = neighbourhood
+
+    def state(self, session: AccountSession, plan: Plan, ledger: PlanLedger) -> RiskState:
+        """The plan, its orders and its account as they are known now."""
+        now = self._clock.now()
+        ticker = self._market_data.fresh_ticker(session.account, plan.inst_id)
+        instrument, limits = ledger.book.instrument, plan.limits
+        return RiskState(
+            instrument=instrument,
+            plan_status=plan.status,
+            reconciled=session.reconciled and session.owned,
+            last_price=ticker.last if ticker else None,
+            stale_candles=self._market_data.staleness(session.account, plan.inst_id, plan.interval),
+            quantity=ledger.book.quantity,
+            pending=tuple(ledger.pending.values()),
+            free_cash=session.free_cash(instrument.quote_currency),
+            orders_last_minute=ledger.orders_since(now - _MINUTE),
+            checked_at=now,
+            account=session.standing if session.owned else Standing.HALTED,
+            trouble=session.trouble.reason if session.trouble else NOT_OURS,
+            orders_today=ledger.pace.today(now),
+            recent=() if limits.repeat_distance is None else ledger.pace.lately(now, limits.repeat_period),
+            neighbours=self._neighbourhood.around(session, plan),
+        )
