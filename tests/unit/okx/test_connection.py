@@ -215,10 +215,20 @@ async def test_a_refusal_and_the_close_behind_it_are_one_refusal() -> None:
     """OKX closes with 4001 behind the error: four refusals are four, not eight, and the fifth login is let in."""
     async with stage(start=False) as at:
         at.server.login_replies = [
-            {"event": "error", "code": "63999", "msg": "later", "goodbye": 4001} for _ in range(4)
+            {"event": "error", "code": "60009", "msg": "failed", "goodbye": 4001} for _ in range(4)
         ]
         await at.ready()
         assert len(at.server.received) == 5
+
+
+async def test_a_login_that_finds_the_exchange_in_trouble_is_never_given_up() -> None:
+    """63999 is no word about our keys, however often it comes."""
+    async with stage(start=False) as at:
+        at.server.login_replies = [
+            {"event": "error", "code": "63999", "msg": "later", "goodbye": 4001} for _ in range(7)
+        ]
+        await at.ready()
+        assert len(at.server.received) == 8
 
 
 async def test_wrong_keys_stop_although_the_close_comes_first() -> None:

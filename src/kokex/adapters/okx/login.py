@@ -19,8 +19,8 @@ _REFUSED_KEYS_IN_A_ROW = 2
 """Once, keys are refused by mistake: by a gateway that has not heard of them, or in the middle of a restart."""
 
 _LOGGED_IN_ALREADY = "60031"
-_MAY_PASS = frozenset({"60009", "63999"})
-"""General failures of the login: OKX says to try again."""
+_MAY_PASS = frozenset({"60009"})
+"""A failure without a reason: it may pass, or the keys may be wrong."""
 _CLOCK_CODES = frozenset({"60004", "60006"})
 
 
@@ -63,8 +63,8 @@ class Login:
             self._refusals = 0
             self._refused_keys = 0
             return
-        if error_kind(code) is ErrorKind.RATE_LIMITED:
-            raise ConnectionLostError(f"OKX answered the login with {code}: too often")
+        if error_kind(code) in (ErrorKind.RATE_LIMITED, ErrorKind.BUSY):
+            raise ConnectionLostError(f"OKX answered the login with {code}: it has no room for it now")
         if code in _CLOCK_CODES:
             self._clock_doubted = True
             self.refuse(code)
