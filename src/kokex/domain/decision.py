@@ -12,6 +12,9 @@ from kokex.domain.events import OrderEvent
 from kokex.domain.forecast import Forecast
 from kokex.domain.plan import Plan, TriggerKind
 
+BUILT_IN = "built-in policy"
+"""Name of who decides where no language model is configured."""
+
 
 class Action(StrEnum):
     """What a decision comes to."""
@@ -57,25 +60,71 @@ class ToolCall:
     arguments: dict[str, Any]
     result: dict[str, Any]
     seconds: float
+    asked_at: datetime | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class ModelCall:
+    """One request to a language model and what came back, as JSON-ready values.
+
+    Attributes:
+        asked: the messages that were new in this request; those of the requests before went along.
+        answer: the model's message, None where it gave none.
+        tokens_in, tokens_out: as the provider counted them, None where it does not tell.
+        error: why there is no answer.
+    """
+
+    asked: tuple[dict[str, Any], ...]
+    answer: dict[str, Any] | None
+    seconds: float
+    tokens_in: int | None = None
+    tokens_out: int | None = None
+    error: str | None = None
+
+
+@dataclass(slots=True)
+class Transcript:
+    """What a turn was told, asked and got: noted while it runs, so that it is there also when the turn fails.
+
+    Attributes:
+        model: who thinks; `settings` are its settings without secrets.
+        context: what a language model was given at the start: `system_prompt`, `turn_message`, `prompt_version`.
+        attempt: how often the turn was begun by this process (the database may have failed in between).
+    """
+
+    model: str | None = None
+    settings: dict[str, Any] = field(default_factory=dict)
+    context: dict[str, Any] = field(default_factory=dict)
+    model_calls: list[ModelCall] = field(default_factory=list)
+    tool_calls: list[ToolCall] = field(default_factory=list)
+    attempt: int = 1
 
 
 @dataclass(frozen=True, slots=True)
 class Decision:
-    """What an agent concluded. `confidence` is between 0 and 1, None where it gave none."""
+    """What an agent concluded. `confidence` is between 0 and 1; it and `change_of_mind` are None where it gave none.
+
+    `change_of_mind` says what would change the agent's mind.
+    """
 
     action: Action
     reason: str
     confidence: float | None = None
-    model: str = "built-in policy"
+    model: str = BUILT_IN
     tool_calls: tuple[ToolCall, ...] = field(default=())
+    change_of_mind: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class Turn:
-    """One run of a plan's agent. Its `id` is the decision's number and part of every client order id it makes."""
+    """One run of a plan's agent. Its `id` is the decision's number and part of every client order id it makes.
+
+    Whoever runs it notes in `transcript` what happens.
+    """
 
     id: int
     plan: Plan
     triggers: tuple[Trigger, ...]
     started_at: datetime
     resumed: bool = False
+    transcript: Transcript = field(default_factory=Transcript, compare=False)

@@ -15,13 +15,14 @@ from datetime import datetime
 import structlog
 
 from kokex.domain.account_events import AccountEventKind
-from kokex.domain.decision import Trigger, Turn
+from kokex.domain.decision import Transcript, Trigger, Turn
 from kokex.domain.errors import KokexError, StoreUnavailableError
 from kokex.domain.events import OrderEvent
 from kokex.domain.plan import Plan, TriggerKind
 from kokex.ports.agent import Agent
 from kokex.ports.clock import Clock
 from kokex.ports.store import Store, TurnRecord
+from kokex.services.decision_record import notes_of
 from kokex.services.plan_runner import MOST_EVENTS, PlanRunner
 
 log = structlog.get_logger(__name__)
@@ -167,7 +168,8 @@ class DecidingService:
         """One turn to its end; where the database fails in between, the same turn again."""
         while not await self._attempt(runner, turn):
             await self._clock.sleep(0.5)
-            turn = replace(turn, resumed=True)
+            again = Transcript(attempt=turn.transcript.attempt + 1)
+            turn = replace(turn, resumed=True, transcript=again)
 
     async def _attempt(self, runner: PlanRunner, turn: Turn) -> bool:
         try:
@@ -175,9 +177,10 @@ class DecidingService:
                 async with asyncio.timeout(turn.plan.agent.turn_seconds):
                     decision = await self._agent.run_turn(turn, runner.make_toolbox(turn.plan, turn.id))
             except TimeoutError:
-                await self._fail(turn, f"the turn took longer than {turn.plan.agent.turn_seconds:g} s")
+                await self._fail(turn, _too_long(turn))
                 return True
-            await self._store.turns.finish(turn.id, decision, self._clock.now())
+            notes = notes_of(turn, decision)
+            await self._store.turns.finish(turn.id, decision, self._clock.now(), notes=notes)
         except StoreUnavailableError as error:
             log.warning("turn waits for the database", turn=turn.id, reason=str(error))
             return False
@@ -195,6 +198,16 @@ class DecidingService:
 
     async def _fail(self, turn: Turn, reason: str) -> None:
         try:
-            await self._store.turns.fail(turn.id, reason, self._clock.now())
+            await self._store.turns.fail(turn.id, reason, self._clock.now(), notes=notes_of(turn, None))
         except StoreUnavailableError as error:
             log.warning("turn left for recovery", turn=turn.id, reason=str(error))
+
+
+def _too_long(turn: Turn) -> str:
+    """Why a turn was cut off, and how far it had come."""
+    sent = sum(1 for call in turn.transcript.tool_calls if call.name in ("place_order", "cancel_order"))
+    calls = len(turn.transcript.tool_calls)
+    return (
+        f"the turn took longer than {turn.plan.agent.turn_seconds:g} s; it had used {calls} tools, "
+        f"{sent} of them to order or cancel, and what reached the exchange stands"
+    )

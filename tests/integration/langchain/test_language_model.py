@@ -507,3 +507,61 @@ async def test_many_turns_share_one_client() -> None:
             assert made.action is Action.HOLD
         await service.close()
     assert len(llm.requests) == 5
+
+
+async def test_the_transcript_has_every_request_and_answer() -> None:
+    """Context, settings without the key, each message once, tokens, and each tool call with its time."""
+    script = [
+        calls(("query_prediction_data", {})),
+        calls(("place_order", BUY)),
+        calls(
+            (
+                FINAL,
+                {"action": "act", "confidence": 0.7, "reason": "Bought.", "change_of_mind": "Below 1990."},
+            )
+        ),
+    ]
+    of = turn(woken(TriggerKind.FORECAST))
+    async with ScriptedLLM(script) as llm:
+        settings = ModelSettings(base_url=llm.base_url, model="scripted", api_key="sk-secret")
+        service = LangChainAgentService(settings, FakeClock())
+        try:
+            decision = await service.run_turn(of, FakeToolbox(prediction=prediction(0.57, 0.003)))
+        finally:
+            await service.close()
+    transcript = of.transcript
+    assert decision.change_of_mind == "Below 1990."
+    assert transcript.model == "scripted" and transcript.settings["temperature"] == 0
+    assert "You trade ETH-USDT" in transcript.context["system_prompt"]
+    assert [[one["role"] for one in call.asked] for call in transcript.model_calls] == [
+        ["user"],
+        ["tool"],
+        ["tool"],
+    ]
+    answers = [call.answer for call in transcript.model_calls]
+    assert [answer["tool_calls"][0]["name"] for answer in answers if answer] == [
+        "query_prediction_data",
+        "place_order",
+        FINAL,
+    ]
+    assert [(call.tokens_in, call.tokens_out) for call in transcript.model_calls] == [(10, 5)] * 3
+    assert tuple(transcript.tool_calls) == decision.tool_calls
+    assert "sk-secret" not in repr(transcript)
+
+
+async def test_a_turn_that_fails_leaves_its_transcript() -> None:
+    """What was done, and the request that had no answer, with the key hidden."""
+    of = turn(woken(TriggerKind.FORECAST))
+    script = [calls(("get_positions", {})), failure(500, "bad key sk-secret")]
+    async with ScriptedLLM(script) as llm:
+        settings = ModelSettings(base_url=llm.base_url, model="scripted", api_key="sk-secret", max_retries=0)
+        service = LangChainAgentService(settings, FakeClock())
+        try:
+            with pytest.raises(AgentError):
+                await service.run_turn(of, FakeToolbox())
+        finally:
+            await service.close()
+    assert [call.name for call in of.transcript.tool_calls] == ["get_positions"]
+    first, second = of.transcript.model_calls
+    assert first.error is None and second.answer is None and "bad key ***" in (second.error or "")
+    assert "sk-secret" not in repr(of.transcript)

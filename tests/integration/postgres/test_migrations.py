@@ -77,6 +77,13 @@ ROWS = {
             (plan_id, event_type, order_id, inst_id, side, event_data, account_id, event_key, raw)
         VALUES (1, 'buy_order_done', '9', 'ETH-USDT', 'buy', '{}', 1, 'filled', '{ }');
         """,
+    "0009": """
+        INSERT INTO turn_records VALUES (1, '{"version": 1}');
+        INSERT INTO user_messages (plan_id, text, sent_at) VALUES (1, 'why?', now());
+        """,
+    "0010": """
+        INSERT INTO plan_worths VALUES (1, now(), -1.50, 0, 2);
+        """,
 }
 
 

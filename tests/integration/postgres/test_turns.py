@@ -14,7 +14,7 @@ from kokex.domain.decision import Action, Decision, ToolCall, Trigger, TurnStatu
 from kokex.domain.errors import NotFoundError, StateError
 from kokex.domain.order import OrderStatus
 from kokex.domain.plan import Plan, TriggerKind
-from kokex.ports.store import TurnRecord
+from kokex.ports.store import TurnNotes, TurnRecord
 from tests.builders import START, update
 from tests.integration.postgres.journalling import entry, new_plan
 
@@ -26,8 +26,9 @@ DECISION = Decision(
     "gpt-test",
     (
         ToolCall("get_current_price", {}, {"last": "2000.10", "odd": "\x00"}, 0.25),
-        ToolCall("place_order", {"side": "buy", "quantity": "0.1"}, {"status": "accepted"}, 0.5),
+        ToolCall("place_order", {"side": "buy", "quantity": "0.1"}, {"status": "accepted"}, 0.5, START),
     ),
+    "a close below 1990",
 )
 
 
@@ -68,7 +69,9 @@ async def test_a_turn_to_its_decision(store: PostgresStore, plan: Plan) -> None:
             DECISION.tool_calls[1],
         ),
     )
-    done = replace(running, status=TurnStatus.DONE, finished_at=LATER, decision=kept)
+    done = replace(
+        running, status=TurnStatus.DONE, finished_at=LATER, decision=kept, tool_calls=kept.tool_calls
+    )
     assert await store.turns.recent(plan.id, limit=5) == [done]
 
 
@@ -217,3 +220,32 @@ async def test_summary_of_triggers(store: PostgresStore, plan: Plan) -> None:
     assert record.trigger_summary == (
         f"forecast; 2 buy_order_live, 1 buy_order_canceled; user: sell \ufffd {'x' * 73}; candle"
     )
+
+
+async def test_the_record_is_kept_with_the_decision(store: PostgresStore, plan: Plan) -> None:
+    """In one step with it: notes, tokens and the calls that the notes have in the place of the decision's."""
+    turn = await store.turns.start(plan.id, [forecast_trigger()], 0, START)
+    notes = TurnNotes({"version": 1, "odd": "\x00"}, DECISION.tool_calls[:1], 120, 7)
+
+    await store.turns.finish(turn, DECISION, LATER, notes=notes)
+
+    assert await store.turns.notes(turn) == {"version": 1, "odd": "\ufffd"}
+    record = await store.turns.get(turn)
+    assert [call.name for call in record.tool_calls] == ["get_current_price"]
+    assert record.decision is not None and record.decision.change_of_mind == "a close below 1990"
+    with pytest.raises(NotFoundError, match="turn 99"):
+        await store.turns.get(99)
+
+
+async def test_a_turn_that_failed_keeps_what_had_been_done(store: PostgresStore, plan: Plan) -> None:
+    """Its tool calls and its record, and no decision."""
+    turn = await store.turns.start(plan.id, [forecast_trigger()], 0, START)
+
+    await store.turns.fail(
+        turn, "cut off", LATER, notes=TurnNotes({"version": 1}, DECISION.tool_calls[1:], 5)
+    )
+
+    record = await store.turns.get(turn)
+    assert (record.status, record.decision, record.error) == (TurnStatus.FAILED, None, "cut off")
+    assert record.tool_calls == DECISION.tool_calls[1:]
+    assert await store.turns.notes(turn) == {"version": 1}

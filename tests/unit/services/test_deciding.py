@@ -20,7 +20,7 @@ from kokex.domain.events import EventSource, OrderEvent, OrderEventKind, classif
 from kokex.domain.forecast import Forecast
 from kokex.domain.order import OrderStatus
 from kokex.domain.plan import AgentSettings, TriggerKind
-from kokex.ports.store import TurnRecord
+from kokex.ports.store import TurnNotes, TurnRecord
 from kokex.services import deciding, plan_runner
 from kokex.services.deciding import DecidingService
 from kokex.services.plan_runner import PlanRunner
@@ -35,6 +35,7 @@ class MemoryTurns:
         self.rows: dict[int, TurnRecord] = {}
         self.finished: list[tuple[int, Decision]] = []
         self.failed: list[tuple[int, str]] = []
+        self.notes: list[TurnNotes] = []
         self.journal: list[OrderEvent] = []
         self.account_journal: list[AccountEventRecord] = []
         self.account_at = 0
@@ -52,10 +53,12 @@ class MemoryTurns:
         self.at, self.account_at = cursor, account_cursor
         return len(self.finished) + len(self.failed) + 1
 
-    async def finish(self, turn_id: int, decision: Decision, at: Any) -> None:
+    async def finish(self, turn_id: int, decision: Decision, at: Any, *, notes: TurnNotes) -> None:
+        self.notes.append(notes)
         self.finished.append((turn_id, decision))
 
-    async def fail(self, turn_id: int, error: str, at: Any) -> None:
+    async def fail(self, turn_id: int, error: str, at: Any, *, notes: TurnNotes) -> None:
+        self.notes.append(notes)
         self.failed.append((turn_id, error))
         self.has_failed.set()
 

@@ -6,6 +6,7 @@ contacted: tracing is off whatever the environment says, and redirects are not f
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any, Literal
 
 from langchain.agents import create_agent
@@ -27,7 +28,8 @@ from openai import (
 from pydantic import BaseModel, Field, SecretStr
 
 from kokex.adapters.langchain.middleware import TurnRules
-from kokex.adapters.langchain.prompts import system_prompt, turn_message
+from kokex.adapters.langchain.prompts import PROMPT_VERSION, system_prompt, turn_message
+from kokex.adapters.langchain.recording import Recording
 from kokex.adapters.langchain.settings import ModelSettings
 from kokex.adapters.langchain.tools import TurnTools, structured_tools
 from kokex.domain.decision import Action, Decision, Turn
@@ -50,6 +52,9 @@ class FinalAnswer(BaseModel):
     confidence: float = Field(ge=0, le=1, description="How sure you are of this decision, 0 to 1.")
     reason: str = Field(
         min_length=1, description="One to three sentences with the numbers that you used and their units."
+    )
+    change_of_mind: str | None = Field(
+        default=None, description="What would change your mind: one sentence with a number to watch."
     )
 
 
@@ -85,21 +90,22 @@ class ModelAgent:
             AgentError: the endpoint failed, or what it sent could not be understood.
         """
         most = turn.plan.agent.max_tool_calls + _SPARE_CALLS
+        context = self._begin(turn, occasion)
         rules: list[AgentMiddleware[Any, Any, Any]] = [
             TurnRules(tools, FinalAnswer.__name__),
             ModelCallLimitMiddleware(run_limit=most, exit_behavior="error"),
+            Recording(turn.transcript, self._clock, self._settings.hide_key),
         ]
         graph: Any = create_agent(
             self._chat,
             structured_tools(tools),
-            system_prompt=system_prompt(turn.plan),
+            system_prompt=context["system_prompt"],
             middleware=rules,
             response_format=ToolStrategy(FinalAnswer),
         )
-        words = HumanMessage(turn_message(turn, occasion, self._clock.now()))
         try:
             with tracing_context(enabled=False):
-                state = await graph.ainvoke({"messages": [words]})
+                state = await graph.ainvoke({"messages": [HumanMessage(context["turn_message"])]})
         except KokexError:
             raise
         except ModelCallLimitExceededError:
@@ -109,10 +115,32 @@ class ModelAgent:
             raise AgentError(self._settings.hide_key(self._failure(error, tools))) from error
         return self._concluded(tools, state)
 
+    def _begin(self, turn: Turn, occasion: TriggerKind) -> dict[str, Any]:
+        """What the model is given, noted; a context that is there already (a replay's) is given again."""
+        settings, transcript = self._settings, turn.transcript
+        transcript.model = settings.model
+        transcript.settings = {
+            "base_url": settings.base_url,
+            "temperature": settings.temperature,
+            "timeout_seconds": settings.timeout_seconds,
+            "max_retries": settings.max_retries,
+        }
+        if not transcript.context:
+            transcript.context = {
+                "prompt_version": PROMPT_VERSION,
+                "system_prompt": system_prompt(turn.plan),
+                "turn_message": turn_message(turn, occasion, self._clock.now()),
+            }
+        return transcript.context
+
     def _concluded(self, tools: TurnTools, state: dict[str, Any]) -> Decision:
         answer = state.get("structured_response")
         if isinstance(answer, FinalAnswer):
-            return self._decision(tools, Action(answer.action), answer.reason, answer.confidence)
+            decision = self._decision(tools, Action(answer.action), answer.reason, answer.confidence)
+            if answer.change_of_mind is None:
+                return decision
+            words = self._settings.hide_key(answer.change_of_mind.strip()[:_LONGEST_REASON])
+            return replace(decision, change_of_mind=words or None)
         last = state["messages"][-1]
         text = last.text.strip() if isinstance(last, AIMessage) else ""
         return self._decision(tools, None, text or "The model gave no answer.", None)

@@ -6,21 +6,14 @@
 from __future__ import annotations
 
 import json
-from datetime import UTC, datetime
-from decimal import Decimal
+from datetime import datetime
 from typing import Any
 
-from kokex.domain.account_events import AccountEventRecord
-from kokex.domain.account_reports import BalanceReport, MarginWarning, PositionReport, StopReport
-from kokex.domain.decision import Trigger, Turn
-from kokex.domain.events import OrderEvent
-from kokex.domain.forecast import Forecast
+from kokex.domain.decision import Turn
 from kokex.domain.plan import Plan, TriggerKind
+from kokex.domain.trigger_facts import time_text, trigger_facts
 
-PROMPT_VERSION = 2
-
-_MOST_EVENTS = 50
-_LONGEST_TEXT = 4000
+PROMPT_VERSION = 3
 
 _SYSTEM = """\
 You trade {inst_id} on candles of {interval} for one plan of a person who risks their own money. You run in turns: something wakes \
@@ -44,7 +37,7 @@ What is data
 - Quote only numbers that you read from a tool or from what woke you in this turn.
 
 FinalAnswer: action is act or hold, confidence is how sure you are of this decision from 0 to 1, reason is one to three sentences with the \
-numbers that you used.\
+numbers that you used, change_of_mind what would change your mind.\
 """
 
 _OCCASIONS = {
@@ -75,100 +68,12 @@ def system_prompt(plan: Plan) -> str:
 def turn_message(turn: Turn, occasion: TriggerKind, now: datetime) -> str:
     """What woke the agent, as one JSON object under a sentence."""
     facts: dict[str, Any] = {
-        "now": _time(now),
+        "now": time_text(now),
         "turn": turn.id,
-        "woken_by": [_trigger(trigger) for trigger in turn.triggers],
+        "woken_by": [trigger_facts(trigger) for trigger in turn.triggers],
     }
     if turn.resumed:
         facts["note"] = (
             "This turn was cut short and runs again; see get_pending_orders for what it did before."
         )
     return f"{_OCCASIONS[occasion]}\n\n```json\n{json.dumps(facts, ensure_ascii=False, indent=1)}\n```"
-
-
-def _trigger(trigger: Trigger) -> dict[str, Any]:
-    facts: dict[str, Any] = {"kind": trigger.kind.value, "occurred_at": _time(trigger.occurred_at)}
-    if trigger.events:
-        facts["events_in_all"] = len(trigger.events)
-        facts["latest_events"] = [_event(event) for event in trigger.events[-_MOST_EVENTS:]]
-    if trigger.account_events:
-        facts["account_events_in_all"] = len(trigger.account_events)
-        facts["latest_account_events"] = [
-            _account_event(one) for one in trigger.account_events[-_MOST_EVENTS:]
-        ]
-    if trigger.forecast is not None:
-        facts["forecast"] = _forecast(trigger.forecast)
-    if trigger.text is not None:
-        facts["message_of_the_owner"] = trigger.text[:_LONGEST_TEXT]
-    return facts
-
-
-def _event(event: OrderEvent) -> dict[str, Any]:
-    update = event.update
-    return {
-        "event_type": event.event_type,
-        "occurred_at": _time(update.occurred_at),
-        "client_order_id": update.client_order_id,
-        "side": update.side.value,
-        "order_type": update.order_type[:32],
-        "quantity": str(update.quantity),
-        "price": None if update.price is None else str(update.price),
-        "filled_quantity": str(update.filled_quantity),
-        "average_price": None if update.average_price is None else str(update.average_price),
-        "cancel_reason": update.cancel_reason[:200] if update.cancel_reason else None,
-        "made_by_this_plan": not event.external,
-    }
-
-
-def _account_event(record: AccountEventRecord) -> dict[str, Any]:
-    event, report = record.event, record.event.report
-    facts = {
-        "event_type": event.kind.value,
-        "occurred_at": _time(event.occurred_at),
-        "inst_id": event.inst_id,
-        "currency": event.currency,
-        "before": _number(event.before),
-        "after": _number(event.after),
-        "cause": event.cause[:32] if event.cause else None,
-    }
-    match report:
-        case PositionReport():
-            facts |= {"side": report.side.value, "average_price": _number(report.average_price)}
-        case BalanceReport():
-            facts |= {"trade_ids": ", ".join(report.trade_ids[:_MOST_EVENTS]) or None}
-        case StopReport():
-            facts |= {
-                "stop_id": report.stop_id,
-                "side": report.side.value,
-                "order_type": report.order_type[:32],
-                "order_ids": ", ".join(report.order_ids[:_MOST_EVENTS]) or None,
-                "reason": report.reason[:200] if report.reason else None,
-            }
-        case MarginWarning():
-            facts |= {
-                "quantity": _number(report.quantity),
-                "margin_ratio": _number(report.margin_ratio),
-                "liquidation_price": _number(report.liquidation_price),
-            }
-    return {name: value for name, value in facts.items() if value is not None}
-
-
-def _number(value: Decimal | None) -> str | None:
-    return None if value is None else str(value)
-
-
-def _forecast(forecast: Forecast) -> dict[str, Any]:
-    return {
-        "forecaster": forecast.forecaster,
-        "origin_time": _time(forecast.origin_time),
-        "origin_price": forecast.origin_price,
-        "horizon": forecast.horizon,
-        "interval": str(forecast.interval),
-        "probability_up": round(forecast.probability_up(), 4),
-        "expected_return": round(forecast.expected_return(), 6),
-        "spread": round(forecast.spread(), 6),
-    }
-
-
-def _time(moment: datetime) -> str:
-    return moment.astimezone(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from kokex.adapters.langchain.policy import BuiltInPolicy
 from kokex.adapters.langchain.settings import ModelSettings
 from kokex.adapters.langchain.tools import TurnTools
-from kokex.domain.decision import Decision, Turn
+from kokex.domain.decision import BUILT_IN, Decision, Turn
 from kokex.domain.errors import AgentError
 from kokex.domain.plan import TriggerKind
 from kokex.ports.agent import Toolbox
@@ -100,10 +100,11 @@ class LangChainAgentService:
     async def _think(self, turn: Turn, occasion: TriggerKind, toolbox: Toolbox) -> Decision:
         limit = turn.plan.agent.turn_seconds
         await self.prepare()
-        tools = TurnTools(toolbox, turn.plan.agent, self._clock)
+        tools = TurnTools(toolbox, turn.plan.agent, self._clock, turn.transcript.tool_calls)
         try:
             async with asyncio.timeout(limit) as time_limit:
                 if self._agent is None:
+                    turn.transcript.model = BUILT_IN
                     return await self._policy.decide(turn, tools)
                 return await self._agent.decide(turn, occasion, tools)
         except TimeoutError:

@@ -102,14 +102,16 @@ TOOLS: dict[str, Tool] = {
 
 
 class TurnTools:
-    """A toolbox with the turn's limits around it and a record of its use."""
+    """A toolbox with the turn's limits around it and a record of its use: `calls`, noted as they happen."""
 
-    def __init__(self, toolbox: Toolbox, limits: AgentSettings, clock: Clock) -> None:
+    def __init__(
+        self, toolbox: Toolbox, limits: AgentSettings, clock: Clock, calls: list[ToolCall] | None = None
+    ) -> None:
         self._toolbox = toolbox
         self._limits = limits
         self._clock = clock
         self._deadline = clock.monotonic() + limits.turn_seconds
-        self._calls: list[ToolCall] = []
+        self._calls = [] if calls is None else calls
         self._asked = 0
         self._one_at_a_time = asyncio.Lock()
 
@@ -134,14 +136,14 @@ class TurnTools:
         """
         async with self._one_at_a_time:
             self._asked += 1
-            begun = self._clock.monotonic()
+            asked_at, begun = self._clock.now(), self._clock.monotonic()
             result: dict[str, Any] = _refusal("unknown", "the turn ended during this call")
             try:
                 result = await self._answer(name, arguments)
             finally:
                 if self._asked <= self._limits.max_tool_calls + 1:
                     seconds = self._clock.monotonic() - begun
-                    self._calls.append(ToolCall(name[:64], _shown(arguments), result, seconds))
+                    self._calls.append(ToolCall(name[:64], shown(arguments), result, seconds, asked_at))
             return result
 
     async def settled(self) -> None:
@@ -231,10 +233,10 @@ def _refusal(code: str, error: str) -> dict[str, Any]:
     return {"error": error, "code": code}
 
 
-def _shown(arguments: Mapping[str, Any]) -> dict[str, Any]:
+def shown(arguments: Mapping[str, Any]) -> dict[str, Any]:
     """Arguments as the record keeps them: whole where they are of a sensible size."""
-    shown = {str(name)[:64]: _plain(value) for name, value in list(arguments.items())[:20]}
-    return shown if len(str(shown)) <= _LONGEST_RECORD else {"too_long": str(shown)[:_LONGEST_RECORD]}
+    plain = {str(name)[:64]: _plain(value) for name, value in list(arguments.items())[:20]}
+    return plain if len(str(plain)) <= _LONGEST_RECORD else {"too_long": str(plain)[:_LONGEST_RECORD]}
 
 
 def _plain(value: Any) -> Any:

@@ -33,17 +33,22 @@ SELECT id FROM opened
 
 CLOSE: Final = """
 WITH closed AS (
-    UPDATE turns SET status = 'done', finished_at = %(at)s, action = %(action)s, reason = %(reason)s,
-        confidence = %(confidence)s, model = %(model)s
+    UPDATE turns SET status = %(status)s, finished_at = %(at)s, action = %(action)s::text,
+        reason = %(reason)s::text, confidence = %(confidence)s::double precision, model = %(model)s::text,
+        error = %(error)s::text, change_of_mind = %(change_of_mind)s::text,
+        tokens_in = %(tokens_in)s::bigint, tokens_out = %(tokens_out)s::bigint
     WHERE id = %(turn_id)s AND status = 'running'
-    RETURNING id, event_ids
+    RETURNING id, event_ids, status
 ), told AS (
     UPDATE order_event_logs SET agent_conversation_id = closed.id FROM closed
-    WHERE order_event_logs.id = ANY (closed.event_ids)
+    WHERE order_event_logs.id = ANY (closed.event_ids) AND closed.status = 'done'
 ), called AS (
-    INSERT INTO tool_calls (turn_id, step, name, arguments, result, seconds)
+    INSERT INTO tool_calls (turn_id, step, name, arguments, result, seconds, asked_at)
     SELECT closed.id, call.* FROM closed, jsonb_to_recordset(%(calls)s::jsonb) AS call (
-        step integer, name text, arguments jsonb, result jsonb, seconds double precision)
+        step integer, name text, arguments jsonb, result jsonb, seconds double precision,
+        asked_at timestamptz)
+), recorded AS (
+    INSERT INTO turn_records (turn_id, record) SELECT closed.id, %(record)s::jsonb FROM closed
 )
 SELECT id FROM closed
 """

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter, defaultdict
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
@@ -12,13 +12,13 @@ from sqlalchemy import Row, Select, exists, func, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from kokex.adapters.postgres.database import ConstraintError, Database
-from kokex.adapters.postgres.tables import tool_calls, turn_triggers, turns
+from kokex.adapters.postgres.tables import tool_calls, turn_records, turn_triggers, turns
 from kokex.adapters.postgres.text import storable_json, storable_text
 from kokex.adapters.postgres.turn_writer import CLOSE, OPEN, TurnWriter
 from kokex.domain.decision import Action, Decision, ToolCall, Trigger, TurnStatus
 from kokex.domain.errors import NotFoundError, StateError
 from kokex.domain.plan import TriggerKind
-from kokex.ports.store import TurnRecord
+from kokex.ports.store import TurnNotes, TurnRecord
 
 _LONGEST_QUOTE = 80
 
@@ -68,26 +68,52 @@ class PostgresTurns:
             ) from error
         return number
 
-    async def finish(self, turn_id: int, decision: Decision, at: datetime) -> None:
+    async def finish(
+        self, turn_id: int, decision: Decision, at: datetime, *, notes: TurnNotes | None = None
+    ) -> None:
         """See `TurnStore`. Changes nothing where the turn is closed already. Raises `NotFoundError`."""
-        values: dict[str, Any] = {
-            "turn_id": turn_id,
-            "at": at,
+        said = {
+            "status": TurnStatus.DONE.value,
             "action": decision.action.value,
             "reason": storable_text(decision.reason),
             "confidence": decision.confidence,
             "model": storable_text(decision.model),
-            "calls": msgspec.json.encode(_call_rows(decision.tool_calls)).decode(),
+            "change_of_mind": decision.change_of_mind and storable_text(decision.change_of_mind),
+        }
+        await self._close(turn_id, at, notes or TurnNotes({}, decision.tool_calls), said)
+
+    async def fail(self, turn_id: int, error: str, at: datetime, *, notes: TurnNotes | None = None) -> None:
+        """See `TurnStore`. Changes nothing where the turn is closed already. Raises `NotFoundError`."""
+        said = {"status": TurnStatus.FAILED.value, "error": storable_text(error)}
+        await self._close(turn_id, at, notes or TurnNotes({}, ()), said)
+
+    async def _close(self, turn_id: int, at: datetime, notes: TurnNotes, said: dict[str, Any]) -> None:
+        values = dict.fromkeys(("action", "reason", "confidence", "model", "error", "change_of_mind"))
+        values |= said | {
+            "turn_id": turn_id,
+            "at": at,
+            "calls": msgspec.json.encode(_call_rows(notes.tool_calls)).decode(),
+            "record": msgspec.json.encode(storable_json(notes.record)).decode(),
+            "tokens_in": notes.tokens_in,
+            "tokens_out": notes.tokens_out,
         }
         if await self._writer.number(CLOSE, values) is None:
             async with self._database.begin() as connection:
                 await _must_exist(connection, turn_id)
 
-    async def fail(self, turn_id: int, error: str, at: datetime) -> None:
-        """See `TurnStore`. Changes nothing where the turn is closed already. Raises `NotFoundError`."""
+    async def get(self, turn_id: int) -> TurnRecord:
+        """See `TurnStore`."""
+        found = await self._read(select(turns).where(turns.c.id == turn_id))
+        if not found:
+            raise NotFoundError(f"turn {turn_id} does not exist")
+        return found[0]
+
+    async def notes(self, turn_id: int) -> Mapping[str, Any]:
+        """See `TurnStore`."""
+        query = select(turn_records.c.record).where(turn_records.c.turn_id == turn_id)
         async with self._database.begin() as connection:
-            if not await _close_failed(connection, turn_id, storable_text(error), at):
-                await _must_exist(connection, turn_id)
+            record: Mapping[str, Any] | None = (await connection.execute(query)).scalar_one_or_none()
+        return record or {}
 
     async def running(self, plan_id: int) -> TurnRecord | None:
         """See `TurnStore`."""
@@ -126,8 +152,8 @@ class PostgresTurns:
     async def _read(self, query: Select[tuple[object, ...]]) -> list[TurnRecord]:
         async with self._database.begin() as connection:
             rows = (await connection.execute(query)).all()
-            done = [row.id for row in rows if row.status == TurnStatus.DONE.value]
-            calls = await _calls(connection, done) if done else {}
+            closed = [row.id for row in rows if row.status != TurnStatus.RUNNING.value]
+            calls = await _calls(connection, closed) if closed else {}
         return [_record(row, calls.get(row.id, ())) for row in rows]
 
 
@@ -184,6 +210,7 @@ def _call_rows(calls: Sequence[ToolCall]) -> list[dict[str, object]]:
             "arguments": storable_json(call.arguments),
             "result": storable_json(call.result),
             "seconds": call.seconds,
+            "asked_at": call.asked_at,
         }
         for step, call in enumerate(calls)
     ]
@@ -197,14 +224,16 @@ async def _calls(connection: AsyncConnection, turn_ids: Sequence[int]) -> dict[i
     )
     found: defaultdict[int, list[ToolCall]] = defaultdict(list)
     for row in (await connection.execute(query)).all():
-        found[row.turn_id].append(ToolCall(row.name, row.arguments, row.result, row.seconds))
+        found[row.turn_id].append(ToolCall(row.name, row.arguments, row.result, row.seconds, row.asked_at))
     return {turn_id: tuple(calls) for turn_id, calls in found.items()}
 
 
 def _record(row: Row[tuple[object, ...]], calls: tuple[ToolCall, ...]) -> TurnRecord:
     decision = None
     if row.action is not None:
-        decision = Decision(Action(row.action), row.reason, row.confidence, row.model, calls)
+        decision = Decision(
+            Action(row.action), row.reason, row.confidence, row.model, calls, row.change_of_mind
+        )
     return TurnRecord(
         id=row.id,
         plan_id=row.plan_id,
@@ -216,4 +245,5 @@ def _record(row: Row[tuple[object, ...]], calls: tuple[ToolCall, ...]) -> TurnRe
         finished_at=row.finished_at,
         decision=decision,
         error=row.error,
+        tool_calls=calls,
     )

@@ -3,7 +3,14 @@
 from kokex.adapters.postgres.tables.account_events import account_books, account_event_logs, account_states
 from kokex.adapters.postgres.tables.accounts import accounts, installation, plans
 from kokex.adapters.postgres.tables.base import metadata
-from kokex.adapters.postgres.tables.deciding import forecasts, tool_calls, turn_triggers, turns
+from kokex.adapters.postgres.tables.deciding import (
+    forecasts,
+    tool_calls,
+    turn_records,
+    turn_triggers,
+    turns,
+    user_messages,
+)
 from kokex.adapters.postgres.tables.market import candle_ledger, candles, instruments
 from kokex.adapters.postgres.tables.models import (
     model_activations,
@@ -12,6 +19,7 @@ from kokex.adapters.postgres.tables.models import (
     work_requests,
 )
 from kokex.adapters.postgres.tables.reconciling import account_standings, coverages
+from kokex.adapters.postgres.tables.risk import plan_worths
 from kokex.adapters.postgres.tables.trading import (
     fills,
     journal_heads,
@@ -40,10 +48,13 @@ __all__ = [
     "model_versions",
     "order_event_logs",
     "orders",
+    "plan_worths",
     "plans",
     "tool_calls",
+    "turn_records",
     "turn_triggers",
     "turns",
+    "user_messages",
     "work_requests",
     "ws_subscriptions",
 ]

@@ -54,6 +54,9 @@ turns = Table(
     Column("model", Text),
     Column("error", Text),
     Column("account_cursor", BigInteger, nullable=False, server_default=text("0")),
+    Column("change_of_mind", Text),
+    Column("tokens_in", BigInteger),
+    Column("tokens_out", BigInteger),
 )
 Index("idx_turns_plan_id", turns.c.plan_id, turns.c.id)
 Index("uq_turns_running", turns.c.plan_id, unique=True, postgresql_where=turns.c.status == "running")
@@ -75,4 +78,22 @@ tool_calls = Table(
     Column("arguments", JSONB, nullable=False),
     Column("result", JSONB, nullable=False),
     Column("seconds", Double, nullable=False),
+    Column("asked_at", MOMENT),
 )
+
+turn_records = Table(
+    "turn_records",
+    metadata,
+    Column("turn_id", BigInteger, ForeignKey("turns.id"), primary_key=True, autoincrement=False),
+    Column("record", JSONB, nullable=False),
+)
+
+user_messages = Table(
+    "user_messages",
+    metadata,
+    number_column(),
+    Column("plan_id", BigInteger, ForeignKey("plans.id"), nullable=False),
+    Column("text", Text, nullable=False),
+    Column("sent_at", MOMENT, nullable=False),
+)
+Index("idx_user_messages_plan_id", user_messages.c.plan_id, user_messages.c.id)
