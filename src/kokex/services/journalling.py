@@ -1,6 +1,7 @@
 """The writing half of order events: attribution, one transaction for all that waits, ledgers, dispatch.
 
-    put ─► queue ─► one transaction ─► ledgers ─► sink, plan by plan
+    put ───► queue ─┬► one transaction ─► ledgers ─► sink, plan by plan
+    write ─► ahead ─┘
 
 Nobody acts on an event before it is committed. What arrives while a commit is under way goes into the next one.
 """
@@ -16,7 +17,7 @@ from typing import Protocol, TypeVar
 import structlog
 
 from kokex.domain.account import ExchangeAccount
-from kokex.domain.errors import StoreUnavailableError
+from kokex.domain.errors import StoreError, StoreUnavailableError
 from kokex.domain.events import ClassifiedUpdate, EventSource, OrderEvent
 from kokex.domain.ids import order_origin
 from kokex.ports.clock import Clock
@@ -57,6 +58,7 @@ class Journalling:
         self._ledgers = ledgers
         self._installation = installation
         self._queue: deque[JournalEntry] = deque()
+        self._ahead: deque[tuple[Sequence[JournalEntry], asyncio.Future[None]]] = deque()
         self._arrived = asyncio.Event()
         self._drained = asyncio.Event()
         self._drained.set()
@@ -69,9 +71,12 @@ class Journalling:
         while True:
             await self._arrived.wait()
             self._arrived.clear()
-            while self._queue:
+            while self._queue or self._ahead:
+                while self._ahead:
+                    await self._write_ahead(*self._ahead.popleft())
                 batch = [self._queue.popleft() for _ in range(min(BATCH, len(self._queue)))]
-                await self._journal(batch)
+                if batch:
+                    await self._journal(batch)
                 if len(self._queue) < QUEUE // 2:
                     self._drained.set()
 
@@ -114,9 +119,30 @@ class Journalling:
         await self._drained.wait()
 
     async def write(self, entries: Sequence[JournalEntry]) -> None:
-        """Write `entries` past the queue, and return when they are committed and told."""
-        for start in range(0, len(entries), BATCH):
-            await self._journal(entries[start : start + BATCH])
+        """Have `entries` written past the queue, and return when they are committed and told.
+
+        A caller who is cancelled while he waits takes nothing back: what is committed has to reach the ledgers.
+
+        Raises:
+            StoreError: the database refused them.
+        """
+        written: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        self._ahead.append((entries, written))
+        self._arrived.set()
+        await written
+
+    async def _write_ahead(self, entries: Sequence[JournalEntry], written: asyncio.Future[None]) -> None:
+        try:
+            for start in range(0, len(entries), BATCH):
+                await self._journal(entries[start : start + BATCH])
+        except StoreError as error:
+            if written.done():
+                log.error("events not journalled", entries=len(entries), reason=str(error))
+            else:
+                written.set_exception(error)
+        else:
+            if not written.done():
+                written.set_result(None)
 
     async def _journal(self, batch: Sequence[JournalEntry]) -> None:
         async with self.lock:

@@ -256,6 +256,33 @@ async def test_ledgers_move_with_the_journal() -> None:
         assert ledger.pending[name].remaining == Decimal("0.06")
 
 
+async def test_what_is_journalled_counts_even_if_who_asked_for_it_is_gone() -> None:
+    """A reconciliation may be given up while its commit is under way: journal and ledger agree all the same."""
+    async with running() as bench:
+        ledger = bench.ledgers.open(1, ETH, [], [])
+        name = client_order_id(OrderOrigin("test", 1, 1, 0))
+        ledger.add(order(client_order_id=name))
+        await bench.subscribe(plan())
+        commit, acknowledged = bench.store.journal.append, asyncio.Event()
+
+        async def append(entries: Any) -> Any:
+            numbers = await commit(entries)
+            await acknowledged.wait()
+            return numbers
+
+        bench.store.journal.append = append
+        part = own(1, status=OrderStatus.PARTIALLY_FILLED, filled_quantity=Decimal("0.04"), fill=fill(1))
+        asking = asyncio.create_task(bench.service.ingest(account(), [classify(part)], EventSource.RECONCILE))
+        await settle()
+        asking.cancel()
+        await settle()
+        acknowledged.set()
+        await settle()
+        assert asking.cancelled()
+        assert (len(bench.store.journal.entries), ledger.book.fills) == (1, 1)
+        assert bench.hearing.told(1) == ["fill:1"]
+
+
 async def test_a_fill_of_an_order_of_long_ago_is_counted_from_the_journal() -> None:
     """The ledger cannot know whether it was counted; the table of fills does, also when the database comes and goes."""
     async with running() as bench:
