@@ -316,6 +316,15 @@ async def test_a_full_fill_without_its_execution_is_left_to_the_question() -> No
         assert at.listener.count("disconnected") == 0 and at.stream.status.malformed_count == 0
 
 
+async def test_a_full_fill_without_its_execution_that_is_pushed_twice_is_left_to_the_question() -> None:
+    """The second push proves no more than the first: it is not the order's end either."""
+    async with stage() as at:
+        done = order_push("1", name="ws_order_filled_without_trade_id.json")
+        await at.server.push(order_push("1"), done, done, order_push("2"))
+        await until(lambda: at.order_ids() == ["1", "2"])
+        assert set(at.listener.flaws) == {"order 1 of ETH-USDT has filled 0.3 of which no execution was pushed"}
+
+
 async def test_a_full_fill_whose_executions_were_all_told_is_done() -> None:
     """The last push of an order sized in quote: filled, and nothing more executed."""
     async with stage() as at:

@@ -43,4 +43,6 @@ class FillGaps:
         missing = filled - before - told
         if missing <= 0:
             return None
+        if update.status is OrderStatus.FILLED and not told:
+            self._filled[update.order_id] = before  # told again, it proves the same
         return f"order {update.order_id} of {update.inst_id} has filled {missing:f} of which no execution was pushed"
