@@ -41,6 +41,7 @@ from kokex.services.models import ModelService
 from kokex.services.neighbours import Neighbourhood
 from kokex.services.order_events import OrderEventService
 from kokex.services.ownership import OwnershipService
+from kokex.services.performance import PerformanceService
 from kokex.services.plan_services import Services
 from kokex.services.plans import PlanService
 from kokex.services.reconciling import ReconcilingService
@@ -159,7 +160,8 @@ async def engine(application: Application, agent: Agent | None = None) -> Engine
     order_events = OrderEventService(store, clock, adapter, ledgers, account_events, installation)
     ownership = OwnershipService(store.account_locks(), clock)
     neighbourhood = Neighbourhood(ledgers, market_data)
-    pictures = RiskPictures(clock, market_data, neighbourhood)
+    performance = PerformanceService(store, clock, ledgers, market_data)
+    pictures = RiskPictures(clock, market_data, neighbourhood, performance)
     trading = TradingService(
         store, clock, ledgers, market_data, order_events, installation, ownership, pictures
     )
@@ -183,6 +185,7 @@ async def engine(application: Application, agent: Agent | None = None) -> Engine
         deciding=DecidingService(store, clock, agent or _agent(application.settings, clock)),
         ownership=ownership,
         neighbourhood=neighbourhood,
+        performance=performance,
     )
     return Engine(application, PlanActivity(store, clock, services), services)
 

@@ -19,6 +19,7 @@ from kokex.ports.candles import CandleStore
 from kokex.ports.models import ModelStore
 from kokex.ports.ownership import AccountLocks, AccountOwners
 from kokex.ports.reconciliation import ReconciliationStore
+from kokex.ports.risk import RiskStore
 from kokex.ports.work import WorkStore
 
 
@@ -359,6 +360,9 @@ class Store(Protocol):
 
     @property
     def reconciliation(self) -> ReconciliationStore: ...
+
+    @property
+    def risk(self) -> RiskStore: ...
 
     def account_locks(self) -> AccountLocks:
         """Ownership of accounts for one engine, on a session of its own."""

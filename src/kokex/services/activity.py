@@ -72,6 +72,7 @@ class PlanActivity:
             tasks.create_task(self._services.market_data.run(self))
             tasks.create_task(self._services.reconciling.run(self))
             tasks.create_task(self._services.forecasting.run())
+            tasks.create_task(self._services.performance.run())
 
     def works(self, plan_id: int) -> bool:
         """Whether the plan is at work here."""
@@ -135,6 +136,7 @@ class PlanActivity:
             return None
         work = await self._open(plan, session)
         if not self._claims.holds(plan):
+            await self._services.performance.close(plan.id)
             self._books.close(plan, account_at_work=bool(self._of(session)))
             self._claims.wait_for(plan)
             return None
@@ -169,6 +171,7 @@ class PlanActivity:
                 await self._end_agent(work)
                 await self._unsubscribe(work)
                 log.warning("plan left to another engine", plan=work.plan.id, name=work.plan.name)
+            self._books.forget(account_id)
 
     async def _end_agent(self, work: _Work) -> None:
         work.runner.awake = False
@@ -184,6 +187,7 @@ class PlanActivity:
         except StoreUnavailableError as error:
             log.warning("end of a subscription not kept", plan=work.plan.id, reason=str(error))
         busy = bool(self._of(work.session)) or self._claims.begins_on(work.plan.account_id)
+        await self._services.performance.close(work.plan.id)
         self._books.close(work.plan, account_at_work=busy)
 
     def _drop_if_idle(self, session: AccountSession) -> None:
@@ -209,6 +213,7 @@ class PlanActivity:
         instrument = await services.sessions.instrument(session, plan.inst_id)
         await services.sessions.check_position_mode(session, instrument)
         await self._books.open(plan, session, instrument)
+        await services.performance.open(plan, session.account)
         await services.account_events.subscribe(plan.id, session.account, instrument)
         return _Work(plan, session, PlanRunner(plan, self._toolbox), asyncio.Event(), [])
 
@@ -273,6 +278,7 @@ class PlanActivity:
 
     def on_account_events(self, plan_id: int, events: Sequence[AccountEventRecord]) -> None:
         """The journal has new events of a plan's account."""
+        self._services.performance.hear_account_events(plan_id, events)
         work = self._works.get(plan_id)
         if work is not None:
             work.runner.hear_account_events(events)
@@ -282,6 +288,7 @@ class PlanActivity:
         for work in self._works.values():
             same = (work.plan.inst_id, work.plan.interval) == (inst_id, interval)
             if same and market_of(work.session.account) == market:
+                self._services.performance.mark(work.plan.id)
                 work.wake.set()
                 work.runner.hear_candle(self._clock.now())
 

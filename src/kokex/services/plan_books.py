@@ -56,7 +56,11 @@ class PlanBooks:
         if account_at_work:
             self._services.ledgers.rest(plan.id)
             return
-        for number in self._services.neighbourhood.of_account(plan.account_id):
-            self._services.ledgers.drop(number)
         self._services.ledgers.drop(plan.id)
-        self._services.neighbourhood.forget(plan.account_id)
+        self.forget(plan.account_id)
+
+    def forget(self, account_id: int) -> None:
+        """Nobody hears any more what happens on the account: its ledgers are of the past."""
+        for number in self._services.neighbourhood.of_account(account_id):
+            self._services.ledgers.drop(number)
+        self._services.neighbourhood.forget(account_id)

@@ -13,6 +13,7 @@ from kokex.services.market_data import MarketDataService
 from kokex.services.neighbours import Neighbourhood
 from kokex.services.order_events import OrderEventService
 from kokex.services.ownership import OwnershipService
+from kokex.services.performance import PerformanceService
 from kokex.services.reconciling import ReconcilingService
 from kokex.services.trading import TradingService
 
@@ -32,3 +33,4 @@ class Services:
     deciding: DecidingService
     ownership: OwnershipService
     neighbourhood: Neighbourhood
+    performance: PerformanceService

@@ -13,6 +13,7 @@ from kokex.services.accounts import AccountSession
 from kokex.services.ledger import PlanLedger
 from kokex.services.market_data import MarketDataService
 from kokex.services.neighbours import Neighbourhood
+from kokex.services.performance import PerformanceService
 
 NOT_OURS: Final = "not sent: this engine does not own the account at this moment; another may"
 _MINUTE = timedelta(seconds=60)
@@ -21,10 +22,17 @@ _MINUTE = timedelta(seconds=60)
 class RiskPictures:
     """Draws the gate's picture of a plan."""
 
-    def __init__(self, clock: Clock, market_data: MarketDataService, neighbourhood: Neighbourhood) -> None:
+    def __init__(
+        self,
+        clock: Clock,
+        market_data: MarketDataService,
+        neighbourhood: Neighbourhood,
+        performance: PerformanceService,
+    ) -> None:
         self._clock = clock
         self._market_data = market_data
         self._neighbourhood = neighbourhood
+        self._performance = performance
 
     def state(self, session: AccountSession, plan: Plan, ledger: PlanLedger) -> RiskState:
         """The plan, its orders and its account as they are known now."""
@@ -46,5 +54,6 @@ class RiskPictures:
             trouble=session.trouble.reason if session.trouble else NOT_OURS,
             orders_today=ledger.pace.today(now),
             recent=() if limits.repeat_distance is None else ledger.pace.lately(now, limits.repeat_period),
+            performance=self._performance.of(plan.id),
             neighbours=self._neighbourhood.around(session, plan),
         )

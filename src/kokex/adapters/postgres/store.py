@@ -24,6 +24,7 @@ from kokex.adapters.postgres.repositories.models import PostgresModels
 from kokex.adapters.postgres.repositories.orders import PostgresOrders
 from kokex.adapters.postgres.repositories.plans import PostgresPlans
 from kokex.adapters.postgres.repositories.reconciliation import PostgresReconciliation
+from kokex.adapters.postgres.repositories.risk import PostgresRisk
 from kokex.adapters.postgres.repositories.subscriptions import PostgresSubscriptions
 from kokex.adapters.postgres.repositories.turns import PostgresTurns
 from kokex.adapters.postgres.repositories.work import PostgresWork
@@ -56,6 +57,7 @@ class PostgresStore:
         self.work = PostgresWork(database)
         self.owners = PostgresAccountOwners(database)
         self.reconciliation = PostgresReconciliation(database)
+        self.risk = PostgresRisk(database)
 
     @classmethod
     async def open(cls, url: str, keeper: SecretKeeper) -> Self:

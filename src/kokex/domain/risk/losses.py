@@ -17,21 +17,22 @@ def losses(asked: Question) -> Finding | None:
     made = state.performance
     if made is None or asked.reduces:
         return None
+    now = made.at or state.checked_at
     return (
-        _worth(limits, made, state)
-        or _resting_after_losses(limits, made, state.checked_at)
-        or _resting_after_stops(limits, made, state.checked_at)
+        _worth(limits, made, state, now)
+        or _resting_after_losses(limits, made, now)
+        or _resting_after_stops(limits, made, now)
     )
 
 
-def _worth(limits: RiskLimits, made: Performance, state: RiskState) -> Finding | None:
+def _worth(limits: RiskLimits, made: Performance, state: RiskState, now: datetime) -> Finding | None:
     guard, quote = limits.protections, state.instrument.quote_currency
     if made.pnl is None:
         if guard.max_daily_loss is None and guard.max_drawdown is None:
             return None
         return DenialCode.NO_PRICE, "what the plan's holding is worth is not known; wait for market data"
     if guard.max_daily_loss is not None:
-        lost = made.worth.day_loss(made.pnl, state.checked_at)
+        lost = made.worth.day_loss(made.pnl, now)
         if lost >= guard.max_daily_loss:
             return (
                 DenialCode.DAILY_LOSS,

@@ -32,6 +32,7 @@ class Performance:
         pnl: profit or loss since its first fill, after fees, with the holding at the present price; None: no price.
         losing_streak: losing results in a row, up to now, the last of them at `last_loss_at`.
         stops: when stops of the plan were triggered, oldest first, as far back as a protection looks.
+        at: the exchange's present, which results and stops are told in; None: it is the moment of asking.
     """
 
     worth: Worth
@@ -39,6 +40,7 @@ class Performance:
     losing_streak: int = 0
     last_loss_at: datetime | None = None
     stops: tuple[datetime, ...] = ()
+    at: datetime | None = None
 
 
 @dataclass(frozen=True, slots=True)
