@@ -56,6 +56,7 @@ class AccountSession:
         reconciled_at: when it was last in line with the exchange, by our clock.
         stopped: why a person must act before anything works; None while all is well.
         instruments: as the exchange described them when the account was last reconciled.
+        read: instruments whose record was read then.
     """
 
     account: ExchangeAccount
@@ -72,6 +73,7 @@ class AccountSession:
     submitting: asyncio.Lock = field(default_factory=asyncio.Lock)
     snapshot: AccountSnapshot | None = None
     instruments: dict[str, Instrument] = field(default_factory=dict)
+    read: frozenset[str] = frozenset()
     _asked_at: float = 0.0
     _spent: dict[str, _Spent] = field(default_factory=dict)
     _refreshing: asyncio.Lock = field(default_factory=asyncio.Lock)

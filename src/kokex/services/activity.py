@@ -26,6 +26,7 @@ from kokex.services.claims import AccountClaims
 from kokex.services.plan_books import PlanBooks
 from kokex.services.plan_runner import PlanRunner
 from kokex.services.plan_services import Services
+from kokex.services.chat import follow_messages
 from kokex.services.toolbox import PlanToolbox
 
 log = structlog.get_logger(__name__)
@@ -72,6 +73,7 @@ class PlanActivity:
             tasks.create_task(self._services.market_data.run(self))
             tasks.create_task(self._services.reconciling.run(self))
             tasks.create_task(self._services.forecasting.run())
+            tasks.create_task(follow_messages(self._store.messages, self._clock, self))
             tasks.create_task(self._services.performance.run())
 
     def works(self, plan_id: int) -> bool:
@@ -220,7 +222,6 @@ class PlanActivity:
     async def _subscribe(self, work: _Work) -> None:
         assert self._tasks is not None
         services, plan, session = self._services, work.plan, work.session
-        connected = session.account.connection_key in services.order_events.connections
         await services.order_events.subscribe(plan, session.account, session.credentials)
         depth = max(plan.forecast.context, 1)
         services.market_data.subscribe(
@@ -228,7 +229,8 @@ class PlanActivity:
         )
         work.tasks.append(self._tasks.create_task(services.deciding.run(work.runner)))
         work.tasks.append(self._tasks.create_task(self._forecast(work)))
-        if connected and session.reconciled:
+        connection = services.order_events.connections.get(session.account.connection_key)
+        if connection is not None and connection.connected_since is not None:
             services.order_events.hold(session.account)
             self.on_account_subscribed(session.account.connection_key)
 
@@ -282,6 +284,12 @@ class PlanActivity:
         work = self._works.get(plan_id)
         if work is not None:
             work.runner.hear_account_events(events)
+
+    async def on_user_messages(self, plan_id: int) -> None:
+        """Messages may wait for a plan; 0: for any."""
+        for work in list(self._works.values()):
+            if plan_id in (0, work.plan.id):
+                await self._services.deciding.hear_messages(work.runner)
 
     def on_candles(self, market: str, inst_id: str, interval: Interval) -> None:
         """A feed has a new closed candle."""

@@ -104,7 +104,7 @@ class OrderEventService:
             self.connections[account.connection_key] = connection
         connection.add(plan.id, plan.inst_id)
         self._start(connection)
-        await self._standing.save(connection.statuses())
+        await self._standing.save_if_possible(connection)
 
     async def unsubscribe(self, plan: Plan, account: ExchangeAccount) -> None:
         """Want the plan's events no longer; the connection closes with its last plan."""

@@ -156,7 +156,7 @@ class ReconcilingService:
     async def _until_reconciled(self, connection_key: str, session: AccountSession) -> bool:
         """Attempt after attempt. False: only a person can help."""
         delay, done = FIRST_DELAY, 0
-        while done < REPETITIONS and (not done or connection_key in self._wanted):
+        while not done or self._lacks(session) or (done < REPETITIONS and connection_key in self._wanted):
             if self._is_over(connection_key):
                 return False
             self._wanted.pop(connection_key, None)
@@ -176,6 +176,11 @@ class ReconcilingService:
                 done += 1
         return True
 
+    def _lacks(self, session: AccountSession) -> bool:
+        """Whether a plan joined during the last attempt whose instrument that attempt did not read."""
+        connection = self._order_events.connections.get(session.account.connection_key)
+        return connection is not None and not session.read.issuperset(connection.plans.values())
+
     async def reconcile(self, session: AccountSession) -> None:
         """Journal what was missed, compare what is held, judge orders without trace.
 
@@ -189,6 +194,7 @@ class ReconcilingService:
         for unfound in picture.unfound:
             agrees = unfound.inst_id not in picture.differences
             await self._fates.judge(session, unfound, agrees=agrees)
+        session.read = frozenset(instruments)
         if self._account_events is not None and picture.unfound:
             await self._compare_account(session, self._account_events, picture)
         if picture.reason is None:
