@@ -46,6 +46,7 @@ from kokex.services.plan_services import Services
 from kokex.services.plans import PlanService
 from kokex.services.reconciling import ReconcilingService
 from kokex.services.risk_picture import RiskPictures
+from kokex.services.sending import OrderSending
 from kokex.services.trading import TradingService
 from kokex.services.training import TrainingService
 from kokex.services.worker_forecasts import WorkerForecasts
@@ -162,9 +163,8 @@ async def engine(application: Application, agent: Agent | None = None) -> Engine
     neighbourhood = Neighbourhood(ledgers, market_data)
     performance = PerformanceService(store, clock, ledgers, market_data)
     pictures = RiskPictures(clock, market_data, neighbourhood, performance)
-    trading = TradingService(
-        store, clock, ledgers, market_data, order_events, installation, ownership, pictures
-    )
+    sending = OrderSending(store, clock, ledgers, market_data, order_events)
+    trading = TradingService(store, clock, ledgers, sending, installation, ownership, pictures)
     forecaster = BlockBootstrapForecaster()
     services = Services(
         sessions=sessions,

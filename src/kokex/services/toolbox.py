@@ -17,9 +17,10 @@ from kokex.ports.clock import Clock
 from kokex.ports.exchange import Accepted, Rejected, Unknown
 from kokex.ports.store import Store
 from kokex.services.accounts import AccountSession
+from kokex.services.answers import Wish
 from kokex.services.ledger import PlanLedger
 from kokex.services.market_data import MarketDataService
-from kokex.services.trading import TradingService, Wish
+from kokex.services.trading import TradingService
 
 QUANTILES = (0.05, 0.25, 0.5, 0.75, 0.95)
 BALANCE_SECONDS = 1.0

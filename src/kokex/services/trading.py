@@ -6,38 +6,40 @@ in between, the order can be asked after by that name, and the same step never s
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from collections.abc import Callable
+from dataclasses import replace
 from datetime import timedelta
-from decimal import Decimal
 from typing import Protocol
 
 import structlog
 
-from kokex.domain.errors import ExchangeError, ExchangeStoppedError, NotFoundError
-from kokex.domain.events import EventSource, classify
+from kokex.domain.errors import ExchangeError, NotFoundError
 from kokex.domain.ids import OrderOrigin, client_order_id
-from kokex.domain.instrument import InstrumentKind, Side
-from kokex.domain.order import Order, OrderRequest, OrderStatus, OrderType, OrderUpdate
+from kokex.domain.instrument import InstrumentKind
+from kokex.domain.limits import RiskLimits
+from kokex.domain.order import Order, OrderRequest, OrderStatus
 from kokex.domain.plan import Plan
-from kokex.domain.risk import Approved, Denied, check
+from kokex.domain.risk import Approved, Denied, RiskState, check, check_flattening
 from kokex.domain.standing import Standing
 from kokex.ports.clock import Clock
-from kokex.ports.exchange import Accepted, Outcome, Rejected, Unknown
+from kokex.ports.exchange import Outcome, Rejected
 from kokex.ports.store import Store
 from kokex.services.accounts import AccountSession
+from kokex.services.answers import Answer, Wish
 from kokex.services.ledger import Ledgers, PlanLedger
-from kokex.services.market_data import MarketDataService
-from kokex.services.order_events import OrderEventService
 from kokex.services.risk_picture import NOT_OURS, RiskPictures
+from kokex.services.sending import OrderSending
 
 log = structlog.get_logger(__name__)
 
 SETTLED_AFTER = timedelta(seconds=30)
 """An order sent longer ago than this that the exchange does not know was never taken (requests carry a deadline)."""
-
-
+OF_HALTS = 0
+"""Stands for the decision in the names of orders that no turn asked for but a halt: turns are numbered from 1."""
 _EQUITY_SECONDS = 5.0
 """Balances younger than this need not be asked for again."""
+
+_Gate = Callable[[OrderRequest, RiskLimits, RiskState], Approved | Denied]
 
 
 class Fence(Protocol):
@@ -46,24 +48,6 @@ class Fence(Protocol):
     async def prove(self, account_id: int) -> bool:
         """Whether the account is ours at this moment."""
         ...
-
-
-@dataclass(frozen=True, slots=True)
-class Wish:
-    """What an agent asks for; `quantity` in base currency for spot, contracts for swaps."""
-
-    side: Side
-    order_type: OrderType
-    quantity: Decimal
-    price: Decimal | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class Answer:
-    """What became of a wish. `code` is the gate's or the exchange's, None where all went well."""
-
-    order: Order
-    code: str | None = None
 
 
 class TradingService:
@@ -78,8 +62,7 @@ class TradingService:
         store: Store,
         clock: Clock,
         ledgers: Ledgers,
-        market_data: MarketDataService,
-        order_events: OrderEventService,
+        sending: OrderSending,
         installation: str,
         ownership: Fence,
         pictures: RiskPictures,
@@ -87,8 +70,7 @@ class TradingService:
         self._store = store
         self._clock = clock
         self._ledgers = ledgers
-        self._market_data = market_data
-        self._order_events = order_events
+        self._sending = sending
         self._installation = installation
         self._ownership = ownership
         self._pictures = pictures
@@ -101,28 +83,43 @@ class TradingService:
         Raises:
             StoreUnavailableError: nothing was sent.
         """
-        name = client_order_id(OrderOrigin(self._installation, plan.id, decision_id, step))
+        if plan.limits.of_account:
+            await self._know_equity(session)
+        return await self._go_out(session, plan, (decision_id, step), wish, check)
+
+    async def flatten(self, session: AccountSession, plan: Plan, step: int, wish: Wish) -> Answer:
+        """Send an order that ends a holding because a halt asks for it: it passes although the plan is halted, if it only reduces.
+
+        Raises:
+            StoreUnavailableError: nothing was sent.
+        """
+        return await self._go_out(session, plan, (OF_HALTS, step), wish, check_flattening)
+
+    async def _go_out(
+        self, session: AccountSession, plan: Plan, origin: tuple[int, int], wish: Wish, gate: _Gate
+    ) -> Answer:
+        name = client_order_id(OrderOrigin(self._installation, plan.id, *origin))
         earlier = await self._store.orders.get(plan.account_id, name)
         if earlier is not None:
             return Answer(earlier, "already_submitted")
-        if plan.limits.of_account:
-            await self._know_equity(session)
         async with session.submitting:
             ledger = self._ledgers.of(plan.id)
             request = _request(name, plan, wish, session, ledger)
-            verdict = check(request, plan.limits, self._pictures.state(session, plan, ledger))
+            verdict = gate(request, plan.limits, self._pictures.state(session, plan, ledger))
             if isinstance(verdict, Denied):
-                return await self._record_denial(plan, decision_id, step, verdict)
-            order = self._intended(plan, decision_id, step, request)
+                return await self._record_denial(plan, origin, verdict)
+            order = self._intended(plan, origin, request)
             if not await self._store.orders.add(order):
                 return Answer(order, "already_submitted")
-            ledger.add(order, self._last_price(session, plan))
-            self.count_cash(session, plan, order)
-        if not await self._ownership.prove(plan.account_id):
-            await self.gone(session, order, NOT_OURS)
+            ledger.add(order, self._sending.last_price(session, plan))
+            self._sending.count_cash(session, plan, order)
+        return await self._send(session, order, verdict)
+
+    async def _send(self, session: AccountSession, order: Order, approved: Approved) -> Answer:
+        if not await self._ownership.prove(order.account_id):
+            await self._sending.gone(session, order, NOT_OURS)
             return Answer(replace(order, status=OrderStatus.EXPIRED, reason=NOT_OURS), "account_elsewhere")
-        outcome = await self._send(session, verdict)
-        return await self._record_outcome(session, plan, order, outcome)
+        return await self._sending.send(session, order, approved, SETTLED_AFTER)
 
     async def cancel(self, session: AccountSession, plan: Plan, name: str) -> Outcome:
         """Ask the exchange to cancel the plan's order of that client order id.
@@ -149,16 +146,17 @@ class TradingService:
 
     async def found(self, session: AccountSession, order: Order, order_id: str) -> None:
         """The exchange knows an order whose fate was unknown."""
-        session.outcome_known(order.client_order_id or "")
-        await self._settle(order, OrderStatus.ACCEPTED, order_id=order_id, reason=None)
+        await self._sending.found(session, order, order_id)
 
     async def gone(self, session: AccountSession, order: Order, reason: str) -> None:
         """An order in flight is over and had no effect."""
-        session.outcome_known(order.client_order_id or "")
-        await self._settle(order, OrderStatus.EXPIRED, reason=reason)
-        log.warning("order without effect", order=order.client_order_id, reason=reason)
+        await self._sending.gone(session, order, reason)
 
-    def _intended(self, plan: Plan, decision_id: int, step: int, request: OrderRequest) -> Order:
+    def count_cash(self, session: AccountSession, plan: Plan, order: Order) -> None:
+        """Take what a buy on its way out may cost off the account's free cash."""
+        self._sending.count_cash(session, plan, order)
+
+    def _intended(self, plan: Plan, origin: tuple[int, int], request: OrderRequest) -> Order:
         now = self._clock.now()
         return Order(
             client_order_id=request.client_order_id,
@@ -173,31 +171,17 @@ class TradingService:
             status=OrderStatus.SUBMITTED,
             created_at=now,
             updated_at=now,
-            decision_id=decision_id,
-            step=step,
+            decision_id=origin[0],
+            step=origin[1],
             reduce_only=request.reduce_only,
         )
 
-    async def _record_denial(self, plan: Plan, decision_id: int, step: int, denied: Denied) -> Answer:
-        intended = self._intended(plan, decision_id, step, denied.request)
+    async def _record_denial(self, plan: Plan, origin: tuple[int, int], denied: Denied) -> Answer:
+        intended = self._intended(plan, origin, denied.request)
         order = replace(intended, status=OrderStatus.DENIED, reason=f"{denied.code.value}: {denied.reason}")
         await self._store.orders.add(order)
         log.info("order denied", plan=plan.id, code=denied.code.value, reason=denied.reason)
         return Answer(order, denied.code.value)
-
-    def count_cash(self, session: AccountSession, plan: Plan, order: Order) -> None:
-        """Take what a buy on its way out may cost off the account's free cash."""
-        if order.side is not Side.BUY or order.client_order_id is None:
-            return
-        price = order.price or self._last_price(session, plan)
-        instrument = self._ledgers.of(plan.id).book.instrument
-        most = plan.limits.max_order_notional
-        amount = most if price is None else instrument.notional(order.quantity, price)
-        session.spend(order.client_order_id, amount)
-
-    def _last_price(self, session: AccountSession, plan: Plan) -> Decimal | None:
-        ticker = self._market_data.fresh_ticker(session.account, plan.inst_id)
-        return ticker.last if ticker else None
 
     async def _know_equity(self, session: AccountSession) -> None:
         """Have balances that are young enough to hold shares of the equity against; without any the gate says so."""
@@ -205,53 +189,6 @@ class TradingService:
             await session.refresh(older_than=_EQUITY_SECONDS)
         except ExchangeError as error:
             log.warning("equity not read", account=session.account.name, reason=str(error))
-
-    async def _send(self, session: AccountSession, approved: Approved) -> Outcome:
-        try:
-            return await session.exchange.submit(approved)
-        except ExchangeStoppedError as error:
-            session.stopped = str(error)
-            return Rejected(error.code or "stopped", str(error))
-        except ExchangeError as error:
-            return Unknown(str(error), self._clock.now() + SETTLED_AFTER)
-
-    async def _record_outcome(
-        self, session: AccountSession, plan: Plan, order: Order, outcome: Outcome
-    ) -> Answer:
-        if not isinstance(outcome, Unknown):
-            session.outcome_known(order.client_order_id or "")
-        match outcome:
-            case Accepted(order_id):
-                known = await self._settle(order, OrderStatus.ACCEPTED, order_id=order_id, reason=None)
-                return Answer(known)
-            case Rejected(code, reason):
-                known = await self._settle(order, OrderStatus.REJECTED, reason=f"{code}: {reason}")
-                await self._order_events.ingest(
-                    session.account, [classify(_rejection(known))], EventSource.COMMAND
-                )
-                return Answer(known, code)
-            case Unknown(reason, _):
-                known = await self._settle(order, OrderStatus.UNKNOWN, reason=reason)
-                log.warning("order outcome unknown", order=order.client_order_id, reason=reason)
-                return Answer(known, "unknown")
-
-    async def _settle(
-        self, order: Order, status: OrderStatus, *, order_id: str | None = None, reason: str | None
-    ) -> Order:
-        """The order as it stands after a command's outcome; events that came first win."""
-        assert order.client_order_id is not None
-        await self._store.orders.settle(
-            order.account_id,
-            order.client_order_id,
-            status,
-            at=self._clock.now(),
-            order_id=order_id,
-            reason=reason,
-        )
-        ledger = self._ledgers.get(order.plan_id)
-        if ledger is not None:
-            ledger.settle(order.client_order_id, status, order_id=order_id, reason=reason)
-        return await self._store.orders.get(order.account_id, order.client_order_id) or order
 
 
 def _request(name: str, plan: Plan, wish: Wish, session: AccountSession, ledger: PlanLedger) -> OrderRequest:
@@ -266,25 +203,4 @@ def _request(name: str, plan: Plan, wish: Wish, session: AccountSession, ledger:
         quantity=wish.quantity,
         price=wish.price,
         reduce_only=swap and session.standing is Standing.REDUCE_ONLY,
-    )
-
-
-def _rejection(order: Order) -> OrderUpdate:
-    """The exchange's refusal as an order event. It has no order id there; ours stands in."""
-    return OrderUpdate(
-        inst_id=order.inst_id,
-        order_id=order.client_order_id or "",
-        client_order_id=order.client_order_id,
-        side=order.side,
-        order_type=order.order_type,
-        status=OrderStatus.REJECTED,
-        quantity=order.quantity,
-        price=order.price,
-        filled_quantity=Decimal(0),
-        average_price=None,
-        fee=None,
-        fee_currency=None,
-        created_at=order.created_at,
-        occurred_at=order.updated_at,
-        cancel_reason=order.reason,
     )

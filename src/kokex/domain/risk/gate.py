@@ -16,11 +16,11 @@ from kokex.domain.risk.exposure import cash, exposure
 from kokex.domain.risk.form import price, side, steps
 from kokex.domain.risk.freshness import freshness
 from kokex.domain.risk.granted import granted
-from kokex.domain.risk.halted import halted
+from kokex.domain.risk.halted import halted, reducing
 from kokex.domain.risk.losses import losses
 from kokex.domain.risk.pace import pace, repetition
 from kokex.domain.risk.question import Question
-from kokex.domain.risk.standing import standing
+from kokex.domain.risk.standing import reachable, standing
 from kokex.domain.risk.state import RiskState
 
 Rule = Callable[[Question], Finding | None]
@@ -45,6 +45,9 @@ RULES: tuple[Rule, ...] = (
     granted,
 )
 """What is asked, in this order."""
+
+FLATTENING: tuple[Rule, ...] = (reachable, steps, degraded, reducing)
+"""What is asked of the orders by which a halt ends a holding: limits are there to keep risk small, these end it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,9 +86,17 @@ class Approved:
 
 def check(request: OrderRequest, limits: RiskLimits, state: RiskState) -> Approved | Denied:
     """Let `request` through or say why not. Pure; no limit can be changed from here."""
-    asked = Question(request, limits, state)
-    for rule in RULES:
+    return _asked(RULES, Question(request, limits, state))
+
+
+def check_flattening(request: OrderRequest, limits: RiskLimits, state: RiskState) -> Approved | Denied:
+    """The same for an order that a halt asks for: it passes if it only reduces, whatever the halt and the limits say."""
+    return _asked(FLATTENING, Question(request, limits, state))
+
+
+def _asked(rules: tuple[Rule, ...], asked: Question) -> Approved | Denied:
+    for rule in rules:
         found = rule(asked)
         if found is not None:
-            return Denied(request, *found)
-    return Approved(request, state.checked_at, maker=_MAKER)
+            return Denied(asked.request, *found)
+    return Approved(asked.request, asked.state.checked_at, maker=_MAKER)

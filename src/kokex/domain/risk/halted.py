@@ -7,6 +7,13 @@ from kokex.domain.risk.codes import DenialCode, Finding
 from kokex.domain.risk.question import Question
 
 
+def reducing(asked: Question) -> Finding | None:
+    """The order can at most close the holding: all that a halt sends itself."""
+    if asked.reduces:
+        return None
+    return DenialCode.REDUCE_ONLY, f"only orders that reduce the {asked.state.quantity} held end a holding"
+
+
 def halted(asked: Question) -> Finding | None:
     """No kill switch of the plan, its account or the platform is on; `reduce_only` lets through what reduces."""
     state = asked.state

@@ -9,10 +9,16 @@ from kokex.domain.standing import Standing
 
 
 def standing(asked: Question) -> Finding | None:
-    """The plan is running, the account reconciled (or degraded: see `degraded`), the instrument the plan's own."""
+    """The plan is running, and what `reachable` asks."""
+    status = asked.state.plan_status
+    if status is not PlanStatus.RUNNING:
+        return DenialCode.PLAN_NOT_RUNNING, f"the plan is {status.value}, not running"
+    return reachable(asked)
+
+
+def reachable(asked: Question) -> Finding | None:
+    """The account is reconciled (or degraded: see `degraded`), the instrument the plan's own."""
     request, state = asked.request, asked.state
-    if state.plan_status is not PlanStatus.RUNNING:
-        return DenialCode.PLAN_NOT_RUNNING, f"the plan is {state.plan_status.value}, not running"
     if not state.reconciled and state.account is Standing.TRADING:
         return (
             DenialCode.NOT_RECONCILED,

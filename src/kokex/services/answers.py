@@ -1,0 +1,27 @@
+"""What an agent asks of trading, and what it is answered."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from decimal import Decimal
+
+from kokex.domain.instrument import Side
+from kokex.domain.order import Order, OrderType
+
+
+@dataclass(frozen=True, slots=True)
+class Wish:
+    """What an agent asks for; `quantity` in base currency for spot, contracts for swaps."""
+
+    side: Side
+    order_type: OrderType
+    quantity: Decimal
+    price: Decimal | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """What became of a wish. `code` is the gate's or the exchange's, None where all went well."""
+
+    order: Order
+    code: str | None = None
