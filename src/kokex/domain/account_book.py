@@ -117,6 +117,15 @@ class AccountBook:
             case FillReport() | MarginWarning():
                 return self._once(single_event(report))
 
+    def disputes(self, report: AccountReport) -> bool:
+        """Whether a picture says another amount for the very moment of a report of the past, and nothing tells which was later."""
+        if not isinstance(report, PositionReport | BalanceReport):
+            return False
+        entry = self._known.get(subject(report))
+        if entry is None or not entry.report.snapshot or entry.report.occurred_at != report.occurred_at:
+            return False
+        return amount(report) not in entry.amounts and _by_trade(entry, report) is None
+
     def absent(self, reports: Collection[AccountReport], taken_at: datetime) -> list[AccountReport]:
         """What a full picture says by silence: reports of zero for all that is held here and is not among `reports`.
 
@@ -196,11 +205,18 @@ def _is_newer(entry: Known, report: PositionReport | BalanceReport, reached: Dec
     known = entry.report
     if report.occurred_at != known.occurred_at:
         return report.occurred_at > known.occurred_at
+    later = _by_trade(entry, report)
+    return reached not in entry.amounts or reached == amount(known) if later is None else later
+
+
+def _by_trade(entry: Known, report: PositionReport | BalanceReport) -> bool | None:
+    """Whether `report` tells of a later trade than `entry`; None where that is not told."""
+    known = entry.report
     if isinstance(report, PositionReport) and isinstance(known, PositionReport):
         one, other = report.trade_id or "", known.trade_id or ""
         if one != other and one.isdecimal() and other.isdecimal():
             return int(one) > int(other)
-    return reached not in entry.amounts or reached == amount(known)
+    return None
 
 
 def _zero(report: PositionReport | BalanceReport | StopReport, taken_at: datetime) -> AccountReport:

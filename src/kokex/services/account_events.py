@@ -137,7 +137,8 @@ class AccountEventService:
         """The account is reconciled: let through what was reported meanwhile.
 
         Returns:
-            False where some of it had found no room: reconcile again.
+            False where some of it was left out: it had found no room, or the reconciliation says another amount for the same
+                moment, and it cannot be told which was later. Reconcile again.
         """
         opened = self._accounts.get(account.id)
         if opened is None or opened.held is None:
@@ -145,6 +146,9 @@ class AccountEventService:
         held, opened.held = opened.held, None
         for report, received_at in held:
             past = _as_news(report)
+            if opened.book.disputes(past):
+                opened.missed = True
+                continue
             self._put(self._entries(account.id, opened, [past], EventSource.STREAM, received_at))
         return not opened.missed
 

@@ -129,6 +129,23 @@ async def test_reports_are_held_until_the_account_is_reconciled() -> None:
         ]
 
 
+async def test_a_step_of_the_same_millisecond_does_not_bring_back_what_the_picture_left_behind() -> None:
+    """Two changes in one millisecond, both read as one picture; then the stream, which was held, tells the first of them."""
+    async with running() as bench:
+        await bench.ready(balance_report(100))
+        bench.service.hold(account())
+        bench.push(balance_report(90, 1), balance_report(80, 1))
+        await bench.service.reconcile(account(), [balance_report(80, 1)], taken_at=LATER)
+        assert not bench.service.release(account())  # which of them was later is asked again
+        await settle()
+        book = bench.service.book(1)
+        assert book is not None and book.balances["USDT"].total == 80
+        assert bench.hearing.told(2) == ["balance_changed"]
+        bench.service.hold(account())
+        assert await bench.service.reconcile(account(), [balance_report(80, 1)], taken_at=LATER) == 0
+        assert bench.service.release(account())
+
+
 async def test_the_first_picture_is_no_event_and_the_next_process_starts_from_it() -> None:
     """What changed while nobody looked is a difference, also what is there no longer."""
     async with running() as bench:
