@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from datetime import datetime
+from decimal import Decimal
 from enum import StrEnum
 
 from kokex.domain.candle import Interval
@@ -57,6 +58,7 @@ class AgentSettings:
         turn_seconds: time limit of one turn.
         max_tool_calls: tool calls in one turn.
         streams: what it wants to see of its market besides candles and the last price.
+        daily_budget_usd: US dollars that its turns with a language model may cost in one UTC day; None: the platform's setting.
     """
 
     prompt: str = ""
@@ -74,6 +76,7 @@ class AgentSettings:
     turn_seconds: float = 120.0
     max_tool_calls: int = 25
     streams: frozenset[StreamKind] = frozenset()
+    daily_budget_usd: Decimal | None = None
 
 
 KRONOS = "kronos"

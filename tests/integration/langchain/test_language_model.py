@@ -14,9 +14,10 @@ from typing import Any
 import pytest
 
 from kokex.adapters.langchain import LangChainAgentService, ModelSettings
+from kokex.adapters.langchain.service import EXITS
 from kokex.adapters.langchain.tools import TOOLS
 from kokex.domain.decision import Action, Decision
-from kokex.domain.errors import AgentError, StoreUnavailableError
+from kokex.domain.errors import StoreUnavailableError
 from kokex.domain.limits import RiskLimits
 from kokex.domain.plan import AgentSettings, TriggerKind
 from tests.integration.langchain.scripted_llm import (
@@ -62,14 +63,9 @@ async def think(
 
 
 async def bounded(llm: ScriptedLLM, box: FakeToolbox) -> None:
-    """One turn that may end as a hold or as an error that names the model, and in no other way."""
-    try:
-        decision = await think(llm, box, agent=AgentSettings(max_tool_calls=4), max_retries=0)
-    except AgentError as error:
-        if "model scripted at" not in str(error):
-            raise
-    else:
-        assert decision.action is Action.HOLD
+    """One turn that ends as a hold with a reason, and in no other way."""
+    decision = await think(llm, box, agent=AgentSettings(max_tool_calls=4), max_retries=0)
+    assert decision.action is Action.HOLD and decision.reason
 
 
 async def test_a_whole_turn() -> None:
@@ -292,43 +288,49 @@ async def test_a_busy_endpoint_is_tried_again(status: int) -> None:
 
 
 @pytest.mark.parametrize(("status", "requests"), [(429, 3), (500, 3), (401, 1), (400, 1), (404, 1)])
-async def test_an_endpoint_that_keeps_failing_is_an_agent_error(status: int, requests: int) -> None:
-    """It names the model, the address and the status; never the key, even if the endpoint quotes it."""
+async def test_an_endpoint_that_keeps_failing_leaves_the_turn_to_the_exits(
+    status: int, requests: int
+) -> None:
+    """The reason names the model, the address and the status; never the key, even if the endpoint quotes it."""
     async with ScriptedLLM([failure(status, "bad key sk-secret")]) as llm:
-        with pytest.raises(AgentError) as caught:
-            await think(llm)
-        assert f"model scripted at {llm.base_url} answered with HTTP {status}" in str(caught.value)
-    assert "nothing was done" in str(caught.value) and "sk-secret" not in str(caught.value)
+        decision = await think(llm)
+        assert f"model scripted at {llm.base_url} answered with HTTP {status}" in decision.reason
+    assert decision.action is Action.HOLD and decision.model == EXITS
+    assert "may reduce or close and never add" in decision.reason and "sk-secret" not in decision.reason
     assert len(llm.requests) == requests
 
 
-async def test_a_failure_after_an_order_says_that_it_stands() -> None:
-    """What was done is not forgotten in the error."""
+async def test_a_failure_after_an_order_leaves_the_rest_to_the_exits() -> None:
+    """What the model did is in the record; its resting entry is withdrawn, since nobody watches it now."""
+    box = FakeToolbox(prediction=prediction(0.57, 0.003))
     async with ScriptedLLM([calls(("place_order", BUY)), failure(400)]) as llm:
-        with pytest.raises(AgentError, match="sent to the exchange before stands"):
-            await think(llm)
+        decision = await think(llm, box)
+    assert decision.action is Action.ACT and decision.model == EXITS
+    assert decision.tool_calls[0].name == "place_order" and box.pending() == []
+    assert "it would add to the holding" in decision.reason
 
 
-async def test_an_endpoint_that_is_not_there_is_an_agent_error() -> None:
+async def test_an_endpoint_that_is_not_there() -> None:
     """Connection refused."""
     async with ScriptedLLM([HOLD]) as llm:
         gone = llm
-    with pytest.raises(AgentError, match="cannot be reached"):
-        await think(gone, max_retries=0)
+    decision = await think(gone, max_retries=0)
+    assert decision.model == EXITS and "cannot be reached" in decision.reason
 
 
 async def test_a_silent_endpoint_times_out() -> None:
-    """One request's limit."""
+    """One request's limit; a request that got no answer is not repeated."""
     async with ScriptedLLM([silence()]) as llm:
-        with pytest.raises(AgentError, match=r"did not answer within 0\.2 s"):
-            await think(llm, timeout_seconds=0.2, max_retries=0)
+        decision = await think(llm, timeout_seconds=0.2)
+    assert decision.model == EXITS and "did not answer within 0.2 s" in decision.reason
+    assert len(llm.requests) == 1
 
 
-async def test_a_silent_endpoint_ends_at_the_turn_s_limit_too() -> None:
-    """Whichever comes first."""
+async def test_a_silent_endpoint_leaves_time_for_the_exits() -> None:
+    """A request ends before the turn does."""
     async with ScriptedLLM([silence()]) as llm:
-        with pytest.raises(AgentError, match=r"limit of 0\.3 s; nothing was sent"):
-            await think(llm, agent=AgentSettings(turn_seconds=0.3))
+        decision = await think(llm, agent=AgentSettings(turn_seconds=1.0))
+    assert decision.model == EXITS and "did not answer within 0.9 s" in decision.reason
 
 
 @pytest.mark.parametrize(
@@ -352,7 +354,7 @@ async def test_a_silent_endpoint_ends_at_the_turn_s_limit_too() -> None:
     ],
 )
 async def test_answers_that_are_no_completion_never_crash(garbage: Answer) -> None:
-    """Each ends as a clear error or a hold, in bounded time, without an order."""
+    """Each ends as a hold, in bounded time, without an order."""
     box = FakeToolbox()
     async with ScriptedLLM([garbage]) as llm:
         await bounded(llm, box)
@@ -365,8 +367,8 @@ async def test_redirects_are_not_followed() -> None:
     async with ScriptedLLM([HOLD]) as elsewhere:
         away = failure(307, Location=f"{elsewhere.base_url}/chat/completions")
         async with ScriptedLLM([away]) as llm:
-            with pytest.raises(AgentError, match="HTTP 307"):
-                await think(llm)
+            decision = await think(llm)
+    assert decision.model == EXITS and "HTTP 307" in decision.reason
     assert elsewhere.requests == []
 
 
@@ -549,7 +551,7 @@ async def test_the_transcript_has_every_request_and_answer() -> None:
     assert "sk-secret" not in repr(transcript)
 
 
-async def test_a_turn_that_fails_leaves_its_transcript() -> None:
+async def test_a_turn_whose_model_fails_leaves_its_transcript() -> None:
     """What was done, and the request that had no answer, with the key hidden."""
     of = turn(woken(TriggerKind.FORECAST))
     script = [calls(("get_positions", {})), failure(500, "bad key sk-secret")]
@@ -557,11 +559,11 @@ async def test_a_turn_that_fails_leaves_its_transcript() -> None:
         settings = ModelSettings(base_url=llm.base_url, model="scripted", api_key="sk-secret", max_retries=0)
         service = LangChainAgentService(settings, FakeClock())
         try:
-            with pytest.raises(AgentError):
-                await service.run_turn(of, FakeToolbox())
+            decision = await service.run_turn(of, FakeToolbox())
         finally:
             await service.close()
-    assert [call.name for call in of.transcript.tool_calls] == ["get_positions"]
+    assert decision.model == of.transcript.model == EXITS
+    assert of.transcript.tool_calls[0].name == "get_positions"
     first, second = of.transcript.model_calls
     assert first.error is None and second.answer is None and "bad key ***" in (second.error or "")
     assert "sk-secret" not in repr(of.transcript)

@@ -1,11 +1,11 @@
 """The agent: LangChain tools, a language model where one is configured, and the built-in policy where none is.
 
-Only `model`, `middleware` and `tools.structured_tools` import LangChain; the built-in policy runs without it.
+Only `model`, `chats`, `fallback`, `middleware`, `recording` and `tools.structured_tools` import LangChain; the built-in policy runs without it.
 """
 
 from __future__ import annotations
 
 from kokex.adapters.langchain.service import LangChainAgentService
-from kokex.adapters.langchain.settings import ModelSettings
+from kokex.adapters.langchain.settings import ChainSettings, ModelSettings, Provider
 
-__all__ = ["LangChainAgentService", "ModelSettings"]
+__all__ = ["ChainSettings", "LangChainAgentService", "ModelSettings", "Provider"]

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 from typing import Any
@@ -18,7 +18,9 @@ from kokex.adapters.langchain.settings import ModelSettings
 _OF_THE_REQUEST = frozenset({400, 413, 422})
 """Answers that blame this request, not the provider."""
 _AGAIN = frozenset({408, 409, 425, 429})
-_CONNECTION = frozenset({"APIConnectionError", "ConnectError", "ConnectionError", "NetworkError", "RemoteProtocolError"})
+_CONNECTION = frozenset(
+    {"APIConnectionError", "ConnectError", "ConnectionError", "NetworkError", "RemoteProtocolError"}
+)
 _TIMEOUT = frozenset({"APITimeoutError", "TimeoutError", "TimeoutException"})
 _LONGEST = 200
 
@@ -31,12 +33,14 @@ class Failure:
         again: the same request may succeed soon.
         down: it says something of the provider, so that others need not try; False where this request is to blame.
         wait: seconds that the provider asked for, None where it did not.
+        late: there was no answer within the time limit.
     """
 
     sentence: str
     again: bool = False
     down: bool = True
     wait: float | None = None
+    late: bool = False
 
 
 def failure_of(error: Exception, settings: ModelSettings, seconds: float, now: datetime) -> Failure:
@@ -45,7 +49,7 @@ def failure_of(error: Exception, settings: ModelSettings, seconds: float, now: d
     model = f"model {settings.model} at {settings.place}"
     status = _status(error)
     if kinds & _TIMEOUT:
-        failure = Failure(f"{model} did not answer within {seconds:g} s")
+        failure = Failure(f"{model} did not answer within {seconds:g} s", late=True)
     elif status is not None:
         failure = Failure(
             f"{model} answered with HTTP {status} ({_words(error)})",
@@ -54,12 +58,14 @@ def failure_of(error: Exception, settings: ModelSettings, seconds: float, now: d
             wait=_asked_wait(error, now),
         )
     elif kinds & _CONNECTION:
-        failure = Failure(f"{model} cannot be reached ({str(error.__cause__ or error)[:_LONGEST]})", again=True)
+        failure = Failure(
+            f"{model} cannot be reached ({str(error.__cause__ or error)[:_LONGEST]})", again=True
+        )
     else:
         failure = Failure(
             f"{model} sent what cannot be understood ({type(error).__name__}: {str(error)[:_LONGEST]})"
         )
-    return Failure(settings.hide_key(failure.sentence), failure.again, failure.down, failure.wait)
+    return replace(failure, sentence=settings.hide_key(failure.sentence))
 
 
 def _status(error: Exception) -> int | None:

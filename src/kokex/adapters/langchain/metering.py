@@ -7,7 +7,7 @@ from dataclasses import replace
 from datetime import datetime
 from typing import Any
 
-from kokex.adapters.langchain.settings import ModelSettings
+from kokex.adapters.langchain.settings import ChainSettings, ModelSettings
 from kokex.domain.decision import Turn
 from kokex.domain.errors import AgentError, ConfigurationError
 from kokex.domain.spending import Budget, ModelUsage
@@ -27,31 +27,36 @@ class NoModelError(AgentError):
 class SpendingMeter:
     """Keeps each answered request's tokens and cost, and stops requests once a budget is spent."""
 
-    def __init__(self, store: SpendingStore | None, clock: Clock, budget: Budget) -> None:
+    def __init__(self, store: SpendingStore | None, clock: Clock, chain: ChainSettings) -> None:
         """Without a store nothing is kept, and there can be no budget.
 
         Raises:
             ConfigurationError: a budget without a store.
         """
-        if store is None and budget != Budget():
+        if store is None and chain.budget != Budget():
             raise ConfigurationError("a model budget needs a place to keep what was spent")
         self._store = store
         self._clock = clock
-        self._budget = budget
+        self._budget = chain.budget
+        self._unpriced = ", ".join(one.model for one in chain.models if one.price is None)
         self._unsaved: list[ModelUsage] = []
 
     async def check(self, turn: Turn) -> None:
         """Whether a request may be made for the turn's plan.
 
         Raises:
-            NoModelError: the plan's or the platform's budget for this UTC day is spent.
+            NoModelError: the plan's or the platform's budget for this UTC day is spent, or what models cost is not known.
             StoreError: what was spent is not known.
         """
         own = turn.plan.agent.daily_budget_usd
-        plan_usd = self._budget.plan_usd if own is None else own
-        budget = replace(self._budget, plan_usd=plan_usd)
-        if self._store is None or budget == Budget():
+        budget = self._budget if own is None else replace(self._budget, plan_usd=own)
+        if budget == Budget():
             return
+        if self._store is None or self._unpriced:
+            raise NoModelError(
+                f"no model was asked: the plan has a model budget, and the cost of {self._unpriced or 'models'} is not known; "
+                "give every model its price (input_usd, output_usd)"
+            )
         spent = await self._store.cost_since(start_of_day(self._clock.now()))
         reason = budget.spent(spent, turn.plan.id)
         if reason is not None:

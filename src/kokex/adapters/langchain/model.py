@@ -1,7 +1,7 @@
-"""A turn with a language model behind an OpenAI-compatible endpoint. Imported only where one is configured (95 MB, 3 s).
+"""A turn with a language model. Imported only where one is configured (95 MB, 3 s).
 
-LangChain's `create_agent` runs the loop; everything that bounds it is here or in `TurnRules`. Nothing but the configured endpoint is
-contacted: tracing is off whatever the environment says, and redirects are not followed.
+LangChain's `create_agent` runs the loop; everything that bounds it is here, in `TurnRules` or in `Fallback`. Nothing but the configured
+endpoints is contacted: tracing is off whatever the environment says, and redirects are not followed.
 """
 
 from __future__ import annotations
@@ -17,20 +17,17 @@ from langchain.agents.middleware.model_call_limit import (
 )
 from langchain.agents.structured_output import ToolStrategy
 from langchain_core.messages import AIMessage, HumanMessage
-from langchain_openai import ChatOpenAI
 from langsmith import tracing_context
-from openai import (
-    APIConnectionError,
-    APIStatusError,
-    APITimeoutError,
-    DefaultAsyncHttpxClient,
-)
-from pydantic import BaseModel, Field, SecretStr
+from pydantic import BaseModel, Field
 
+from kokex.adapters.langchain.breaker import Breaker
+from kokex.adapters.langchain.chats import make_chat
+from kokex.adapters.langchain.fallback import Fallback, Link
+from kokex.adapters.langchain.metering import SpendingMeter
 from kokex.adapters.langchain.middleware import TurnRules
 from kokex.adapters.langchain.prompts import PROMPT_VERSION, system_prompt, turn_message
 from kokex.adapters.langchain.recording import Recording
-from kokex.adapters.langchain.settings import ModelSettings
+from kokex.adapters.langchain.settings import ChainSettings
 from kokex.adapters.langchain.tools import TurnTools, structured_tools
 from kokex.domain.decision import Action, Decision, Turn
 from kokex.domain.errors import AgentError, KokexError
@@ -40,7 +37,8 @@ from kokex.ports.clock import Clock
 _SPARE_CALLS = 4
 """Requests to the model beyond one per tool call: the final answer, and a few corrections."""
 _LONGEST_REASON = 2000
-_NO_KEY = "none"
+_EXITS_SECONDS = 5.0
+"""Left of a turn's time when the last model is given up, for the built-in exits; a tenth of a turn that is shorter than 50 s."""
 
 
 class FinalAnswer(BaseModel):
@@ -59,45 +57,38 @@ class FinalAnswer(BaseModel):
 
 
 class ModelAgent:
-    """Decides turns with a language model."""
+    """Decides turns with the first of some language models that answers."""
 
-    def __init__(self, settings: ModelSettings, clock: Clock) -> None:
-        self._settings = settings
+    def __init__(self, chain: ChainSettings, clock: Clock, meter: SpendingMeter) -> None:
+        self._chain = chain
         self._clock = clock
-        self._http = DefaultAsyncHttpxClient(follow_redirects=False, timeout=settings.timeout_seconds)
-        self._chat = ChatOpenAI(
-            model=settings.model,
-            base_url=settings.base_url,
-            api_key=SecretStr(settings.api_key or _NO_KEY),
-            temperature=settings.temperature,
-            timeout=settings.timeout_seconds,
-            max_retries=settings.max_retries,
-            http_async_client=self._http,
-            use_responses_api=False,
-        )
-        # The client takes these from OPENAI_* variables, which are meant for another endpoint than this one.
-        client = self._chat.root_async_client
-        client.organization = client.project = None
+        self._meter = meter
+        self._links = tuple(Link(one, make_chat(one), Breaker(clock)) for one in chain.models)
 
     async def close(self) -> None:
         """Release connections."""
-        await self._http.aclose()
+        for link in self._links:
+            await link.chat.close()
 
     async def decide(self, turn: Turn, occasion: TriggerKind, tools: TurnTools) -> Decision:
         """One turn to its decision.
 
         Raises:
-            AgentError: the endpoint failed, or what it sent could not be understood.
+            NoModelError: none answered, or the budget is spent; what was done through the tools stands.
+            AgentError: the conversation broke in another way.
         """
         most = turn.plan.agent.max_tool_calls + _SPARE_CALLS
         context = self._begin(turn, occasion)
+        spare = min(_EXITS_SECONDS, turn.plan.agent.turn_seconds / 10)
+        fallback = Fallback(turn, self._links, self._meter, self._clock, tools.deadline - spare)
         rules: list[AgentMiddleware[Any, Any, Any]] = [
             TurnRules(tools, FinalAnswer.__name__),
             ModelCallLimitMiddleware(run_limit=most, exit_behavior="error"),
-            Recording(turn.transcript, self._clock, self._settings.hide_key),
+            Recording(turn.transcript, self._clock, self._chain.hide_keys),
+            fallback,
         ]
         graph: Any = create_agent(
-            self._chat,
+            self._links[0].chat.model,
             structured_tools(tools),
             system_prompt=context["system_prompt"],
             middleware=rules,
@@ -110,14 +101,20 @@ class ModelAgent:
             raise
         except ModelCallLimitExceededError:
             reason = f"The model gave no final answer within {most} requests; the turn was ended."
-            return self._decision(tools, None, reason, None)
+            return self._decision(tools, None, reason, None, fallback)
         except Exception as error:
-            raise AgentError(self._settings.hide_key(self._failure(error, tools))) from error
-        return self._concluded(tools, state)
+            done = "what it sent to the exchange before stands" if tools.acted else "nothing was done"
+            words = (
+                f"the conversation with the model broke ({type(error).__name__}: {str(error)[:200]}); {done}"
+            )
+            raise AgentError(self._chain.hide_keys(words)) from error
+        finally:
+            turn.transcript.model = fallback.model
+        return self._concluded(tools, state, fallback)
 
     def _begin(self, turn: Turn, occasion: TriggerKind) -> dict[str, Any]:
         """What the model is given, noted; a context that is there already (a replay's) is given again."""
-        settings, transcript = self._settings, turn.transcript
+        settings, transcript = self._chain.models[0], turn.transcript
         transcript.model = settings.model
         transcript.settings = {
             "base_url": settings.base_url,
@@ -133,39 +130,32 @@ class ModelAgent:
             }
         return transcript.context
 
-    def _concluded(self, tools: TurnTools, state: dict[str, Any]) -> Decision:
+    def _concluded(self, tools: TurnTools, state: dict[str, Any], fallback: Fallback) -> Decision:
         answer = state.get("structured_response")
         if isinstance(answer, FinalAnswer):
-            decision = self._decision(tools, Action(answer.action), answer.reason, answer.confidence)
+            decision = self._decision(
+                tools, Action(answer.action), answer.reason, answer.confidence, fallback
+            )
             if answer.change_of_mind is None:
                 return decision
-            words = self._settings.hide_key(answer.change_of_mind.strip()[:_LONGEST_REASON])
+            words = self._chain.hide_keys(answer.change_of_mind.strip()[:_LONGEST_REASON])
             return replace(decision, change_of_mind=words or None)
         last = state["messages"][-1]
         text = last.text.strip() if isinstance(last, AIMessage) else ""
-        return self._decision(tools, None, text or "The model gave no answer.", None)
+        return self._decision(tools, None, text or "The model gave no answer.", None, fallback)
 
     def _decision(
-        self, tools: TurnTools, claimed: Action | None, reason: str, confidence: float | None
+        self,
+        tools: TurnTools,
+        claimed: Action | None,
+        reason: str,
+        confidence: float | None,
+        fallback: Fallback,
     ) -> Decision:
         """The decision as what was done shows it, whatever the model says it did."""
         action = Action.ACT if tools.acted else Action.HOLD
-        reason = self._settings.hide_key(reason.strip()[:_LONGEST_REASON])
+        reason = self._chain.hide_keys(reason.strip()[:_LONGEST_REASON])
         if claimed is not None and claimed is not action:
             done = "something was sent to the exchange" if tools.acted else "nothing was sent to the exchange"
             reason = f"{reason} (The model answered {claimed.value}; {done}.)"
-        return Decision(action, reason, confidence, self._settings.model, tools.calls)
-
-    def _failure(self, error: Exception, tools: TurnTools) -> str:
-        settings = self._settings
-        model = f"model {settings.model} at {settings.base_url}"
-        done = "; what it sent to the exchange before stands" if tools.acted else "; nothing was done"
-        match error:
-            case APITimeoutError():
-                return f"{model} did not answer within {settings.timeout_seconds:g} s{done}"
-            case APIConnectionError():
-                return f"{model} cannot be reached ({error.__cause__ or error}){done}"
-            case APIStatusError():
-                return f"{model} answered with HTTP {error.status_code} ({error.message[:200]}){done}"
-            case _:
-                return f"{model} sent what cannot be understood ({type(error).__name__}: {str(error)[:200]}){done}"
+        return Decision(action, reason, confidence, fallback.model, tools.calls)

@@ -73,29 +73,37 @@ class Wish:
 
 @dataclass(frozen=True, slots=True)
 class BuiltInPolicy:
-    """Decides turns without a language model."""
+    """Decides turns without a language model.
+
+    With `exits_only` it stands in for a model that is down: it reduces or closes what the forecast no longer argues for, withdraws
+    orders that would add to the holding, and never asks for one that would.
+    """
 
     settings: SizingSettings = field(default_factory=SizingSettings)
+    exits_only: bool = False
 
     async def decide(self, turn: Turn, tools: TurnTools) -> Decision:
         """One turn to its decision: at most one order, and the withdrawal of orders that are out of place."""
+        said = _happenings(turn)
         try:
             situation = await _look(turn, tools)
+            if self.exits_only:
+                said += await _withdraw_entries(situation, tools)
             outlook = read_outlook(await tools.call("query_prediction_data", {}))
         except ReadingError as error:
-            return _decision(turn, f"Nothing to decide on: {error}.", tools)
+            return _decision(turn, " ".join([*said, f"Nothing to decide on: {error}."]), tools)
         if _stale(turn, outlook, situation.market):
-            return _decision(
-                turn, f"The forecast of {outlook.origin_time:%Y-%m-%d %H:%M} UTC is too old to act on.", tools
-            )
+            old = f"The forecast of {outlook.origin_time:%Y-%m-%d %H:%M} UTC is too old to act on."
+            return _decision(turn, " ".join([*said, old]), tools)
         seen = view(outlook, situation.market, situation.rules, self.settings)
         aim = target(seen, situation.held, situation.market, situation.rules, self.settings)
-        sentences = [_reading(outlook, seen)]
-        sentences = _happenings(turn) + sentences
-        if _fresh(turn):
-            sentences += await _withdraw(turn, situation, aim, tools)
-        sentences.append(await self._approach(turn, situation, aim, tools))
-        return _decision(turn, " ".join(sentences), tools)
+        said.append(_reading(outlook, seen))
+        if self.exits_only:
+            aim = _no_further(aim, situation.held)
+        elif _fresh(turn):
+            said += await _withdraw(turn, situation, aim, tools)
+        said.append(await self._approach(turn, situation, aim, tools))
+        return _decision(turn, " ".join(said), tools)
 
     async def _approach(self, turn: Turn, situation: Situation, aim: Target, tools: TurnTools) -> str:
         """Ask for what is missing to `aim`; what was done, as a sentence."""
@@ -174,9 +182,10 @@ class BuiltInPolicy:
 
 async def _look(turn: Turn, tools: TurnTools) -> Situation:
     market = read_market(await tools.call("get_current_price", {}))
-    held = read_holding(await tools.call("get_positions", {}))
     rules = read_rules(await tools.call("get_trading_limits", {}), turn.plan.inst_id)
+    # Orders before the holding: one that fills between the two counts twice then, and never not at all.
     resting = read_resting(await tools.call("get_pending_orders", {}))
+    held = read_holding(await tools.call("get_positions", {}))
     balance = await tools.call("get_account_balance", {})
     return Situation(
         market=market,
@@ -200,6 +209,27 @@ async def _withdraw(turn: Turn, situation: Situation, aim: Target, tools: TurnTo
             verdict = f"{outcome(result)}, {result.get('error')}" if refused(result) else "asked"
             sentences.append(f"Cancel {order.client_order_id} ({why}): {verdict}.")
     return sentences
+
+
+async def _withdraw_entries(situation: Situation, tools: TurnTools) -> list[str]:
+    """Cancel resting orders that would add to the holding; those that reduce it stay."""
+    sentences: list[str] = []
+    for order in situation.resting:
+        if order.open and order.side.sign * situation.held >= 0 and len(sentences) < _MOST_CANCELS:
+            result = await tools.call("cancel_order", {"client_order_id": order.client_order_id})
+            verdict = f"{outcome(result)}, {result.get('error')}" if refused(result) else "asked"
+            sentences.append(f"Cancel {order.client_order_id} (it would add to the holding): {verdict}.")
+    return sentences
+
+
+def _no_further(aim: Target, held: Decimal) -> Target:
+    """`aim`, but no holding larger than the one there is, and none on the other side."""
+    quantity = max(min(aim.quantity, max(held, Decimal(0))), min(held, Decimal(0)))
+    if quantity == aim.quantity:
+        return aim
+    return Target(
+        quantity, f"{aim.because}, and nothing may be added now", strong=aim.strong and quantity != held
+    )
 
 
 def _out_of_place(order: RestingOrder, situation: Situation, aim: Target) -> str | None:

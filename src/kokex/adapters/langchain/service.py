@@ -4,19 +4,31 @@ from __future__ import annotations
 
 import asyncio
 import importlib
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
+import structlog
+
+from kokex.adapters.langchain.metering import NoModelError, SpendingMeter
 from kokex.adapters.langchain.policy import BuiltInPolicy
-from kokex.adapters.langchain.settings import ModelSettings
+from kokex.adapters.langchain.settings import ChainSettings, ModelSettings
 from kokex.adapters.langchain.tools import TurnTools
 from kokex.domain.decision import BUILT_IN, Decision, Turn
 from kokex.domain.errors import AgentError
 from kokex.domain.plan import TriggerKind
 from kokex.ports.agent import Toolbox
 from kokex.ports.clock import Clock
+from kokex.ports.spending import SpendingStore
 
 if TYPE_CHECKING:
     from kokex.adapters.langchain.model import ModelAgent
+
+log = structlog.get_logger(__name__)
+
+EXITS = f"{BUILT_IN} (exits only)"
+"""Name of who decides where no model can be asked."""
+_EXIT_CALLS = 12
+"""Tool calls that the built-in exits need at most."""
 
 _PRECEDENCE = (
     TriggerKind.USER,
@@ -31,12 +43,25 @@ _PRECEDENCE = (
 
 
 class LangChainAgentService:
-    """Runs turns. With `model` None the built-in policy decides, through the same tools and the same risk gate."""
+    """Runs turns. With `model` None the built-in policy decides, through the same tools and the same risk gate.
+
+    Where no model can be asked (all are down, or the day's budget is spent) the policy stands in, and then it may only reduce or close.
+    """
 
     def __init__(
-        self, model: ModelSettings | None, clock: Clock, policy: BuiltInPolicy | None = None
+        self,
+        model: ModelSettings | ChainSettings | None,
+        clock: Clock,
+        policy: BuiltInPolicy | None = None,
+        spending: SpendingStore | None = None,
     ) -> None:
-        self._settings = model
+        """`spending`: where the cost of each answer is kept; nothing is kept without it.
+
+        Raises:
+            ConfigurationError: a budget, and nowhere to keep what was spent.
+        """
+        self._chain = ChainSettings((model,)) if isinstance(model, ModelSettings) else model
+        self._meter = None if self._chain is None else SpendingMeter(spending, clock, self._chain)
         self._clock = clock
         self._policy = policy or BuiltInPolicy()
         self._agent: ModelAgent | None = None
@@ -84,12 +109,12 @@ class LangChainAgentService:
 
     async def prepare(self) -> None:
         """Load what the language model needs, off the event loop; nothing without one. The first turn does it otherwise."""
-        if self._settings is None:
+        if self._chain is None:
             return
         async with self._loading:
             if self._agent is None:
                 module = await asyncio.to_thread(importlib.import_module, "kokex.adapters.langchain.model")
-                self._agent = module.ModelAgent(self._settings, self._clock)
+                self._agent = module.ModelAgent(self._chain, self._clock, self._meter)
 
     async def close(self) -> None:
         """Release connections."""
@@ -106,7 +131,10 @@ class LangChainAgentService:
                 if self._agent is None:
                     turn.transcript.model = BUILT_IN
                     return await self._policy.decide(turn, tools)
-                return await self._agent.decide(turn, occasion, tools)
+                try:
+                    return await self._agent.decide(turn, occasion, tools)
+                except NoModelError as error:
+                    return await self._exits(turn, tools, error)
         except TimeoutError:
             if not time_limit.expired():
                 raise
@@ -116,3 +144,12 @@ class LangChainAgentService:
             raise AgentError(f"turn {turn.id} took longer than its limit of {limit:g} s; {done}") from None
         finally:
             await tools.settled()
+
+    async def _exits(self, turn: Turn, tools: TurnTools, why: NoModelError) -> Decision:
+        """The turn's end without a model: nothing that adds risk."""
+        tools.make_room(_EXIT_CALLS)
+        decision = await replace(self._policy, exits_only=True).decide(turn, tools)
+        turn.transcript.model = EXITS
+        log.warning("no model; built-in exits decided", plan=turn.plan.id, turn=turn.id, reason=str(why))
+        sentence = f"Built-in exits decided, which may reduce or close and never add: {why}."
+        return replace(decision, model=EXITS, reason=f"{sentence} {decision.reason}")

@@ -89,7 +89,7 @@ class ChainSettings:
     """
 
     models: tuple[ModelSettings, ...]
-    budget: Budget = Budget()
+    budget: Budget = field(default_factory=Budget)
 
     def __post_init__(self) -> None:
         if not self.models:

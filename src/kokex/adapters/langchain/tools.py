@@ -18,6 +18,7 @@ from kokex.adapters.langchain.arguments import (
     CandleArguments,
     NoArguments,
     OrderNameArguments,
+    PastDecisionsArguments,
     PlaceOrderArguments,
     faults,
 )
@@ -85,6 +86,12 @@ TOOLS: dict[str, Tool] = {
             "spread at the horizon. A hypothesis, not a promise.",
         ),
         Tool(
+            "get_past_decisions",
+            "This plan's latest decisions before this turn, newest first: what woke them, action, reason, orders and what became "
+            "of those, profit or loss of their fills by now in quote currency after fees. To explain what you did, quote these numbers.",
+            PastDecisionsArguments,
+        ),
+        Tool(
             "place_order",
             "Ask for an order on this plan's instrument. The risk gate decides: the result says accepted, denied (by the gate, with "
             "code and reason), rejected (by the exchange) or unknown (never ask again, it may live). Accepted is not filled.",
@@ -110,7 +117,8 @@ class TurnTools:
         self._toolbox = toolbox
         self._limits = limits
         self._clock = clock
-        self._deadline = clock.monotonic() + limits.turn_seconds
+        self._most = limits.max_tool_calls
+        self.deadline = clock.monotonic() + limits.turn_seconds
         self._calls = [] if calls is None else calls
         self._asked = 0
         self._one_at_a_time = asyncio.Lock()
@@ -127,6 +135,10 @@ class TurnTools:
             TOOLS[call.name].trades and not refused(call.result) for call in self._calls if call.name in TOOLS
         )
 
+    def make_room(self, calls: int) -> None:
+        """Let `calls` more be made from now on: for the built-in exits, when a model is gone that had used up the turn's."""
+        self._most = max(self._most, self._asked + calls)
+
     async def call(self, name: str, arguments: Mapping[str, Any]) -> dict[str, Any]:
         """Use a tool. Never raises for what the caller did: a refusal is a result with `error` and `code`.
 
@@ -141,7 +153,7 @@ class TurnTools:
             try:
                 result = await self._answer(name, arguments)
             finally:
-                if self._asked <= self._limits.max_tool_calls + 1:
+                if self._asked <= self._most + 1:
                     seconds = self._clock.monotonic() - begun
                     self._calls.append(ToolCall(name[:64], shown(arguments), result, seconds, asked_at))
             return result
@@ -168,12 +180,12 @@ class TurnTools:
 
     def _spent(self) -> dict[str, Any] | None:
         """The refusal of a call over the turn's limits; None within them."""
-        most, seconds = self._limits.max_tool_calls, self._limits.turn_seconds
+        most, seconds = self._most, self._limits.turn_seconds
         if self._asked > most:
             return _refusal(
                 "too_many_calls", f"this turn's {most} tool calls are used up; give your final answer"
             )
-        if self._clock.monotonic() >= self._deadline:
+        if self._clock.monotonic() >= self.deadline:
             return _refusal("out_of_time", f"this turn's {seconds:g} s are over; nothing was done")
         return None
 
