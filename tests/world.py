@@ -23,7 +23,7 @@ from kokex.domain.plan import ForecastSettings, NewPlan, Plan
 from kokex.domain.position import PlanBook
 from kokex.paper.config import AccountConfig, PaperConfig
 from kokex.paper.server import PaperServer
-from kokex.ports.agent import Toolbox
+from kokex.ports.agent import Agent, Toolbox
 from kokex.settings import Settings
 
 LIMITS = RiskLimits(
@@ -158,10 +158,12 @@ async def eventually(
 
 
 @asynccontextmanager
-async def running_engine(app: Application, act: Act = idle) -> AsyncIterator[tuple[Engine, WrittenAgent]]:
-    """An engine at work on `app`, stopped at the end."""
+async def running_engine(
+    app: Application, act: Act = idle, thinker: Agent | None = None
+) -> AsyncIterator[tuple[Engine, WrittenAgent]]:
+    """An engine at work on `app`, stopped at the end. `thinker` decides in the written agent's place."""
     agent = WrittenAgent(act)
-    made = await engine(app, agent)
+    made = await engine(app, thinker or agent)
     ready = asyncio.Event()
     task = asyncio.create_task(made.run(ready))
     waiting = asyncio.create_task(ready.wait())

@@ -24,6 +24,7 @@ COMMANDS: Final[Mapping[str, tuple[str, str]]] = {
     "up": ("up", "Run the platform: database, migrations, engine, worker."),
     "worker": ("worker", "Forecast and train for the engine: a process of its own."),
     "plan": ("plan", "Create, show, start, pause and stop plans."),
+    "decision": ("decision", "Decisions: list, show everything behind one."),
     "order": ("order", "Orders that are not closed; settle those without a trace."),
     "model": ("model", "Models: train, compare, switch, export, import."),
     "forecast": ("forecast", "Forecast a plan or a file, with a chart."),

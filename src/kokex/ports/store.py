@@ -16,10 +16,12 @@ from kokex.domain.order import Fill, Order, OrderStatus
 from kokex.domain.plan import NewPlan, Plan, PlanStatus
 from kokex.ports.account_journal import AccountJournalStore
 from kokex.ports.candles import CandleStore
+from kokex.ports.messages import MessageStore
 from kokex.ports.models import ModelStore
 from kokex.ports.ownership import AccountLocks, AccountOwners
 from kokex.ports.reconciliation import ReconciliationStore
 from kokex.ports.risk import RiskStore
+from kokex.ports.spending import SpendingStore
 from kokex.ports.work import WorkStore
 
 
@@ -57,6 +59,10 @@ class JournalStore(Protocol):
 
     async def fills(self, plan_id: int) -> list[Fill]:
         """All fills of the plan's own orders, oldest first."""
+        ...
+
+    async def fills_of(self, orders: Sequence[Order]) -> list[Fill]:
+        """Fills of these orders (of one account and instrument), oldest first."""
         ...
 
     async def count(self, plan_id: int) -> int:
@@ -97,6 +103,10 @@ class OrderStore(Protocol):
 
     async def recent(self, plan_id: int, *, limit: int) -> list[Order]:
         """The plan's latest orders, newest first."""
+        ...
+
+    async def of_decision(self, plan_id: int, decision_id: int) -> list[Order]:
+        """Orders that one turn of the plan asked for, denied ones too, in the order of asking."""
         ...
 
     async def let_through_since(self, plan_id: int, since: datetime) -> list[Order]:
@@ -350,6 +360,8 @@ class Store(Protocol):
     @property
     def turns(self) -> TurnStore: ...
     @property
+    def messages(self) -> MessageStore: ...
+    @property
     def subscriptions(self) -> SubscriptionStore: ...
     @property
     def models(self) -> ModelStore: ...
@@ -360,6 +372,9 @@ class Store(Protocol):
 
     @property
     def reconciliation(self) -> ReconciliationStore: ...
+
+    @property
+    def spending(self) -> SpendingStore: ...
 
     @property
     def risk(self) -> RiskStore: ...

@@ -13,7 +13,7 @@ from kokex.adapters.postgres.journal_writer import JournalWriter
 from kokex.adapters.postgres.tables import fills, journal_heads, order_event_logs
 from kokex.domain.events import EventSource, OrderEvent, OrderEventKind
 from kokex.domain.instrument import Side
-from kokex.domain.order import Fill
+from kokex.domain.order import Fill, Order
 from kokex.ports.store import JournalEntry
 
 
@@ -59,6 +59,18 @@ class PostgresJournal:
     async def fills(self, plan_id: int) -> list[Fill]:
         """See `JournalStore`."""
         query = select(fills).where(fills.c.plan_id == plan_id).order_by(fills.c.occurred_at, fills.c.id)
+        async with self._database.begin() as connection:
+            rows = (await connection.execute(query)).all()
+        return [_fill(row) for row in rows]
+
+    async def fills_of(self, orders: Sequence[Order]) -> list[Fill]:
+        """See `JournalStore`."""
+        named = [order.order_id for order in orders if order.order_id is not None]
+        if not named:
+            return []
+        account_id, inst_id = orders[0].account_id, orders[0].inst_id
+        these = (fills.c.account_id == account_id, fills.c.inst_id == inst_id, fills.c.order_id.in_(named))
+        query = select(fills).where(*these).order_by(fills.c.occurred_at, fills.c.id)
         async with self._database.begin() as connection:
             rows = (await connection.execute(query)).all()
         return [_fill(row) for row in rows]

@@ -95,6 +95,11 @@ class PostgresOrders:
         )
         return await self._read(_of_plans().where(*these).order_by(orders.c.created_at, orders.c.id))
 
+    async def of_decision(self, plan_id: int, decision_id: int) -> list[Order]:
+        """See `OrderStore`."""
+        these = (orders.c.plan_id == plan_id, orders.c.decision_id == decision_id)
+        return await self._read(_of_plans().where(*these).order_by(orders.c.step, orders.c.id))
+
     async def count_since(self, plan_id: int, since: datetime) -> int:
         """See `OrderStore`."""
         let_through = orders.c.status != OrderStatus.DENIED.value

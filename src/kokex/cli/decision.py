@@ -1,0 +1,107 @@
+"""`kokex decision`: what agents decided, and everything behind it."""
+
+# ruff: noqa: PLC0415 - what a command needs is imported when it runs: `kokex --help` and wrong usage answer at once
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from kokex.cli.options import AsJson, count_option
+from kokex.cli.output import say, say_json, say_table, when
+from kokex.cli.running import load_settings, quiet_logs, run_async
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable
+
+    from kokex.bootstrap import Application
+
+app = typer.Typer(no_args_is_help=True, help="Decisions: list them, show everything behind one.")
+
+DecisionNumber = Annotated[
+    int, typer.Argument(metavar="ID", min=1, help="The decision's number: see `kokex decision list`.")
+]
+
+
+@app.callback()
+def _decision() -> None:
+    """Decisions: list them, show everything behind one."""
+
+
+@app.command("list")
+def list_decisions(
+    plan: Annotated[str, typer.Argument(metavar="PLAN", help="The plan's name or number.")],
+    last: Annotated[int, count_option("--last", "-n", help="Show this many of the newest.")] = 20,
+    as_json: Annotated[bool, AsJson] = False,
+) -> None:
+    """Show a plan's newest decisions, oldest of them first: when, what woke the agent, what it did, and why."""
+    from kokex.cli.finding import find_plan
+
+    async def read(opened: Application) -> list[dict[str, Any]]:
+        chosen = await find_plan(opened.store, plan)
+        turns = await opened.store.turns.recent(chosen.id, limit=last)
+        return [
+            {
+                "decision": turn.id,
+                "started_at": turn.started_at,
+                "status": turn.status,
+                "woken_by": turn.trigger_summary,
+                "action": turn.decision.action if turn.decision else None,
+                "confidence": turn.decision.confidence if turn.decision else None,
+                "reason": turn.decision.reason if turn.decision else turn.error,
+            }
+            for turn in reversed(turns)
+        ]
+
+    decisions = with_application(read)
+    if as_json:
+        say_json(decisions)
+    elif not decisions:
+        say("The plan has made no decisions yet.")
+    else:
+        columns = ("number", "began", "woken by", "action", "reason")
+        say_table("", columns, [_row(row) for row in decisions])
+
+
+@app.command()
+def show(
+    number: DecisionNumber,
+    messages: Annotated[
+        bool, typer.Option("--messages", help="Also the prompt and every message to and from the model.")
+    ] = False,
+    as_json: Annotated[bool, AsJson] = False,
+) -> None:
+    """Show one decision whole: what woke the agent, what it saw and asked, the risk gate's answers, its orders, its reason.
+
+    Profit or loss is that of this decision's own fills, valued at the last close.
+    """
+    from kokex.cli.decision_report import document, print_messages, print_report, read_report
+
+    report = with_application(lambda opened: read_report(opened, number))
+    if as_json:
+        say_json(document(report))
+        return
+    print_report(report)
+    if messages:
+        print_messages(report.record)
+
+
+def _row(row: dict[str, Any]) -> tuple[str, ...]:
+    action = row["action"].value if row["action"] else row["status"].value
+    reason = " ".join((row["reason"] or "-").split())
+    return (str(row["decision"]), when(row["started_at"]), row["woken_by"], action, reason)
+
+
+def with_application(work: Callable[[Application], Awaitable[Any]]) -> Any:
+    """Run `work` on the application, without its chatter."""
+
+    async def run() -> Any:
+        from kokex.bootstrap import application
+
+        settings = load_settings()
+        quiet_logs(settings)
+        async with application(settings) as opened:
+            return await work(opened)
+
+    return run_async(run())

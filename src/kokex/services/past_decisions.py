@@ -1,0 +1,107 @@
+"""What became of earlier decisions: their orders, fills and profit or loss, from the record."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from decimal import Decimal
+from typing import Any
+
+from kokex.domain.account import Ticker
+from kokex.domain.instrument import Instrument
+from kokex.domain.order import Fill, Order
+from kokex.domain.position import PlanBook
+from kokex.domain.trigger_facts import time_text
+from kokex.ports.agent import ToolResult
+from kokex.ports.store import Store, TurnRecord
+
+_MOST_ORDERS = 200
+"""Orders looked through for the decisions that asked for them."""
+_LONGEST_REASON = 1000
+
+
+@dataclass(frozen=True, slots=True)
+class PastDecision:
+    """One turn with the orders it asked for and their fills."""
+
+    turn: TurnRecord
+    orders: tuple[Order, ...]
+    fills: tuple[Fill, ...]
+
+    def pnl(self, instrument: Instrument, price: Decimal) -> Decimal | None:
+        """What its fills alone earned in quote currency by now, valued at `price`, after fees; None without fills."""
+        if not self.fills:
+            return None
+        return PlanBook(instrument).apply_all(self.fills).pnl(price)
+
+
+async def read_decision(store: Store, turn: TurnRecord) -> PastDecision:
+    """One turn's orders and fills."""
+    orders = await store.orders.of_decision(turn.plan_id, turn.id)
+    return PastDecision(turn, tuple(orders), tuple(await store.journal.fills_of(orders)))
+
+
+async def latest_decisions(
+    store: Store, plan_id: int, before: int, *, limit: int, only_with_orders: bool = False
+) -> list[PastDecision]:
+    """The plan's decisions before turn `before`, newest first."""
+    if only_with_orders:
+        orders = await store.orders.recent(plan_id, limit=_MOST_ORDERS)
+        numbers = {order.decision_id for order in orders if order.decision_id is not None}
+        wanted = sorted((number for number in numbers if number < before), reverse=True)[:limit]
+        turns = [await store.turns.get(number) for number in wanted]
+    else:
+        recent = await store.turns.recent(plan_id, limit=limit + 1)
+        turns = [turn for turn in recent if turn.id < before][:limit]
+    return [await read_decision(store, turn) for turn in turns]
+
+
+def told(past: Sequence[PastDecision], instrument: Instrument, ticker: Ticker | None) -> ToolResult:
+    """Decisions as a tool tells them, with units and times."""
+    return {
+        "decisions": [_told(one, instrument, ticker) for one in past],
+        "last": None if ticker is None else str(ticker.last),
+        "unit": instrument.quote_currency,
+        "quantity_unit": instrument.base_currency if instrument.contract_value == 1 else "contracts",
+    }
+
+
+def _told(one: PastDecision, instrument: Instrument, ticker: Ticker | None) -> dict[str, Any]:
+    turn, decision = one.turn, one.turn.decision
+    pnl = None if ticker is None else one.pnl(instrument, ticker.last)
+    return {
+        "decision": turn.id,
+        "started_at": time_text(turn.started_at),
+        "woken_by": turn.trigger_summary,
+        "status": turn.status.value,
+        "action": decision.action.value if decision else None,
+        "confidence": decision.confidence if decision else None,
+        "reason": (decision.reason if decision else turn.error or "")[:_LONGEST_REASON],
+        "change_of_mind": decision.change_of_mind if decision else None,
+        "orders": [_order(order) for order in one.orders],
+        "fees": _fees(one.fills),
+        "pnl_after_fees": None if pnl is None else str(pnl),
+    }
+
+
+def _order(order: Order) -> dict[str, Any]:
+    return {
+        "client_order_id": order.client_order_id,
+        "side": order.side.value,
+        "order_type": order.order_type,
+        "quantity": str(order.quantity),
+        "price": None if order.price is None else str(order.price),
+        "status": order.status.value,
+        "filled_quantity": str(order.filled_quantity),
+        "average_price": None if order.average_price is None else str(order.average_price),
+        "reason": order.reason,
+    }
+
+
+def _fees(fills: Sequence[Fill]) -> dict[str, str]:
+    """What was charged (negative) or rebated, by currency."""
+    sums: dict[str, Decimal] = {}
+    for fill in fills:
+        if fill.fee is not None and fill.fee_currency:
+            sums[fill.fee_currency] = sums.get(fill.fee_currency, Decimal(0)) + fill.fee
+    return {currency: str(amount) for currency, amount in sorted(sums.items())}
