@@ -84,6 +84,15 @@ ROWS = {
     "0010": """
         INSERT INTO plan_worths VALUES (1, now(), -1.50, 0, 2);
         """,
+    "0011": """
+        INSERT INTO model_usage (plan_id, turn_id, at, provider, model, input_tokens, output_tokens, estimated, cost_usd)
+        VALUES (1, 1, now(), 'http://127.0.0.1/v1', 'small', 10, 5, false, 0.0000015);
+        """,
+    "0012": """
+        INSERT INTO halts (scope, number, level, reason, ordered_by, since, flatten)
+        VALUES ('plan', 1, 'halted', 'news', 'ann', now(), true);
+        INSERT INTO halt_effects VALUES (1, 1, now());
+        """,
 }
 
 

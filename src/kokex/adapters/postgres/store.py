@@ -25,6 +25,7 @@ from kokex.adapters.postgres.repositories.orders import PostgresOrders
 from kokex.adapters.postgres.repositories.plans import PostgresPlans
 from kokex.adapters.postgres.repositories.reconciliation import PostgresReconciliation
 from kokex.adapters.postgres.repositories.risk import PostgresRisk
+from kokex.adapters.postgres.repositories.spending import PostgresSpending
 from kokex.adapters.postgres.repositories.subscriptions import PostgresSubscriptions
 from kokex.adapters.postgres.repositories.turns import PostgresTurns
 from kokex.adapters.postgres.repositories.work import PostgresWork
@@ -57,6 +58,7 @@ class PostgresStore:
         self.work = PostgresWork(database)
         self.owners = PostgresAccountOwners(database)
         self.reconciliation = PostgresReconciliation(database)
+        self.spending = PostgresSpending(database)
         self.risk = PostgresRisk(database)
 
     @classmethod

@@ -19,7 +19,8 @@ from kokex.adapters.postgres.tables.models import (
     work_requests,
 )
 from kokex.adapters.postgres.tables.reconciling import account_standings, coverages
-from kokex.adapters.postgres.tables.risk import plan_worths
+from kokex.adapters.postgres.tables.risk import halt_effects, halts, plan_worths
+from kokex.adapters.postgres.tables.spending import model_usage
 from kokex.adapters.postgres.tables.trading import (
     fills,
     journal_heads,
@@ -39,12 +40,15 @@ __all__ = [
     "coverages",
     "fills",
     "forecasts",
+    "halt_effects",
+    "halts",
     "installation",
     "instruments",
     "journal_heads",
     "metadata",
     "model_activations",
     "model_events",
+    "model_usage",
     "model_versions",
     "order_event_logs",
     "orders",
