@@ -1,10 +1,11 @@
 # `make` or `make help` lists the targets. Everything is installed into .venv in this folder; nothing else is touched.
 # Paths are relative on purpose: the checkout may lie in a folder with spaces in its name.
 .DEFAULT_GOAL := help
-.PHONY: help demo test lint bench faults up lock clean
+.PHONY: help demo test lint bench faults simulate up lock clean
 .NOTPARALLEL:
 
 TESTS ?= tests
+RUNS ?= 1000
 SETUP = PYTHON='$(PYTHON)'; export PYTHON; python="$$(sh scripts/find_python.sh)" && "$$python" scripts/setup_env.py
 
 help: ## list the targets
@@ -30,6 +31,10 @@ bench: ## latency and throughput of the event path, on loopback; a table and ben
 faults: ## trade through every fault of the paper exchange and write docs/faults.md
 	@$(SETUP) run model test
 	@exec env KOKEX_WRITE_FAULTS=1 .venv/bin/pytest -q tests/integration/faults $(ARGS)
+
+simulate: ## many runs of trade, faults and deaths, what is done is kept: RUNS=10000 ARGS="--jobs 2 --first 0" or ARGS="--seed 42"
+	@$(SETUP) run model test
+	@exec .venv/bin/python -m tests.simulation --runs $(RUNS) $(ARGS)
 
 up: ## run the platform: database, engine, worker
 	@$(SETUP) run model

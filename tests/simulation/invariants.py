@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections import Counter, defaultdict
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
 from typing import Any
@@ -248,11 +248,14 @@ async def _account(store: PostgresStore, owner: ExchangeAccount, account: Accoun
     positions = {report.inst_id: report.quantity for report in book.positions}
     if held != positions:
         found.append(f"account {owner.id}, positions: {held} at the exchange, {positions} here")
-    return found + _chains(owner, await store.account_journal.events_after(owner.id, 0, limit=100_000))
+    now = known | positions
+    return found + _chains(owner, now, await store.account_journal.events_after(owner.id, 0, limit=100_000))
 
 
-def _chains(owner: ExchangeAccount, records: Sequence[AccountEventRecord]) -> list[str]:
-    """Each event of a position or a balance begins where the one before it ended, and is there once."""
+def _chains(
+    owner: ExchangeAccount, now: Mapping[str, Decimal | None], records: Sequence[AccountEventRecord]
+) -> list[str]:
+    """Each event of a position or a balance begins where the one before it ended, the last is where it stands, none is there twice."""
     found = []
     reached: dict[str, Decimal | None] = {}
     for record in records:
@@ -267,6 +270,11 @@ def _chains(owner: ExchangeAccount, records: Sequence[AccountEventRecord]) -> li
                 f"account {owner.id}, {about}: event {record.id} begins at {event.before}, the one before ended at {reached[about]}"
             )
         reached[about] = event.after
+    for about, amount in reached.items():
+        if amount != (now.get(about) or 0):
+            found.append(
+                f"account {owner.id}, {about}: the last event ended at {amount}, it stands at {now.get(about)}"
+            )
     keys = Counter((record.event.kind, record.event.event_key) for record in records)
     return found + [
         f"account {owner.id}: {key} is journalled twice" for key, count in keys.items() if count > 1
@@ -333,6 +341,8 @@ def _told_once(
                 ranges.append((first, last, turn.id))
     found = []
     last_told = max((last for _, last, _ in ranges), default=0)
+    if word == "events":
+        last_told = max((turn.cursor for turn in turns), default=0)
     for number in numbers:
         if asleep and number > last_told:
             continue

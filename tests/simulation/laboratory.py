@@ -103,7 +103,9 @@ def laboratory(
 @contextmanager
 def _kept_log() -> Iterator[None]:
     """Log lines go nowhere but into `LOG`."""
-    before = structlog.get_config()
+    before, drivers = structlog.get_config(), [logging.getLogger(name) for name in ("psycopg", "aiohttp")]
+    for driver in drivers:
+        driver.setLevel(logging.CRITICAL)  # that connections end is what these runs are about
     structlog.configure(
         processors=[_keep],
         wrapper_class=structlog.make_filtering_bound_logger(logging.INFO),
@@ -113,6 +115,8 @@ def _kept_log() -> Iterator[None]:
         yield
     finally:
         structlog.configure(**before)
+        for driver in drivers:
+            driver.setLevel(logging.NOTSET)
 
 
 def _keep(logger: object, name: str, event: MutableMapping[str, Any]) -> str:

@@ -11,11 +11,13 @@ import contextlib
 import os
 import socket
 import threading
+from collections.abc import Collection
 from pathlib import Path
 
 from pydantic import SecretStr
 
 from kokex.bootstrap import Engine, application, engine
+from kokex.domain.errors import StoreUnavailableError
 from kokex.domain.plan import PlanStatus
 from kokex.ports.agent import Agent
 from kokex.settings import Settings
@@ -47,14 +49,26 @@ class EngineLife:
         """The engine, once it is wired."""
         return self._engine
 
-    def trades(self, plans: dict[int, int]) -> bool:
-        """Whether all `plans` (number: account) are at work here, and their accounts in line with the exchange."""
+    @property
+    def stillborn(self) -> bool:
+        """Whether it ended at once because there was no database: whoever looks after it starts it again."""
+        return isinstance(self.failure, StoreUnavailableError) and self._engine is None
+
+    def trades(self, plans: dict[int, int], touched: Collection[int] = ()) -> bool:
+        """Whether all `plans` (number: account) are at work here, and their accounts in line with the exchange.
+
+        Args:
+            touched: accounts on which their owner traded by hand: they may hold less than their plans, and say so.
+        """
         made = self._engine
         if made is None:
             return False
         for plan_id, account_id in plans.items():
             session = made.services.sessions.by_id(account_id)
-            if session is None or not session.reconciled or session.trouble is not None:
+            if session is None or not session.reconciled:
+                return False
+            trouble = session.trouble
+            if trouble is not None and not (trouble.disagreement and account_id in touched):
                 return False
             if made.activity.status(plan_id) is not PlanStatus.RUNNING:
                 return False
@@ -110,6 +124,8 @@ class EngineLife:
 
     def _bury(self) -> None:
         self._loop.dead = True
+        self._loop.call_soon(self._loop.stop)
+        self._loop.run_forever()  # one round, which uses up a stop that came when the loop had ended by itself
         remains = asyncio.all_tasks(self._loop)
         for task in remains:
             task.cancel()

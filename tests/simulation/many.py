@@ -6,6 +6,7 @@ import json
 import multiprocessing
 import tempfile
 import time
+import traceback
 from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -17,11 +18,11 @@ from kokex.adapters.postgres import EmbeddedPostgres, upgrade
 from tests.fixtures_database import _SETTINGS
 from tests.simulation.generate import from_seed
 from tests.simulation.laboratory import LOG, Laboratory, laboratory
-from tests.simulation.run import run
+from tests.simulation.run import Outcome, run
 from tests.simulation.scenario import as_code
 from tests.simulation.shrink import shrink
 
-_BATCH = 25
+_BATCH = 12
 """Runs in one process, before a fresh one takes over."""
 _TELL_S = 15.0
 
@@ -69,7 +70,12 @@ def work(seeds: list[int]) -> list[dict[str, Any]]:
 
 def _row(seed: int, place: Laboratory) -> dict[str, Any]:
     LOG.clear()
-    outcome = run(from_seed(seed), place)
+    try:
+        outcome = run(from_seed(seed), place)
+    except Exception as error:  # noqa: BLE001 - a broken run is an outcome, and the others go on
+        outcome = Outcome(
+            (f"the run broke: {traceback.format_exception(error)}",), Counter(), Counter(), 0.0, 0.0
+        )
     row = {
         "seed": seed,
         "violations": outcome.violations,

@@ -62,10 +62,10 @@ class Outcome:
 
 def run(scenario: Scenario, laboratory: Laboratory) -> Outcome:
     """Run it, and look at what became of it."""
-    return laboratory.runner.run(_Run(scenario, laboratory).whole())
+    return laboratory.runner.run(Run(scenario, laboratory).whole())
 
 
-class _Run:
+class Run:
     """A scenario on its way."""
 
     def __init__(self, scenario: Scenario, laboratory: Laboratory) -> None:
@@ -81,11 +81,11 @@ class _Run:
             ticks_per_candle=12,
             accounts=tuple(_account(number) for number in range(scenario.accounts)),
         )
-        self._stage = Stage(PaperServer(config), laboratory)
+        self.stage = Stage(PaperServer(config), laboratory)
 
     async def whole(self) -> Outcome:
         processor = time.process_time()
-        stage = self._stage
+        stage = self.stage
         self._laboratory.empty()
         async with stage.server:
             try:
@@ -107,7 +107,7 @@ class _Run:
     # -- beginning
 
     async def _set_up(self) -> None:
-        stage, store = self._stage, self._laboratory.store
+        stage, store = self.stage, self._laboratory.store
         endpoints = endpoints_for("global", Environment.PAPER, paper_url=stage.server.rest_url)
         for number, paper in enumerate(stage.server.config.accounts):
             credentials = Credentials(paper.api_key, paper.secret_key, paper.passphrase)
@@ -126,7 +126,7 @@ class _Run:
 
     async def _act(self) -> list[str]:
         """The steps, once all plans are at work: what their owner does before that is no concern of theirs."""
-        stage = self._stage
+        stage = self.stage
         if not await self._until(stage.trading, READY_S):
             stage.server.faults.clear()
             if not await self._until(stage.trading, HEALING_S):
@@ -142,7 +142,7 @@ class _Run:
 
     async def _heal(self) -> list[str]:
         """The faults end; what differs after a while of peace."""
-        stage = self._stage
+        stage = self.stage
         stage.server.faults.clear()
         if stage.birth is not None:
             await stage.birth
@@ -159,7 +159,7 @@ class _Run:
 
     async def _wish(self, status: PlanStatus) -> None:
         """What the user wants of every plan from now on. The database may be coming back still."""
-        for plan in self._stage.plans:
+        for plan in self.stage.plans:
             for attempt in range(20):
                 try:
                     await self._laboratory.store.plans.set_status(plan.id, status)
@@ -171,17 +171,18 @@ class _Run:
 
     async def _until_agreed(self, *, stopped: bool = False) -> list[str]:
         """What differs still when patience ends."""
-        stage, deadline = self._stage, self._clock.monotonic() + HEALING_S
+        stage, deadline = self.stage, self._clock.monotonic() + HEALING_S
         look, candle_at = _FIRST_LOOK_S, 0.0
         while True:
+            at_work = stopped or stage.trading()
             undone = not stopped and any(script.waiting for script in stage.scripts.values())
             if undone and self._clock.monotonic() > candle_at:
                 stage.close_candle()  # wakes the agents
                 candle_at = self._clock.monotonic() + 2.0
-            if undone or not (stopped or stage.trading()):
+            if undone or not at_work:
                 found = ["not every plan trades and has done its deeds"]
             else:
-                found = await self._differences(stopped=stopped)
+                found = await self.differences(stopped=stopped)
             if not found:
                 return []
             if stage.life is None or stage.life.failure is not None:
@@ -191,8 +192,9 @@ class _Run:
             await asyncio.sleep(look)
             look = min(look * 1.4, _LONGEST_LOOK_S)
 
-    async def _differences(self, *, stopped: bool) -> list[str]:
-        stage, kinds = self._stage, self._scenario.kinds()
+    async def differences(self, *, stopped: bool) -> list[str]:
+        """What differs now."""
+        stage, kinds = self.stage, self._scenario.kinds()
         cases = [
             Case(
                 plan,
@@ -213,7 +215,7 @@ class _Run:
             return [f"the database is away: {error}"]
 
     def _ours_open(self) -> list[str]:
-        exchange = self._stage.server.exchange
+        exchange = self.stage.server.exchange
         return [
             order.client_order_id
             for account in exchange.accounts.values()
@@ -230,7 +232,7 @@ class _Run:
         return True
 
     def _count(self) -> None:
-        records, stage = self._stage.server.exchange.records, self._stage
+        records, stage = self.stage.server.exchange.records, self.stage
         turns = [turn for script in stage.scripts.values() for turn in script.turns.values()]
         stage.counts["orders"] += len(records.orders)
         stage.counts["order events"] += sum(len(events) for events in records.events.values())

@@ -74,8 +74,21 @@ class Stage:
             await life.stop()
 
     def trading(self) -> bool:
-        """Whether every plan is at work and in line with the exchange."""
-        return self.life is not None and self.life.trades({plan.id: plan.account_id for plan in self.plans})
+        """Whether every plan is at work and in line with the exchange. Looks after an engine that could not start, too."""
+        if self.life is not None and self.life.stillborn:
+            self.bear()
+        return self.life is not None and self.life.trades(
+            {plan.id: plan.account_id for plan in self.plans}, self._touched()
+        )
+
+    def _touched(self) -> set[int]:
+        """Accounts on which an order that was made by hand has filled."""
+        fills = self.server.exchange.records.fills
+        return {
+            owner.id
+            for number, owner in enumerate(self.owners)
+            if any(order_origin(fill.client_order_id) is None for fill in fills[self.account(number).uid])
+        }
 
     async def _later(self, seconds: float) -> None:
         await asyncio.sleep(seconds)
