@@ -15,7 +15,7 @@ from pathlib import Path
 
 from kokex.adapters.bootstrap_forecaster import BlockBootstrapForecaster
 from kokex.adapters.code_revision import code_revision
-from kokex.adapters.langchain import LangChainAgentService, ModelSettings
+from kokex.adapters.langchain import ChainSettings, LangChainAgentService, ModelSettings, read_chain
 from kokex.adapters.model_candles import read_model_candles
 from kokex.adapters.model_files import ModelFolder
 from kokex.adapters.model_libraries import require_libraries
@@ -25,6 +25,7 @@ from kokex.adapters.system_clock import SystemClock
 from kokex.adapters.vault import Vault
 from kokex.domain.errors import ConfigurationError, StateError
 from kokex.domain.plan import KRONOS, Plan
+from kokex.domain.spending import Budget, Price
 from kokex.ports.agent import Agent
 from kokex.ports.clock import Clock
 from kokex.ports.exchange import ExchangeAdapter
@@ -182,7 +183,7 @@ async def engine(application: Application, agent: Agent | None = None) -> Engine
             {forecaster.name: forecaster, KRONOS: forecaster},
             WorkerForecasts(store, clock),
         ),
-        deciding=DecidingService(store, clock, agent or _agent(application.settings, clock)),
+        deciding=DecidingService(store, clock, agent or _agent(application.settings, clock, store)),
         ownership=ownership,
         neighbourhood=neighbourhood,
         performance=performance,
@@ -246,17 +247,34 @@ def sole_engine(folder: Path) -> Iterator[None]:
         yield
 
 
-def _agent(settings: Settings, clock: Clock) -> Agent:
+def model_chain(settings: Settings) -> ChainSettings | None:
+    """The language models that the settings ask for, in their order; None where the built-in policy decides.
+
+    Raises:
+        ConfigurationError: they cannot be meant; or a provider's package is not installed.
+    """
+    if settings.llm_models is not None:
+        if settings.llm_base_url is not None:
+            raise ConfigurationError("set KOKEX_LLM_MODELS or KOKEX_LLM_BASE_URL, not both")
+        return read_chain(settings.llm_models.get_secret_value(), os.environ)
     if settings.llm_base_url is None:
-        return LangChainAgentService(None, clock)
+        return None
+    reading, writing = settings.llm_input_usd, settings.llm_output_usd
+    if (reading is None) != (writing is None):
+        raise ConfigurationError("set both KOKEX_LLM_INPUT_USD and KOKEX_LLM_OUTPUT_USD, or neither")
     model = ModelSettings(
         base_url=settings.llm_base_url,
         api_key=settings.llm_api_key.get_secret_value(),
         model=settings.llm_model,
         temperature=settings.llm_temperature,
         timeout_seconds=settings.llm_timeout,
+        price=None if reading is None or writing is None else Price(reading, writing),
     )
-    return LangChainAgentService(model, clock)
+    return ChainSettings((model,), Budget(settings.llm_daily_budget_usd, settings.llm_plan_daily_budget_usd))
+
+
+def _agent(settings: Settings, clock: Clock, store: Store) -> Agent:
+    return LangChainAgentService(model_chain(settings), clock, spending=store.spending)
 
 
 def _training_file(path: Path, plan: Plan) -> TrainingCandles:

@@ -15,10 +15,10 @@ from pathlib import Path
 
 from kokex.adapters.postgres import EmbeddedPostgres
 from kokex.adapters.postgres.schema import HEAD, current_revision
-from kokex.bootstrap import application
+from kokex.bootstrap import application, model_chain
 from kokex.cli.engine_presence import engine_process
 from kokex.cli.probing import AccountReport, probe
-from kokex.domain.errors import KokexError, StoreVersionError
+from kokex.domain.errors import ConfigurationError, KokexError, StoreVersionError
 from kokex.settings import Settings
 
 LEAST_DISK = 1_000_000_000
@@ -101,12 +101,14 @@ def check_folder(folder: Path) -> Finding:
 
 def check_agent(settings: Settings) -> Finding:
     """Who decides."""
-    if settings.llm_base_url is None:
-        return Finding("agent", True, "the built-in policy decides (KOKEX_LLM_BASE_URL is not set)")
-    if not settings.llm_base_url.startswith(("http://", "https://")):
-        advice = "write it as https://host/v1, the base address of an OpenAI-compatible endpoint"
-        return Finding("agent", False, f"KOKEX_LLM_BASE_URL {settings.llm_base_url!r} is no address", advice)
-    return Finding("agent", True, f"{settings.llm_model} at {settings.llm_base_url} decides")
+    try:
+        chain = model_chain(settings)
+    except ConfigurationError as error:
+        return Finding("agent", False, str(error), "mend it in KOKEX_LLM_...; docs/agent.md has an example")
+    if chain is None:
+        return Finding("agent", True, "the built-in policy decides (no KOKEX_LLM_... names a model)")
+    names = ", then ".join(f"{one.model} at {one.place}" for one in chain.models)
+    return Finding("agent", True, f"{names} decides; built-in exits where none answers")
 
 
 def check_engine(folder: Path) -> Finding:

@@ -5,7 +5,8 @@ Only `model`, `chats`, `fallback`, `middleware`, `recording` and `tools.structur
 
 from __future__ import annotations
 
+from kokex.adapters.langchain.configuration import read_chain
 from kokex.adapters.langchain.service import LangChainAgentService
 from kokex.adapters.langchain.settings import ChainSettings, ModelSettings, Provider
 
-__all__ = ["ChainSettings", "LangChainAgentService", "ModelSettings", "Provider"]
+__all__ = ["ChainSettings", "LangChainAgentService", "ModelSettings", "Provider", "read_chain"]
