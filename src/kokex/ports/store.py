@@ -61,8 +61,8 @@ class JournalStore(Protocol):
         """All fills of the plan's own orders, oldest first."""
         ...
 
-    async def fills_of(self, orders: Sequence[Order]) -> list[Fill]:
-        """Fills of these orders (of one account and instrument), oldest first."""
+    async def fills_of(self, account_id: int, inst_id: str, order_ids: Sequence[str]) -> list[Fill]:
+        """Fills of orders by the exchange's ids, whoever made them, oldest first."""
         ...
 
     async def count(self, plan_id: int) -> int:

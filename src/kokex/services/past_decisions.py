@@ -38,7 +38,11 @@ class PastDecision:
 async def read_decision(store: Store, turn: TurnRecord) -> PastDecision:
     """One turn's orders and fills."""
     orders = await store.orders.of_decision(turn.plan_id, turn.id)
-    return PastDecision(turn, tuple(orders), tuple(await store.journal.fills_of(orders)))
+    named = [order.order_id for order in orders if order.order_id is not None]
+    if not named:
+        return PastDecision(turn, tuple(orders), ())
+    fills = await store.journal.fills_of(orders[0].account_id, orders[0].inst_id, named)
+    return PastDecision(turn, tuple(orders), tuple(fills))
 
 
 async def latest_decisions(

@@ -153,6 +153,33 @@ async def test_the_timer_finds_what_a_push_did_not_tell_and_trading_goes_on(
         assert {event.source for event in events} == {EventSource.RECONCILE}
 
 
+async def test_a_fill_list_that_lags_behind_its_order_is_read_again(
+    database_url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Filled says the order, no execution says the list: the account is not in line before both say the same."""
+    asked = Asked()
+    async with platform(database_url, tmp_path, asked) as (world, _, made):
+        plan = await world.plan()
+        session = await reconciled(made, world)
+        monkeypatch.setattr(world.server.hub, "push_private", lambda *_: 0)
+        (answer,) = await asked.order(world, Side.BUY, LOT)
+        assert answer["status"] in ("accepted", "filled")
+        fills, calls = session.exchange.fills, 0
+
+        async def lagging(*arguments: Any, **named: Any) -> Any:
+            nonlocal calls
+            calls += 1
+            return [] if calls <= 9 else await fills(*arguments, **named)
+
+        monkeypatch.setattr(session.exchange, "fills", lagging)
+        made.services.order_events.hold(session.account)
+        made.activity.on_account_subscribed(session.account.connection_key)
+        await eventually(lambda: session.reconciled, "a reconciled account")
+        ledger = made.services.ledgers.of(plan.id)
+        assert ledger.book.quantity > 0 and not ledger.pending
+        assert await world.journalled(plan) == world.pushed()
+
+
 async def test_dropped_sockets_are_back_and_reconciled(database_url: str, tmp_path: Path) -> None:
     """Again and again, with orders open; how long it takes is printed (the benchmark measures it properly)."""
     asked = Asked()

@@ -322,19 +322,35 @@ async def test_a_full_fill_without_its_execution_that_is_pushed_twice_is_left_to
         done = order_push("1", name="ws_order_filled_without_trade_id.json")
         await at.server.push(order_push("1"), done, done, order_push("2"))
         await until(lambda: at.order_ids() == ["1", "2"])
-        assert set(at.listener.flaws) == {"order 1 of ETH-USDT has filled 0.3 of which no execution was pushed"}
+        assert set(at.listener.flaws) == {
+            "order 1 of ETH-USDT has filled 0.3 of which no execution was pushed"
+        }
 
 
-async def test_a_full_fill_whose_executions_were_all_told_is_done() -> None:
-    """The last push of an order sized in quote: filled, and nothing more executed."""
+async def test_a_full_fill_whose_executions_were_all_told_is_left_to_the_question_too() -> None:
+    """The last push of an order sized in quote: over REST its end goes by the name of its last execution, here by none."""
     async with stage() as at:
         partial = order_push("1", name="ws_order_partial.json")
         partial["data"][0] |= {"accFillSz": "0.3", "fillSz": "0.3"}
         done = order_push("1", name="ws_order_filled_without_trade_id.json")
         await at.server.push(order_push("1"), partial, done)
-        await until(lambda: len(at.listener.updates) == 3)
-        assert [one.event_key for one in at.listener.updates] == ["live", "fill:900001", "filled"]
-        assert at.listener.flaws == []
+        await until(lambda: at.listener.flaws)
+        assert [one.event_key for one in at.listener.updates] == ["live", "fill:900001"]
+        assert at.listener.flaws == ["order 1 of ETH-USDT was pushed as filled without its last execution"]
+
+
+@pytest.mark.parametrize("trade_id", ["", "0"])
+async def test_an_execution_without_a_trade_id_is_left_to_the_question(trade_id: str) -> None:
+    """Pushed without, listed with one (a liquidation's is "0" here): told under both names it would count twice."""
+    async with stage() as at:
+        done = order_push("1", name="ws_order_filled.json")
+        done["data"][0]["tradeId"] = trade_id
+        ended = order_push("2", name="ws_order_filled.json")
+        ended["data"][0] |= {"tradeId": trade_id, "state": "canceled", "cancelSource": "3"}
+        await at.server.push(order_push("1"), done, ended)
+        await until(lambda: len(at.listener.flaws) == 2)
+        assert [one.event_key for one in at.listener.updates] == ["live", "canceled"]
+        assert at.listener.updates[-1].update.fill is None
 
 
 async def test_a_missing_push_between_two_is_noticed() -> None:

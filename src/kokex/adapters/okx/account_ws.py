@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Sequence
+from dataclasses import replace
 from datetime import datetime
 
 import structlog
@@ -199,11 +200,12 @@ class OKXAccountWebSocket:
                 self.status.keep_malformed(bytes(item), str(error), received_at)
                 flaw = str(error)
                 continue
-            gap = self._gaps.note(update)
-            flaw = gap or flaw
-            if gap is None or update.fill is not None or update.status is not OrderStatus.FILLED:
+            gap, unnamed = self._gaps.note(update), _unnamed_execution(update)
+            flaw = gap or unnamed or flaw
+            if unnamed is None:
                 updates.append(self._determine_order_event_type(update))
-            # A full fill whose execution was not told is told by whoever asks for it over REST: with its price and fee.
+            elif update.status is OrderStatus.CANCELED:
+                updates.append(self._determine_order_event_type(replace(update, fill=None)))
         room = True
         if updates:
             self.status.count_events(len(updates), received_at)
@@ -232,6 +234,19 @@ class OKXAccountWebSocket:
             self._listener.on_account_reports(reports, received_at)
         if flaws:
             self._listener.on_flaw(flaws[-1])
+
+
+def _unnamed_execution(update: OrderUpdate) -> str | None:
+    """Why the push is to be asked after: an execution is known by its trade id; told under another name it would count twice.
+
+    OKX v5: a full fill may come without one (spot market orders), with the size or without it; a liquidation's is "0" here and
+    negative over REST. Whoever asks over REST tells it with its id, price and fee.
+    """
+    if update.fill is not None and update.fill.trade_id is None:
+        return f"an execution of order {update.order_id} of {update.inst_id} was pushed without its trade id"
+    if update.fill is None and update.status is OrderStatus.FILLED:
+        return f"order {update.order_id} of {update.inst_id} was pushed as filled without its last execution"
+    return None
 
 
 def _orders_channels(inst_id: str | None) -> list[Channel]:

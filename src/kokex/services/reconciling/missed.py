@@ -14,7 +14,7 @@ from decimal import Decimal
 
 from kokex.domain.errors import ExchangeUnavailableError
 from kokex.domain.events import EventSource
-from kokex.domain.order import Fill, Order, OrderUpdate
+from kokex.domain.order import Fill, Order, OrderStatus, OrderUpdate
 from kokex.domain.reconstruction import reconstruct
 from kokex.ports.clock import Clock
 from kokex.ports.reconciliation import Coverage
@@ -95,10 +95,10 @@ class MissedEvents:
         row = await self._ask(session, order)
         if row is None:
             return False
-        await self._trading.found(session, order, row.order_id)
         rows = {row.order_id: row}
-        fills = await self._still(session, order.inst_id, row.created_at - OVERLAP, None, rows)
-        await self._journal(session, rows, [fill for fill in fills if fill.order_id == row.order_id])
+        still = await self._still(session, order.inst_id, row.created_at - OVERLAP, None, rows, set(rows))
+        await self._journal(session, {row.order_id: rows[row.order_id]}, still)
+        await self._trading.found(session, order, row.order_id)
         return True
 
     async def _instrument(self, session: AccountSession, inst_id: str, pending: list[Order]) -> Unfound:
@@ -114,9 +114,11 @@ class MissedEvents:
         since = await self._since(session, inst_id, known, market_time, rows.values())
         for row in await exchange.order_history(inst_id, since):
             rows[row.order_id] = row
-        fills = await self._still(session, inst_id, since, known.bill_id if known else None, rows)
-        await self._journal(session, rows, fills)
-        coverage = _advanced(known, session, inst_id, began, market_time, fills)
+        names = {order.client_order_id for order in pending if order.client_order_id is not None}
+        ours = {row.order_id for row in rows.values() if row.client_order_id in names}
+        still = await self._still(session, inst_id, since, known.bill_id if known else None, rows, ours)
+        await self._journal(session, rows, still)
+        coverage = _advanced(known, session, inst_id, began, market_time, still.fills)
         if not self._listened_to(session, inst_id):
             # What others trade reaches no journal now, so positions cannot be told from fills later.
             coverage = replace(coverage, baseline=None)
@@ -148,14 +150,11 @@ class MissedEvents:
         connection = self._order_events.connections.get(session.account.connection_key)
         return connection is not None and inst_id in connection.plans.values()
 
-    async def _journal(
-        self, session: AccountSession, rows: dict[str, OrderUpdate], fills: list[Fill]
-    ) -> None:
-        of_order: dict[str, list[Fill]] = {}
-        for fill in fills:
-            of_order.setdefault(fill.order_id, []).append(fill)
+    async def _journal(self, session: AccountSession, rows: dict[str, OrderUpdate], still: _Still) -> None:
         oldest_first = sorted(rows.values(), key=lambda row: (row.created_at, row.order_id))
-        events = [event for row in oldest_first for event in reconstruct(row, of_order.get(row.order_id, []))]
+        events = [
+            event for row in oldest_first for event in reconstruct(row, still.of_order.get(row.order_id, []))
+        ]
         await self._order_events.ingest(session.account, events, EventSource.RECONCILE)
 
     async def _still(
@@ -165,8 +164,13 @@ class MissedEvents:
         since: datetime,
         after_bill_id: str | None,
         rows: dict[str, OrderUpdate],
-    ) -> list[Fill]:
-        """Fills that agree with `rows`: an order that moved while they were read is read again, with its fills."""
+        ours: Collection[str],
+    ) -> _Still:
+        """Fills that agree with `rows`: an order that moved while they were read is read again, with its fills.
+
+        Args:
+            ours: ids of orders whose executions must all be known: lists of orders and of fills are not of the same moment.
+        """
         for _ in range(LOOKS):
             fills = await session.exchange.fills(inst_id, since, after_bill_id=after_bill_id)
             moved = False
@@ -184,11 +188,41 @@ class MissedEvents:
                     row.status,
                 )
                 rows[order_id] = row
-            if not moved:
-                return fills
+            executions = None if moved else await self._executions(session, inst_id, rows, fills, ours)
+            if executions is not None:
+                return _Still(fills, executions)
         raise ExchangeUnavailableError(
-            f"orders of {inst_id} kept moving while they were read; reading them again"
+            f"orders of {inst_id} kept moving while they were read, or fills of theirs are not listed yet; reading them again"
         )
+
+    async def _executions(
+        self,
+        session: AccountSession,
+        inst_id: str,
+        rows: dict[str, OrderUpdate],
+        fills: Iterable[Fill],
+        ours: Collection[str],
+    ) -> dict[str, list[Fill]] | None:
+        """Each order's newest executions; None where one of an order of ours is neither listed nor on record."""
+        of_order: dict[str, list[Fill]] = {}
+        for fill in fills:
+            of_order.setdefault(fill.order_id, []).append(fill)
+        asked = {
+            row.order_id: row
+            for row in rows.values()
+            if row.filled_quantity
+            and (row.order_id in ours or (row.status is OrderStatus.FILLED and row.order_id not in of_order))
+        }
+        kept: dict[str, list[Fill]] = {}
+        for fill in await self._store.journal.fills_of(session.account.id, inst_id, list(asked)):
+            kept.setdefault(fill.order_id, []).append(fill)
+        for order_id, row in asked.items():
+            known = {_identity(fill): fill for fill in [*kept.get(order_id, []), *of_order.get(order_id, [])]}
+            if order_id in ours and _executed(known.values(), order_id) < row.filled_quantity:
+                return None
+            if order_id not in of_order and row.status is OrderStatus.FILLED:
+                of_order[order_id] = kept.get(order_id, [])[-1:]  # its end is told with the last of them
+        return of_order
 
     async def _since(
         self,
@@ -208,6 +242,18 @@ class MissedEvents:
         if order.client_order_id is None:
             return await session.exchange.order(order.inst_id, order_id=order.order_id)
         return await session.exchange.order(order.inst_id, client_order_id=order.client_order_id)
+
+
+@dataclass(frozen=True, slots=True)
+class _Still:
+    """Fills as the exchange listed them, and each order's newest executions."""
+
+    fills: list[Fill]
+    of_order: dict[str, list[Fill]]
+
+
+def _identity(fill: Fill) -> object:
+    return fill.trade_id or (fill.occurred_at, fill.price, fill.quantity)
 
 
 def _executed(fills: Iterable[Fill], order_id: str) -> Decimal:

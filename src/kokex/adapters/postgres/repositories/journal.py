@@ -13,7 +13,7 @@ from kokex.adapters.postgres.journal_writer import JournalWriter
 from kokex.adapters.postgres.tables import fills, journal_heads, order_event_logs
 from kokex.domain.events import EventSource, OrderEvent, OrderEventKind
 from kokex.domain.instrument import Side
-from kokex.domain.order import Fill, Order
+from kokex.domain.order import Fill
 from kokex.ports.store import JournalEntry
 
 
@@ -63,13 +63,15 @@ class PostgresJournal:
             rows = (await connection.execute(query)).all()
         return [_fill(row) for row in rows]
 
-    async def fills_of(self, orders: Sequence[Order]) -> list[Fill]:
+    async def fills_of(self, account_id: int, inst_id: str, order_ids: Sequence[str]) -> list[Fill]:
         """See `JournalStore`."""
-        named = [order.order_id for order in orders if order.order_id is not None]
-        if not named:
+        if not order_ids:
             return []
-        account_id, inst_id = orders[0].account_id, orders[0].inst_id
-        these = (fills.c.account_id == account_id, fills.c.inst_id == inst_id, fills.c.order_id.in_(named))
+        these = (
+            fills.c.account_id == account_id,
+            fills.c.inst_id == inst_id,
+            fills.c.order_id.in_(order_ids),
+        )
         query = select(fills).where(*these).order_by(fills.c.occurred_at, fills.c.id)
         async with self._database.begin() as connection:
             rows = (await connection.execute(query)).all()
