@@ -36,6 +36,9 @@ from kokex.services.accounts import AccountSessions
 from kokex.services.activity import PlanActivity
 from kokex.services.deciding import DecidingService
 from kokex.services.forecasting import ForecastingService
+from kokex.services.flattening import Flattening
+from kokex.services.halting import HaltService
+from kokex.services.halts import Halts
 from kokex.services.ledger import Ledgers
 from kokex.services.market_data import MarketDataService
 from kokex.services.models import ModelService
@@ -163,7 +166,8 @@ async def engine(application: Application, agent: Agent | None = None) -> Engine
     ownership = OwnershipService(store.account_locks(), clock)
     neighbourhood = Neighbourhood(ledgers, market_data)
     performance = PerformanceService(store, clock, ledgers, market_data)
-    pictures = RiskPictures(clock, market_data, neighbourhood, performance)
+    halts = Halts(clock)
+    pictures = RiskPictures(clock, market_data, neighbourhood, performance, halts)
     sending = OrderSending(store, clock, ledgers, market_data, order_events)
     trading = TradingService(store, clock, ledgers, sending, installation, ownership, pictures)
     forecaster = BlockBootstrapForecaster()
@@ -187,6 +191,7 @@ async def engine(application: Application, agent: Agent | None = None) -> Engine
         ownership=ownership,
         neighbourhood=neighbourhood,
         performance=performance,
+        halting=HaltService(store, clock, halts, Flattening(clock, ledgers, trading, neighbourhood)),
     )
     return Engine(application, PlanActivity(store, clock, services), services)
 
@@ -270,7 +275,9 @@ def model_chain(settings: Settings) -> ChainSettings | None:
         timeout_seconds=settings.llm_timeout,
         price=None if reading is None or writing is None else Price(reading, writing),
     )
-    return ChainSettings((model,), Budget(settings.llm_daily_budget_usd, settings.llm_plan_daily_budget_usd))
+    return ChainSettings(
+        (model,), Budget(settings.llm_daily_budget_usd, settings.llm_plan_daily_budget_usd)
+    )
 
 
 def _agent(settings: Settings, clock: Clock, store: Store) -> Agent:

@@ -26,6 +26,7 @@ COMMANDS: Final[Mapping[str, tuple[str, str]]] = {
     "plan": ("plan", "Create, show, start, pause and stop plans."),
     "decision": ("decision", "Decisions: list, show everything behind one."),
     "order": ("order", "Orders that are not closed; settle those without a trace."),
+    "risk": ("risk", "The kill switch, and what the risk gate goes by."),
     "model": ("model", "Models: train, compare, switch, export, import."),
     "forecast": ("forecast", "Forecast a plan or a file, with a chart."),
     "account": ("account", "Exchange accounts and their keys."),

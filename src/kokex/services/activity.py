@@ -75,10 +75,15 @@ class PlanActivity:
             tasks.create_task(self._services.forecasting.run())
             tasks.create_task(follow_messages(self._store.messages, self._clock, self))
             tasks.create_task(self._services.performance.run())
+            tasks.create_task(self._services.halting.run(self))
 
     def works(self, plan_id: int) -> bool:
         """Whether the plan is at work here."""
         return plan_id in self._works
+
+    def at_work(self) -> list[tuple[Plan, AccountSession]]:
+        """The plans at work here, each with its account's session."""
+        return [(work.plan, work.session) for work in self._works.values()]
 
     @property
     def waiting(self) -> list[str]:

@@ -11,12 +11,16 @@ from kokex.domain.order import Order, OrderType
 
 @dataclass(frozen=True, slots=True)
 class Wish:
-    """What an agent asks for; `quantity` in base currency for spot, contracts for swaps."""
+    """What an agent asks for; `quantity` in base currency for spot, contracts for swaps.
+
+    `reduce_only` has the exchange itself see to it that a swap's position is not turned.
+    """
 
     side: Side
     order_type: OrderType
     quantity: Decimal
     price: Decimal | None = None
+    reduce_only: bool = False
 
 
 @dataclass(frozen=True, slots=True)

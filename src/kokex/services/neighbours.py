@@ -39,6 +39,10 @@ class Neighbourhood:
         """Numbers of the account's plans."""
         return [plan.id for plan in self._plans.values() if plan.account_id == account_id]
 
+    def alone(self, plan: Plan) -> bool:
+        """Whether no other plan of the account trades the instrument: the account's position is the plan's."""
+        return not any(other.inst_id == plan.inst_id for other, _ in self._others(plan))
+
     def around(self, session: AccountSession, plan: Plan) -> Neighbours:
         """What the gate is to know of the account beside `plan`, in its quote currency."""
         ledger = self._ledgers.of(plan.id)

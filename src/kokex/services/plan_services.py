@@ -8,6 +8,7 @@ from kokex.services.account_events import AccountEventService
 from kokex.services.accounts import AccountSessions
 from kokex.services.deciding import DecidingService
 from kokex.services.forecasting import ForecastingService
+from kokex.services.halting import HaltService
 from kokex.services.ledger import Ledgers
 from kokex.services.market_data import MarketDataService
 from kokex.services.neighbours import Neighbourhood
@@ -34,3 +35,4 @@ class Services:
     ownership: OwnershipService
     neighbourhood: Neighbourhood
     performance: PerformanceService
+    halting: HaltService

@@ -10,6 +10,7 @@ from kokex.domain.risk import RiskState
 from kokex.domain.standing import Standing
 from kokex.ports.clock import Clock
 from kokex.services.accounts import AccountSession
+from kokex.services.halts import Halts
 from kokex.services.ledger import PlanLedger
 from kokex.services.market_data import MarketDataService
 from kokex.services.neighbours import Neighbourhood
@@ -28,11 +29,13 @@ class RiskPictures:
         market_data: MarketDataService,
         neighbourhood: Neighbourhood,
         performance: PerformanceService,
+        halts: Halts,
     ) -> None:
         self._clock = clock
         self._market_data = market_data
         self._neighbourhood = neighbourhood
         self._performance = performance
+        self._halts = halts
 
     def state(self, session: AccountSession, plan: Plan, ledger: PlanLedger) -> RiskState:
         """The plan, its orders and its account as they are known now."""
@@ -55,5 +58,6 @@ class RiskPictures:
             orders_today=ledger.pace.today(now),
             recent=() if limits.repeat_distance is None else ledger.pace.lately(now, limits.repeat_period),
             performance=self._performance.of(plan.id),
+            halts=self._halts.covering(plan),
             neighbours=self._neighbourhood.around(session, plan),
         )

@@ -202,5 +202,5 @@ def _request(name: str, plan: Plan, wish: Wish, session: AccountSession, ledger:
         order_type=wish.order_type,
         quantity=wish.quantity,
         price=wish.price,
-        reduce_only=swap and session.standing is Standing.REDUCE_ONLY,
+        reduce_only=swap and (wish.reduce_only or session.standing is Standing.REDUCE_ONLY),
     )

@@ -2,18 +2,28 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import builtins
+from collections.abc import AsyncIterator, Mapping
+from datetime import datetime
 
-from sqlalchemy import select
+from sqlalchemy import Row, select, text, update
 from sqlalchemy.dialects.postgresql import insert
 
 from kokex.adapters.postgres.database import Database
-from kokex.adapters.postgres.tables import plan_worths
+from kokex.adapters.postgres.listening import notifications
+from kokex.adapters.postgres.tables import halt_effects, halts, plan_worths
+from kokex.adapters.postgres.text import storable_text
+from kokex.domain.halt import Halt, HaltLevel, HaltScope
 from kokex.domain.results import Worth
+from kokex.ports.risk import HaltRecord
+
+RISK_CHANNEL = "kokex_risk"
+"""Where changes of halts are told."""
+_TELL = text("SELECT pg_notify(:channel, '')").bindparams(channel=RISK_CHANNEL)
 
 
 class PostgresRisk:
-    """`RiskStore` on `plan_worths`."""
+    """`RiskStore` on `plan_worths`, `halts` and `halt_effects`."""
 
     def __init__(self, database: Database) -> None:
         self._database = database
@@ -46,3 +56,79 @@ class PostgresRisk:
         )
         async with self._database.begin() as connection:
             await connection.execute(statement)
+
+    async def halt(self, halt: Halt) -> HaltRecord:
+        """See `RiskStore`."""
+        statement = (
+            insert(halts)
+            .values(
+                scope=halt.scope.value,
+                number=halt.number,
+                level=halt.level.value,
+                reason=storable_text(halt.reason),
+                ordered_by=storable_text(halt.by),
+                since=halt.since,
+                flatten=halt.flatten,
+            )
+            .returning(halts)
+        )
+        async with self._database.begin() as connection:
+            row = (await connection.execute(statement)).one()
+            await connection.execute(_TELL)
+        return _halt(row)
+
+    async def lift(self, scope: HaltScope, number: int | None, *, by: str, reason: str, at: datetime) -> int:
+        """See `RiskStore`."""
+        these = (
+            halts.c.scope == scope.value,
+            halts.c.number.is_not_distinct_from(number),
+            halts.c.lifted_at.is_(None),
+        )
+        values = {
+            "lifted_at": at,
+            "lifted_by": storable_text(by),
+            "lift_reason": storable_text(reason),
+        }
+        async with self._database.begin() as connection:
+            count = (await connection.execute(update(halts).where(*these).values(**values))).rowcount
+            await connection.execute(_TELL)
+        return count
+
+    async def halts_in_force(self) -> builtins.list[HaltRecord]:
+        """See `RiskStore`."""
+        query = select(halts).where(halts.c.lifted_at.is_(None)).order_by(halts.c.id)
+        async with self._database.begin() as connection:
+            return [_halt(row) for row in (await connection.execute(query)).all()]
+
+    async def halt_history(self, *, limit: int) -> builtins.list[HaltRecord]:
+        """See `RiskStore`."""
+        query = select(halts).order_by(halts.c.id.desc()).limit(limit)
+        async with self._database.begin() as connection:
+            return [_halt(row) for row in (await connection.execute(query)).all()]
+
+    async def carried_out(self, halt_id: int) -> frozenset[int]:
+        """See `RiskStore`."""
+        query = select(halt_effects.c.plan_id).where(halt_effects.c.halt_id == halt_id)
+        async with self._database.begin() as connection:
+            return frozenset((await connection.execute(query)).scalars())
+
+    async def set_carried_out(self, halt_id: int, plan_id: int, at: datetime) -> None:
+        """See `RiskStore`."""
+        statement = insert(halt_effects).values(halt_id=halt_id, plan_id=plan_id, done_at=at)
+        async with self._database.begin() as connection:
+            await connection.execute(statement.on_conflict_do_nothing())
+
+    async def changes(self) -> AsyncIterator[None]:
+        """See `RiskStore`.
+
+        Raises:
+            StoreUnavailableError: the database cannot be reached at the start; later it is waited for.
+        """
+        async for _ in notifications(self._database.address, RISK_CHANNEL):
+            yield None
+
+
+def _halt(row: Row[tuple[object, ...]]) -> HaltRecord:
+    scope, level = HaltScope(row.scope), HaltLevel(row.level)
+    halt = Halt(scope, row.number, level, row.reason, row.ordered_by, row.since, row.flatten)
+    return HaltRecord(row.id, halt, row.lifted_at, row.lifted_by, row.lift_reason)

@@ -1,10 +1,10 @@
-"""How plans' worths moved."""
+"""How plans' worths moved, and what ended trading."""
 
 from __future__ import annotations
 
-from sqlalchemy import BigInteger, Column, Table
+from sqlalchemy import BigInteger, Boolean, Column, ForeignKey, Index, Table, Text
 
-from kokex.adapters.postgres.tables.base import EXACT, MOMENT, metadata
+from kokex.adapters.postgres.tables.base import EXACT, MOMENT, metadata, number_column
 
 plan_worths = Table(
     "plan_worths",
@@ -14,4 +14,30 @@ plan_worths = Table(
     Column("pnl", EXACT, nullable=False),
     Column("day_start", EXACT, nullable=False),
     Column("peak", EXACT, nullable=False),
+)
+
+# Never deleted: what is in force and the trail of what was are one.
+halts = Table(
+    "halts",
+    metadata,
+    number_column(),
+    Column("scope", Text, nullable=False),
+    Column("number", BigInteger),  # of the plan or account; None for the platform
+    Column("level", Text, nullable=False),
+    Column("reason", Text, nullable=False),
+    Column("ordered_by", Text, nullable=False),
+    Column("since", MOMENT, nullable=False),
+    Column("flatten", Boolean, nullable=False),
+    Column("lifted_at", MOMENT),
+    Column("lifted_by", Text),
+    Column("lift_reason", Text),
+)
+Index("idx_halts_in_force", halts.c.id, postgresql_where=halts.c.lifted_at.is_(None))
+
+halt_effects = Table(
+    "halt_effects",
+    metadata,
+    Column("halt_id", BigInteger, ForeignKey("halts.id"), primary_key=True, autoincrement=False),
+    Column("plan_id", BigInteger, primary_key=True, autoincrement=False),
+    Column("done_at", MOMENT, nullable=False),  # its orders are canceled and, if asked, its holding is gone
 )
