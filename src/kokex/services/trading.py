@@ -36,6 +36,7 @@ SETTLED_AFTER = timedelta(seconds=30)
 """An order sent longer ago than this that the exchange does not know was never taken (requests carry a deadline)."""
 OF_HALTS = 0
 """Stands for the decision in the names of orders that no turn asked for but a halt: turns are numbered from 1."""
+MOVED = "not sent: what the account may do changed after the risk gate had looked; ask again"
 _EQUITY_SECONDS = 5.0
 """Balances younger than this need not be asked for again."""
 
@@ -103,6 +104,7 @@ class TradingService:
         if earlier is not None:
             return Answer(earlier, "already_submitted")
         async with session.submitting:
+            seen = session.reconciled, session.standing
             ledger = self._ledgers.of(plan.id)
             request = _request(name, plan, wish, session, ledger)
             verdict = gate(request, plan.limits, self._pictures.state(session, plan, ledger))
@@ -113,13 +115,15 @@ class TradingService:
                 return Answer(order, "already_submitted")
             ledger.add(order, self._sending.last_price(session, plan))
             self._sending.count_cash(session, plan, order)
-        return await self._send(session, order, verdict)
+        if not await self._ownership.prove(plan.account_id):
+            return await self._not_sent(session, order, NOT_OURS, "account_elsewhere")
+        if (session.reconciled, session.standing) != seen:
+            return await self._not_sent(session, order, MOVED, "not_reconciled")
+        return await self._sending.send(session, order, verdict, SETTLED_AFTER)
 
-    async def _send(self, session: AccountSession, order: Order, approved: Approved) -> Answer:
-        if not await self._ownership.prove(order.account_id):
-            await self._sending.gone(session, order, NOT_OURS)
-            return Answer(replace(order, status=OrderStatus.EXPIRED, reason=NOT_OURS), "account_elsewhere")
-        return await self._sending.send(session, order, approved, SETTLED_AFTER)
+    async def _not_sent(self, session: AccountSession, order: Order, reason: str, code: str) -> Answer:
+        await self._sending.gone(session, order, reason)
+        return Answer(replace(order, status=OrderStatus.EXPIRED, reason=reason), code)
 
     async def cancel(self, session: AccountSession, plan: Plan, name: str) -> Outcome:
         """Ask the exchange to cancel the plan's order of that client order id.

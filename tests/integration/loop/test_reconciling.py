@@ -415,6 +415,27 @@ async def test_nothing_is_sent_once_the_account_may_be_another_engine_s(
         assert not made.services.ledgers.of(plan.id).pending
 
 
+async def test_nothing_is_sent_once_the_stream_is_lost_between_the_gate_and_the_sending(
+    database_url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The record's commit and the proof take time, a stalled database's more: what the gate saw must hold still."""
+    asked = Asked()
+    async with platform(database_url, tmp_path, asked) as (world, _, made):
+        plan = await world.plan()
+        session = await reconciled(made, world)
+        prove = made.services.ownership.prove
+
+        async def lost_meanwhile(account_id: int) -> bool:
+            made.activity.on_account_lost(session.account.connection_key)
+            return await prove(account_id)
+
+        monkeypatch.setattr(made.services.ownership, "prove", lost_meanwhile)
+        (answer,) = await asked.order(world, Side.BUY, LOT)
+        assert (answer["code"], answer["status"]) == ("not_reconciled", "expired")
+        assert world.pushed() == []
+        assert not made.services.ledgers.of(plan.id).pending
+
+
 async def test_a_lost_database_session_begins_everything_anew(database_url: str, tmp_path: Path) -> None:
     """The plan is left, claimed again, reconciled, and trades on; nothing is lost or doubled."""
     asked = Asked()
