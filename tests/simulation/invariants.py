@@ -43,7 +43,7 @@ class Case:
         account: the exchange's own.
         amended: their owner made an order larger by hand, beyond what the gate let through.
         forgetful: the exchange denied orders that were canceled without a fill.
-        nameless: it told fills without naming the trade.
+        unordered: pushes of single orders were lost or swapped on a connection that went on: what was missed is journalled late.
     """
 
     plan: Plan
@@ -52,7 +52,7 @@ class Case:
     script: Script
     amended: bool = False
     forgetful: bool = False
-    nameless: bool = False
+    unordered: bool = False
 
 
 async def differences(
@@ -96,8 +96,6 @@ def _journal(exchange: PaperExchange, case: Case, events: Sequence[OrderEvent]) 
     found = []
     for name in sorted(set(theirs) | set(ours)):
         there, here = _steps(theirs.get(name, [])), _steps(ours.get(name, []))
-        if case.nameless:
-            there, here = _unnamed(there), _unnamed(here)
         if case.forgetful and _without_trace(there) and not [step for step in here if step[1]]:
             continue
         if there != here:
@@ -118,15 +116,10 @@ def _steps(happenings: Iterable[Happening]) -> list[Happening]:
     """The life of an order: each step once. An amendment repeats the state that it finds, and may be missed."""
     steps: list[Happening] = []
     for state, trade in happenings:
-        echo = (state == "live" and steps) or (state == "partially_filled" and not trade)
+        echo = state == "partially_filled" and not trade
         if not echo and (state, trade) not in steps:
             steps.append((state, trade))
     return steps
-
-
-def _unnamed(steps: Iterable[Happening]) -> list[Happening]:
-    """The same without the names of trades at the end, where the exchange may not have told them."""
-    return [(state, "" if state == "filled" else trade) for state, trade in steps]
 
 
 def _without_trace(steps: Sequence[Happening]) -> bool:
