@@ -10,7 +10,13 @@ import asyncio
 
 import structlog
 
-from kokex.domain.errors import ConfigurationError, ExchangeError, StateError, StoreUnavailableError
+from kokex.domain.errors import (
+    ConfigurationError,
+    DataError,
+    ExchangeError,
+    StateError,
+    StoreUnavailableError,
+)
 from kokex.domain.instrument import Instrument, InstrumentKind
 from kokex.domain.plan import NewPlan, Plan, PlanStatus
 from kokex.ports.clock import Clock
@@ -125,7 +131,7 @@ class PlanService:
                 async with self._following.setdefault(plan_id, asyncio.Lock()):
                     await self._follow(activity, await self._store.plans.get(plan_id))
                 done = True
-            except (ExchangeError, ConfigurationError, StoreUnavailableError) as error:
+            except (ExchangeError, ConfigurationError, DataError, StoreUnavailableError) as error:
                 log.error("plan waits", plan=plan_id, reason=str(error))
             finally:
                 if tried is not None:

@@ -2,21 +2,24 @@
 
 from __future__ import annotations
 
+import asyncio
 from datetime import datetime, timedelta
 from decimal import Decimal
-from typing import Any
+from types import SimpleNamespace
+from typing import Any, cast
 
 import pytest
 
 from kokex.domain.account import Ticker
 from kokex.domain.candle import Candle, Interval
 from kokex.domain.candle_rows import CandleKey
+from kokex.domain.errors import DataError, ExchangeUnavailableError, KokexError, StoreError
 from kokex.domain.instrument import Side
 from kokex.domain.market import BookTop, StreamKind, Trade
-from kokex.services.market_data.feed import ASK_SECONDS, Feed
+from kokex.services.market_data.feed import ASK_SECONDS, Feed, FeedKeeper
 from kokex.services.market_data.watching import FRESH_SECONDS, TRADES_KEPT, Watching
 from tests.builders import START
-from tests.fakes.clock import ManualClock
+from tests.fakes.clock import ManualClock, settle
 
 HOUR = Interval("1H")
 PLACE = ("okx:live", "ETH-USDT")
@@ -99,6 +102,32 @@ def test_a_candle_that_stays_out_is_asked_for(feed: Feed) -> None:
     assert not feed.broken
     feed.hear_time(at(11.001), 100.1 + ASK_SECONDS)
     assert feed.broken and feed.wake.is_set()
+
+
+@pytest.mark.parametrize(
+    "error", [DataError("no candle"), StoreError("refused"), ExchangeUnavailableError("busy")]
+)
+async def test_what_cannot_be_read_or_kept_now_is_asked_for_again(feed: Feed, error: KokexError) -> None:
+    """One answer that makes no sense ends no feed, and with it the engine."""
+    clock = ManualClock()
+    keeper = FeedKeeper(cast(Any, SimpleNamespace(candles=None)), clock, Watching(clock))
+    answers: list[KokexError | None] = [error, None]
+    done = asyncio.Event()
+
+    async def catch_up(_: Feed) -> None:
+        answer = answers.pop(0)
+        if answer is not None:
+            raise answer
+        done.set()
+
+    keeper.catch_up = catch_up  # type: ignore[method-assign]
+    keeping = asyncio.create_task(keeper.keep(feed))
+    feed.mend()
+    await settle()
+    await clock.advance(1)
+    await asyncio.wait({keeping, asyncio.create_task(done.wait())}, return_when=asyncio.FIRST_COMPLETED)
+    assert not keeping.done()
+    keeping.cancel()
 
 
 def test_the_moments_that_are_remembered_are_bounded(feed: Feed) -> None:

@@ -16,7 +16,7 @@ import structlog
 
 from kokex.domain.candle import Candle, Interval
 from kokex.domain.candle_rows import CandleKey, CandleRows
-from kokex.domain.errors import ExchangeError, StoreUnavailableError
+from kokex.domain.errors import ExchangeError, KokexError
 from kokex.domain.time_range import RangeSet, TimeRange
 from kokex.ports.clock import Clock
 from kokex.ports.store import Store
@@ -148,7 +148,7 @@ class FeedKeeper:
             try:
                 await self.catch_up(feed)
                 wait = _FIRST_WAIT
-            except (ExchangeError, StoreUnavailableError) as error:
+            except KokexError as error:
                 log.warning("candles wait", candles=str(feed.key), reason=str(error))
                 feed.mend()
                 await self._clock.sleep(wait)
