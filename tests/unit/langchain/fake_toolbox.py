@@ -12,12 +12,14 @@ from kokex.domain.candle import Interval
 from kokex.domain.decision import Trigger, Turn
 from kokex.domain.events import EventSource, OrderEvent, classify
 from kokex.domain.forecast import Forecast
+from kokex.domain.grant import Grant
 from kokex.domain.ids import OrderOrigin, client_order_id
 from kokex.domain.instrument import Instrument, InstrumentKind, Side
 from kokex.domain.limits import RiskLimits
 from kokex.domain.order import Order, OrderRequest, OrderStatus, OrderType, OrderUpdate
 from kokex.domain.plan import AgentSettings, Plan, PlanStatus, TriggerKind
 from kokex.domain.risk import Denied, RiskState, check
+from kokex.domain.risk.question import Question
 
 START = datetime(2025, 6, 1, tzinfo=UTC)
 HOUR = Interval("1H")
@@ -82,6 +84,9 @@ class FakeToolbox:
     denied: int = 0
     fills: int = 0
     fee: Decimal = Decimal("0.001")
+    grant: Grant | None = None
+    planted: dict[str, Any] = field(default_factory=dict)
+    """Texts from outside: `name` of a tool -> what is added to its results."""
 
     @property
     def tick(self) -> Decimal:
@@ -101,7 +106,7 @@ class FakeToolbox:
             "ask": str(self.last + self.tick),
             "unit": "USDT",
             "occurred_at": self.now.isoformat(),
-        }
+        } | self.planted.get("get_current_price", {})
 
     async def get_current_utc_time(self) -> dict[str, Any]:
         self.used.append("get_current_utc_time")
@@ -144,7 +149,8 @@ class FakeToolbox:
 
     async def get_pending_orders(self) -> dict[str, Any]:
         self.used.append("get_pending_orders")
-        return {"orders": [_row(order) for order in self.pending()]}
+        planted = self.planted.get("get_pending_orders", {})
+        return {"orders": [_row(order) | planted for order in self.pending()]} | planted
 
     async def get_order_info(self, client_order_id: str) -> dict[str, Any]:
         self.used.append("get_order_info")
@@ -157,11 +163,12 @@ class FakeToolbox:
 
     async def query_historical_kline_data(self, limit: int = 50) -> dict[str, Any]:
         self.used.append("query_historical_kline_data")
-        return {"candles": [], "limit": limit}
+        return {"candles": [], "limit": limit} | self.planted.get("query_historical_kline_data", {})
 
     async def query_prediction_data(self) -> dict[str, Any]:
         self.used.append("query_prediction_data")
-        return self.prediction or {"error": "no forecast has been made yet", "code": "no_forecast"}
+        planted = self.planted.get("query_prediction_data", {})
+        return (self.prediction or {"error": "no forecast has been made yet", "code": "no_forecast"}) | planted
 
     async def place_order(
         self, side: Side, order_type: OrderType, quantity: Decimal, price: Decimal | None = None
@@ -180,8 +187,11 @@ class FakeToolbox:
             self.free_cash(),
             0,
             self.now,
+            grant=self.grant,
         )
         verdict = check(request, self.limits, state)
+        if self.grant is not None and not isinstance(verdict, Denied):
+            self.grant = self.grant.spend(Question(request, self.limits, state).added)
         status = OrderStatus.DENIED if isinstance(verdict, Denied) else OrderStatus.ACCEPTED
         order = Order(
             name,

@@ -2,16 +2,28 @@
 
 from __future__ import annotations
 
+import re
 from decimal import Decimal
-from typing import Annotated
+from typing import Annotated, Any
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, WithJsonSchema
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, WithJsonSchema
 
 from kokex.domain.instrument import Side
 from kokex.domain.order import OrderType
 
+_PLAIN = re.compile(r"[0-9]{1,30}(\.[0-9]{1,30})?")
+
+
+def _plain_number(value: Any) -> Any:
+    """Digits 0 to 9 and a point: no sign, exponent, separator, unit, or digits of other scripts that people would misread."""
+    if isinstance(value, bool) or (isinstance(value, str) and not _PLAIN.fullmatch(value)):
+        raise ValueError("write it as plain digits with a point, such as 0.35: no sign, exponent, separator or unit")
+    return value
+
+
 PositiveDecimal = Annotated[
     Decimal,
+    BeforeValidator(_plain_number),
     Field(gt=0, lt=Decimal("1e15"), max_digits=30, decimal_places=18),
     WithJsonSchema({"type": "string", "pattern": r"^\d+(\.\d+)?$", "examples": ["0.35"]}),
 ]

@@ -62,9 +62,8 @@ def failure_of(error: Exception, settings: ModelSettings, seconds: float, now: d
             f"{model} cannot be reached ({str(error.__cause__ or error)[:_LONGEST]})", again=True
         )
     else:
-        failure = Failure(
-            f"{model} sent what cannot be understood ({type(error).__name__}: {str(error)[:_LONGEST]})"
-        )
+        words = f"{type(error).__name__}: {' '.join(str(error).split())[:_LONGEST]}"
+        failure = Failure(f"{model} sent what cannot be understood ({words})", down=False)
     return replace(failure, sentence=settings.hide_key(failure.sentence))
 
 

@@ -15,6 +15,7 @@ from langgraph.runtime import Runtime
 from langgraph.types import Command
 
 from kokex.adapters.langchain.tools import TurnTools
+from kokex.adapters.langchain.untrusted import data_text
 
 _MOST_CORRECTIONS = 2
 
@@ -71,7 +72,7 @@ class TurnRules(AgentMiddleware[AgentState[Any], None, Any]):
                     self._waiting.remove(identity)
                 self._moved.notify_all()
         return ToolMessage(
-            content=json.dumps(result, ensure_ascii=False, default=str),
+            content=data_text(result),
             tool_call_id=identity,
             name=name,
             status="error" if "error" in result else "success",
