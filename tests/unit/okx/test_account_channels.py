@@ -13,11 +13,13 @@ from aiohttp import web
 
 from kokex.adapters.okx import conversation
 from kokex.adapters.okx.fill_gaps import FillGaps
+from kokex.adapters.okx.http import HttpAnswer
 from kokex.adapters.okx.parse.orders import parse_order_push
 from kokex.adapters.okx.rate_limit import Budget
 from kokex.domain.account_reports import BalanceReport, MarginWarning, PositionReport, StopReport, StopState
+from tests.builders import START
 from tests.unit.okx.account_stage import RealClock, Stage, order_push, stage
-from tests.unit.okx.okx_fakes import item, payload, socket_server, until
+from tests.unit.okx.okx_fakes import item, ok, payload, socket_server, until
 
 
 async def test_positions_balances_and_warnings_come_over_the_private_socket() -> None:
@@ -424,6 +426,24 @@ async def test_a_line_that_stalls_without_closing_is_replaced() -> None:
         assert line.made == 2 and any("not even a pong" in call for call in at.listener.calls)
         await server.push(order_push("1"))
         await until(lambda: at.order_ids() == ["1"])
+
+
+@pytest.mark.parametrize("nonsense", [ok(), ok({"ts": "soon"}), ok({})])
+async def test_a_time_that_cannot_be_read_costs_one_attempt(nonsense: HttpAnswer) -> None:
+    """It is asked for before the login; the stream tries again instead of ending the engine."""
+    async with socket_server() as server:
+        at = Stage(server, RealClock())
+        told = ok({"ts": str(round(START.timestamp() * 1000))})
+        at.transport.script("public/time", nonsense, told)
+        running = asyncio.create_task(at.stream.run())
+        try:
+            await asyncio.wait(
+                {running, asyncio.create_task(at.ready())}, return_when=asyncio.FIRST_COMPLETED
+            )
+            assert not running.done() and at.listener.count("subscribed") == 1
+        finally:
+            running.cancel()
+            await asyncio.wait([running])
 
 
 @pytest.mark.parametrize("code", ["60004", "60006"])

@@ -174,7 +174,7 @@ class OKXExchange:
 
     async def settings(self) -> AccountSettings:
         """How the account is set up."""
-        return parse_settings((await self._rest.read(routes.ACCOUNT_CONFIG, {}))[0])
+        return parse_settings(await self._rest.read_row(routes.ACCOUNT_CONFIG, {}))
 
     async def close(self) -> None:
         """Release connections."""

@@ -18,7 +18,7 @@ from kokex.adapters.okx.first_of import first_of
 from kokex.adapters.okx.websocket import ConnectionLostError, Ending, WebSocket, open_websocket
 from kokex.adapters.okx.wire import Frame
 from kokex.adapters.okx.wishes import Channel
-from kokex.domain.errors import ExchangeError, ExchangeStoppedError
+from kokex.domain.errors import DataError, ExchangeError, ExchangeStoppedError
 
 log = structlog.get_logger(__name__)
 
@@ -175,7 +175,7 @@ class Line:
             await work()
         except ExchangeStoppedError as error:
             self._socket.end(str(error), fatal=error)
-        except (ConnectionLostError, ExchangeError) as error:
+        except (ConnectionLostError, ExchangeError, DataError) as error:
             self._socket.end(str(error))
 
     # -- life signs and back-pressure

@@ -86,7 +86,7 @@ class OKXRestClient:
 
     async def server_time(self) -> datetime:
         """The exchange's clock, asked for now."""
-        return parse_server_time((await self.read(routes.SERVER_TIME, {}))[0])
+        return parse_server_time(await self.read_row(routes.SERVER_TIME, {}))
 
     async def read(
         self, route: Route, parameters: Mapping[str, str], *, scope: str = ""
@@ -117,6 +117,13 @@ class OKXRestClient:
                 else:
                     await self._back_off(error, route, scope, attempt)
         raise AssertionError("the last attempt returns or raises")
+
+    async def read_row(self, route: Route, parameters: Mapping[str, str]) -> msgspec.Raw:
+        """The one row that `route` always answers with. Raises as `read` does."""
+        rows = await self.read(route, parameters)
+        if not rows:
+            raise DataError(f"GET {route.path} answered without the row that it always has")
+        return rows[0]
 
     async def write(
         self, route: Route, body: Mapping[str, object], *, scope: str, expires: bool = False
