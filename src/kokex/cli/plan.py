@@ -31,7 +31,10 @@ def create(  # noqa: PLR0917 - Typer makes options of them
     inst_id: Annotated[
         str, typer.Option("--inst-id", help="The instrument: ETH-USDT (spot), ETH-USDT-SWAP (perpetual).")
     ],
-    interval: Annotated[str, typer.Option(help="Length of its candles, OKX's names: 1m, 15m, 1H, 4H, 1Dutc (UTC), 1D (UTC+8)...")] = "1H",
+    interval: Annotated[
+        str,
+        typer.Option(help="Length of its candles, OKX's names: 1m, 15m, 1H, 4H, 1Dutc (UTC), 1D (UTC+8)..."),
+    ] = "1H",
     max_order: Annotated[
         Decimal, money_option("--max-order", help="Largest single order, in quote currency.")
     ] = Decimal(1000),
@@ -63,7 +66,7 @@ def create(  # noqa: PLR0917 - Typer makes options of them
     trigger: Annotated[
         list[str] | None,
         typer.Option(
-            help="What wakes the agent: forecast, candle, order_event, or events of the account that concern the plan: position and "
+            help="What wakes the agent: forecast, candle, order_event, user (your messages), or events of the account that concern the plan: position and "
             "margin (perpetuals), balance, stop; repeat the option."
         ),
     ] = None,

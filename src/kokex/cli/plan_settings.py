@@ -15,7 +15,7 @@ from kokex.domain.plan import KRONOS, AgentSettings, ForecastSettings, TriggerKi
 
 _Word = TypeVar("_Word", bound=StrEnum)
 
-_TRIGGERS = tuple(kind for kind in TriggerKind if kind is not TriggerKind.USER)
+_TRIGGERS = tuple(TriggerKind)
 """What a plan can choose to be woken by."""
 
 _STREAMS = tuple(kind for kind in StreamKind if kind is not StreamKind.TICKER)

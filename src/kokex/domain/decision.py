@@ -116,10 +116,21 @@ class Decision:
 
 
 @dataclass(frozen=True, slots=True)
+class ChatLine:
+    """A user's message and what the agent answered, in turn `turn_id`."""
+
+    sent_at: datetime
+    message: str
+    answer: str
+    turn_id: int
+
+
+@dataclass(frozen=True, slots=True)
 class Turn:
     """One run of a plan's agent. Its `id` is the decision's number and part of every client order id it makes.
 
-    Whoever runs it notes in `transcript` what happens.
+    Whoever runs it notes in `transcript` what happens. `conversation` is what user and agent wrote before, oldest first, where a
+    message woke it.
     """
 
     id: int
@@ -127,4 +138,5 @@ class Turn:
     triggers: tuple[Trigger, ...]
     started_at: datetime
     resumed: bool = False
+    conversation: tuple[ChatLine, ...] = ()
     transcript: Transcript = field(default_factory=Transcript, compare=False)

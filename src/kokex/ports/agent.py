@@ -53,6 +53,10 @@ class Toolbox(Protocol):
         """The latest forecast's distribution: quantiles per step, probability_up, expected return, spread."""
         ...
 
+    async def get_past_decisions(self, limit: int = 5, *, only_with_orders: bool = False) -> ToolResult:
+        """The plan's latest decisions, newest first: what woke them, reasons, orders and what became of those."""
+        ...
+
     async def place_order(
         self, side: Side, order_type: OrderType, quantity: Decimal, price: Decimal | None = None
     ) -> ToolResult:

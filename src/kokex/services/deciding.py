@@ -18,18 +18,19 @@ from kokex.domain.account_events import AccountEventKind
 from kokex.domain.decision import Transcript, Trigger, Turn
 from kokex.domain.errors import KokexError, StoreUnavailableError
 from kokex.domain.events import OrderEvent
-from kokex.domain.plan import Plan, TriggerKind
+from kokex.domain.plan import TriggerKind
 from kokex.ports.agent import Agent
 from kokex.ports.clock import Clock
-from kokex.ports.store import Store, TurnRecord
+from kokex.ports.store import Store
+from kokex.services.chat import conversation
 from kokex.services.decision_record import notes_of
-from kokex.services.plan_runner import MOST_EVENTS, PlanRunner
+from kokex.services.plan_runner import PlanRunner
+from kokex.services.triggers import rebuild
 
 log = structlog.get_logger(__name__)
 
 PAGE = 1000
 """Journalled events that are read at once."""
-_OF_ACCOUNT = frozenset(kind.value for kind in TriggerKind if kind.of_account)
 
 
 class DecidingService:
@@ -59,7 +60,7 @@ class DecidingService:
         cut_short = await store.turns.running(plan.id)
         runner.cursor, runner.account_cursor = await store.turns.cursors(plan.id)
         if cut_short is not None:
-            triggers = await self._rebuild(cut_short, plan)
+            triggers = await rebuild(self._store, cut_short, plan)
             await self._until_awake(runner)
             log.info("turn resumed", plan=plan.id, turn=cut_short.id)
             await self._run_turn(
@@ -72,6 +73,7 @@ class DecidingService:
             runner.events = sorted([*missed, *runner.events], key=lambda event: event.id)
             runner.wake.set()
         await self._recover_account_events(runner)
+        await self.hear_messages(runner)
         latest = await store.forecasts.latest(plan.id)
         if latest is None:
             return
@@ -106,38 +108,10 @@ class DecidingService:
             full = len(page) == PAGE
             after = page[-1].id if page else after
 
-    async def _rebuild(self, record: TurnRecord, plan: Plan) -> tuple[Trigger, ...]:
-        """The triggers of a turn that was cut short, from their keys."""
-        triggers: list[Trigger] = []
-        latest = await self._store.forecasts.latest(record.plan_id)
-        for key in record.trigger_keys:
-            kind, _, rest = key.partition(":")
-            if kind == "events":
-                first, last = (int(number) for number in rest.split("-"))
-                events = await self._store.journal.events_after(record.plan_id, first - 1, limit=MOST_EVENTS)
-                told = tuple(event for event in events if event.id <= last)
-                triggers.append(Trigger(TriggerKind.ORDER_EVENT, key, record.started_at, events=told))
-            elif kind in _OF_ACCOUNT:
-                triggers.append(await self._rebuild_of_account(record, plan, key))
-            elif kind == "forecast" and latest is not None and latest[0] == int(rest):
-                triggers.append(Trigger(TriggerKind.FORECAST, key, latest[1].origin_time, forecast=latest[1]))
-            else:
-                triggers.append(Trigger(TriggerKind.CANDLE, key, record.started_at))
-        return tuple(triggers)
-
-    async def _rebuild_of_account(self, record: TurnRecord, plan: Plan, key: str) -> Trigger:
-        word, _, rest = key.partition(":")
-        kind = TriggerKind(word)
-        first, last = (int(number) for number in rest.split("-"))
-        events = await self._store.account_journal.events_after(
-            plan.account_id,
-            first - 1,
-            plan_id=plan.id,
-            kinds=[one for one in AccountEventKind if one.trigger is kind],
-            limit=MOST_EVENTS,
-        )
-        told = tuple(event for event in events if event.id <= last)
-        return Trigger(kind, key, record.started_at, account_events=told)
+    async def hear_messages(self, runner: PlanRunner) -> None:
+        """Tell the plan's agent of messages from the user that no turn was told of yet."""
+        if TriggerKind.USER in runner.plan.agent.triggers:
+            runner.hear_messages(await self._store.messages.waiting(runner.plan.id))
 
     async def _until_awake(self, runner: PlanRunner) -> None:
         while not runner.awake:
@@ -173,6 +147,7 @@ class DecidingService:
 
     async def _attempt(self, runner: PlanRunner, turn: Turn) -> bool:
         try:
+            turn = await self._with_conversation(turn)
             try:
                 async with asyncio.timeout(turn.plan.agent.turn_seconds):
                     decision = await self._agent.run_turn(turn, runner.make_toolbox(turn.plan, turn.id))
@@ -195,6 +170,11 @@ class DecidingService:
             "decision", plan=turn.plan.id, turn=turn.id, action=decision.action.value, reason=decision.reason
         )
         return True
+
+    async def _with_conversation(self, turn: Turn) -> Turn:
+        if all(trigger.kind is not TriggerKind.USER for trigger in turn.triggers):
+            return turn
+        return replace(turn, conversation=await conversation(self._store.messages, turn.plan.id, turn.id))
 
     async def _fail(self, turn: Turn, reason: str) -> None:
         try:

@@ -14,9 +14,12 @@ from kokex.domain.events import OrderEvent
 from kokex.domain.forecast import Forecast
 from kokex.domain.plan import Plan, TriggerKind
 from kokex.ports.agent import Toolbox
+from kokex.ports.messages import UserMessage
 
 MOST_EVENTS = 1000
 """Events of either journal told in one turn; more wait for the next."""
+_MOST_MESSAGES = 10
+"""The same, of messages from the user."""
 
 
 class ToolboxMaker(Protocol):
@@ -48,6 +51,8 @@ class PlanRunner:
     forecast: tuple[int, Forecast] | None = None
     last_forecast: int = 0
     candle_at: datetime | None = None
+    messages: list[UserMessage] = field(default_factory=list)
+    heard_messages: set[int] = field(default_factory=set)
     wake: asyncio.Event = field(default_factory=asyncio.Event)
     task: asyncio.Task[None] | None = None
 
@@ -86,6 +91,16 @@ class PlanRunner:
             self.candle_at = at
             self.wake.set()
 
+    def hear_messages(self, messages: Sequence[UserMessage]) -> None:
+        """Messages from the user that no turn was told of yet. One heard before is no news."""
+        if TriggerKind.USER not in self.plan.agent.triggers:
+            return
+        new = [message for message in messages if message.id not in self.heard_messages]
+        self.heard_messages.update(message.id for message in new)
+        self.messages.extend(new)
+        if new:
+            self.wake.set()
+
     def take_triggers(self) -> list[Trigger]:
         """Everything that waits, as the triggers of one turn; what is told waits no more. Empty where nothing is to wake the agent.
 
@@ -96,9 +111,10 @@ class PlanRunner:
             event.kind in self.plan.agent.order_triggers for event in self.events
         )
         forecast = self.forecast if TriggerKind.FORECAST in wanted else None
-        if not (woken or self.account_events or forecast is not None or self.candle_at is not None):
+        other = forecast is not None or self.candle_at is not None or self.messages
+        if not (woken or self.account_events or other):
             return []
-        triggers = self._take_events()
+        triggers = self._take_messages() + self._take_events()
         if forecast is not None:
             key = f"forecast:{forecast[0]}"
             triggers.append(Trigger(TriggerKind.FORECAST, key, forecast[1].origin_time, forecast=forecast[1]))
@@ -107,6 +123,16 @@ class PlanRunner:
             at, self.candle_at = self.candle_at, None
             triggers.append(Trigger(TriggerKind.CANDLE, f"candle:{at.isoformat()}", at))
         return triggers
+
+    def _take_messages(self) -> list[Trigger]:
+        """Each message as a trigger of its own; what is more than a turn takes waits for the next."""
+        told, self.messages = self.messages[:_MOST_MESSAGES], self.messages[_MOST_MESSAGES:]
+        if self.messages:
+            self.wake.set()
+        return [
+            Trigger(TriggerKind.USER, message.trigger_key, message.sent_at, text=message.text)
+            for message in told
+        ]
 
     def _take_events(self) -> list[Trigger]:
         """Order events as one trigger, account events as one of each kind; what is more than a turn takes waits for the next."""

@@ -20,6 +20,7 @@ from kokex.services.accounts import AccountSession
 from kokex.services.answers import Wish
 from kokex.services.ledger import PlanLedger
 from kokex.services.market_data import MarketDataService
+from kokex.services.past_decisions import latest_decisions, told
 from kokex.services.trading import TradingService
 
 QUANTILES = (0.05, 0.25, 0.5, 0.75, 0.95)
@@ -198,6 +199,14 @@ class PlanToolbox:
             },
             "measured_skill": None,
         }
+
+    async def get_past_decisions(self, limit: int = 5, *, only_with_orders: bool = False) -> ToolResult:
+        """The plan's latest decisions before this one, newest first, with their orders and outcomes."""
+        ticker = self._market_data.fresh_ticker(self._session.account, self._plan.inst_id)
+        past = await latest_decisions(
+            self._store, self._plan.id, self._turn_id, limit=limit, only_with_orders=only_with_orders
+        )
+        return told(past, self._ledger.book.instrument, ticker)
 
     async def place_order(
         self, side: Side, order_type: OrderType, quantity: Decimal, price: Decimal | None = None

@@ -39,11 +39,16 @@ class Desk:
         found: list[TurnRecord] = await eventually(enough, f"{least} turns")
         return found
 
+    async def first_turn(self) -> TurnRecord:
+        """The plan's first turn: a forecast may wake it at the start already."""
+        self.world.step()
+        return (await self.closed(1))[0]
+
     async def after_a_candle(self) -> TurnRecord:
-        """The turn that the next candle's forecast wakes."""
+        """The newest turn, once one was woken by the next candle's forecast."""
         before = len(await self.store.turns.recent(self.plan.id, limit=100))
         self.world.step()
-        return (await self.closed(before + 1))[before]
+        return (await self.closed(before + 1))[-1]
 
 
 @asynccontextmanager

@@ -40,7 +40,7 @@ async def test_a_decision_with_everything_behind_it(
     ]
     agent = AgentSettings(triggers=FORECASTS, prompt="Be bold.")
     async with ScriptedLLM(script) as llm, desk(database_url, tmp_path, llm, agent=agent) as made:
-        turn = await made.after_a_candle()
+        turn = await made.first_turn()
 
         async def filled() -> bool:
             return bool(await made.store.journal.fills(made.plan.id))
@@ -88,7 +88,7 @@ async def test_a_decision_of_the_built_in_policy(
 ) -> None:
     """The same, without messages."""
     async with desk(database_url, tmp_path, agent=AgentSettings(triggers=FORECASTS)) as made:
-        turn = await made.after_a_candle()
+        turn = await made.first_turn()
     text = await told(capsys, "decision", "show", str(turn.id), "--messages")
     assert "built-in policy" in text and "query_prediction_data()" in text
     assert "there are no messages" in text and turn.decision is not None and turn.decision.reason in text
@@ -110,7 +110,7 @@ async def test_a_turn_that_took_too_long_shows_what_it_had_done(
     """The order before the silence."""
     agent = AgentSettings(triggers=FORECASTS, turn_seconds=1.0)
     async with desk(database_url, tmp_path, thinker=Stuck(), agent=agent) as made:
-        turn = await made.after_a_candle()
+        turn = await made.first_turn()
         assert turn.status is TurnStatus.FAILED and "longer than" in (turn.error or "")
         assert [call.name for call in turn.tool_calls] == ["place_order"]
     text = await told(capsys, "decision", "show", str(turn.id))

@@ -80,6 +80,7 @@ class FakeToolbox:
     events: list[OrderEvent] = field(default_factory=list)
     used: list[str] = field(default_factory=list)
     outcomes: list[str] = field(default_factory=list)
+    past: list[dict[str, Any]] = field(default_factory=list)
     step: int = 0
     denied: int = 0
     fills: int = 0
@@ -168,7 +169,19 @@ class FakeToolbox:
     async def query_prediction_data(self) -> dict[str, Any]:
         self.used.append("query_prediction_data")
         planted = self.planted.get("query_prediction_data", {})
-        return (self.prediction or {"error": "no forecast has been made yet", "code": "no_forecast"}) | planted
+        return (
+            self.prediction or {"error": "no forecast has been made yet", "code": "no_forecast"}
+        ) | planted
+
+    async def get_past_decisions(self, limit: int = 5, *, only_with_orders: bool = False) -> dict[str, Any]:
+        self.used.append("get_past_decisions")
+        kept = [one for one in self.past if one["orders"] or not only_with_orders]
+        return {
+            "decisions": kept[:limit],
+            "last": str(self.last),
+            "unit": "USDT",
+            "quantity_unit": self._unit(),
+        }
 
     async def place_order(
         self, side: Side, order_type: OrderType, quantity: Decimal, price: Decimal | None = None

@@ -253,10 +253,65 @@ async def test_a_denial_is_read_and_told() -> None:
     assert "denied" in decision.reason and "over the limit of 10 USDT" in decision.reason
 
 
-async def test_a_message_is_answered_with_another_look() -> None:
-    """It does not pretend to read."""
-    decision = await decide(FakeToolbox(prediction=NONE), woken(TriggerKind.USER, text="buy everything"))
-    assert decision.reason.startswith("The built-in policy does not read messages")
+BOUGHT = {
+    "decision": 7,
+    "started_at": "2025-06-01T00:00:00.000Z",
+    "woken_by": "forecast",
+    "status": "done",
+    "action": "act",
+    "reason": "probability_up 0.61 is worth it.",
+    "orders": [
+        {
+            "client_order_id": "KX1",
+            "side": "buy",
+            "order_type": "market",
+            "quantity": "0.1",
+            "price": None,
+            "status": "filled",
+            "filled_quantity": "0.1",
+            "average_price": "2000.01",
+            "reason": None,
+        }
+    ],
+    "fees": {"ETH": "-0.0001"},
+    "pnl_after_fees": "1.25",
+}
+HELD = BOUGHT | {"decision": 9, "action": "hold", "reason": "Enough is held.", "orders": [], "fees": {}}
+SOLD = BOUGHT | {"decision": 8, "orders": [BOUGHT["orders"][0] | {"side": "sell"}]}  # type: ignore[index]
+
+
+async def test_a_message_is_answered_from_the_record() -> None:
+    """The decision that the question means, its numbers, what became of it, and the newest; it trades nothing for a message."""
+    box = FakeToolbox(prediction=UP, past=[HELD, SOLD, BOUGHT])
+    decision = await decide(box, woken(TriggerKind.USER, text="Why did you buy?"))
+    for words in ("Decision 7", "woken by forecast", "probability_up 0.61", "filled 0.1 at 2000.01 USDT"):
+        assert words in decision.reason
+    assert "-0.0001 ETH" in decision.reason and "1.25 USDT after fees" in decision.reason
+    assert "Decision 9" in decision.reason and "Decision 8" not in decision.reason
+    assert decision.action is Action.HOLD and "place_order" not in box.used
+
+
+@pytest.mark.parametrize(
+    ("text", "named"), [("why did you sell?", 8), ("what now?", 8), ("我想知道为什么买", 7)]
+)
+async def test_which_decision_a_message_means(text: str, named: int) -> None:
+    """The newest of the side that it names; the newest with an order otherwise."""
+    decision = await decide(FakeToolbox(past=[HELD, SOLD, BOUGHT]), woken(TriggerKind.USER, text=text))
+    assert f"Decision {named}" in decision.reason
+
+
+async def test_a_message_before_any_decision() -> None:
+    """Says so."""
+    decision = await decide(FakeToolbox(), woken(TriggerKind.USER, text="buy everything"))
+    assert "asked for no order yet" in decision.reason and decision.action is Action.HOLD
+
+
+async def test_a_message_beside_a_forecast_is_answered_and_the_forecast_acted_on() -> None:
+    """One turn does both."""
+    box = FakeToolbox(prediction=UP, past=[BOUGHT])
+    decision = await decide(box, woken(TriggerKind.USER, text="why?"), woken(TriggerKind.FORECAST))
+    assert "Decision 7" in decision.reason and "Asked to buy" in decision.reason
+    assert decision.action is Action.ACT
 
 
 async def test_the_reason_has_the_numbers_that_were_used() -> None:

@@ -20,6 +20,7 @@ from kokex.domain.events import EventSource, OrderEvent, OrderEventKind, classif
 from kokex.domain.forecast import Forecast
 from kokex.domain.order import OrderStatus
 from kokex.domain.plan import AgentSettings, TriggerKind
+from kokex.ports.messages import Answered, UserMessage
 from kokex.ports.store import TurnNotes, TurnRecord
 from kokex.services import deciding, plan_runner
 from kokex.services.deciding import DecidingService
@@ -91,8 +92,26 @@ class AccountJournal:
         return [one for one in journal if one.id > after and one.event.kind in kinds][:limit]
 
 
+class Messages:
+    """Messages from the user, none of them read."""
+
+    def __init__(self) -> None:
+        self.kept: list[UserMessage] = []
+        self.before: list[Answered] = []
+
+    async def waiting(self, plan_id: int) -> list[UserMessage]:
+        return self.kept
+
+    async def get(self, message_id: int) -> UserMessage:
+        return next(message for message in self.kept if message.id == message_id)
+
+    async def answered(self, plan_id: int, *, limit: int) -> list[Answered]:
+        return self.before
+
+
 class Store:
     def __init__(self) -> None:
+        self.messages = Messages()
         self.turns = MemoryTurns()
         self.account_journal = AccountJournal(self.turns)
         self.journal = self.turns
@@ -373,3 +392,39 @@ async def test_events_that_need_not_wake_survive_a_wake_without_reason() -> None
         bench.hear(2)
         await settle()
         assert bench.agent.told() == [[1, 2]]
+
+
+async def test_a_message_wakes_the_agent_once_with_the_conversation_before() -> None:
+    """However often it is heard of; a turn of its own trigger."""
+    bench = Bench()
+    earlier = UserMessage(1, 1, "hello", START)
+    bench.store.messages.before = [Answered(earlier, 40, "good day", None, True)]
+    async with running(bench):
+        bench.store.messages.kept = [UserMessage(2, 1, "why?", START)]
+        for _ in range(3):
+            await bench.service.hear_messages(bench.runner)
+            await settle()
+        [turn] = bench.agent.turns
+        assert [(trigger.key, trigger.text) for trigger in turn.triggers] == [("user:2", "why?")]
+        assert [(line.message, line.answer) for line in turn.conversation] == [("hello", "good day")]
+
+
+async def test_messages_that_waited_are_told_after_the_start_and_a_resumed_turn_has_its_message() -> None:
+    """First the turn that was cut short, then what waits."""
+    bench = Bench()
+    bench.store.messages.kept = [UserMessage(2, 1, "why?", START)]
+    bench.store.turns.cut_short = TurnRecord(
+        41, 1, TurnStatus.RUNNING, ("user:2",), "", 0, START, None, None, None
+    )
+    async with running(bench):
+        assert bench.agent.turns[0].id == 41 and bench.agent.turns[0].triggers[0].text == "why?"
+
+
+async def test_a_plan_that_wants_no_messages_is_not_woken_by_them() -> None:
+    """Triggers are the user's choice."""
+    bench = Bench(triggers=frozenset({TriggerKind.FORECAST}))
+    bench.store.messages.kept = [UserMessage(2, 1, "why?", START)]
+    async with running(bench):
+        await bench.service.hear_messages(bench.runner)
+        await settle()
+        assert bench.agent.turns == []

@@ -17,7 +17,9 @@ _PLAIN = re.compile(r"[0-9]{1,30}(\.[0-9]{1,30})?")
 def _plain_number(value: Any) -> Any:
     """Digits 0 to 9 and a point: no sign, exponent, separator, unit, or digits of other scripts that people would misread."""
     if isinstance(value, bool) or (isinstance(value, str) and not _PLAIN.fullmatch(value)):
-        raise ValueError("write it as plain digits with a point, such as 0.35: no sign, exponent, separator or unit")
+        raise ValueError(
+            "write it as plain digits with a point, such as 0.35: no sign, exponent, separator or unit"
+        )
     return value
 
 
@@ -54,6 +56,13 @@ class CandleArguments(Arguments):
     limit: int = Field(
         default=50, ge=1, le=300, description="How many of the latest closed candles, 1 to 300."
     )
+
+
+class PastDecisionsArguments(Arguments):
+    """Which decisions."""
+
+    limit: int = Field(default=5, ge=1, le=20, description="How many of the latest decisions, 1 to 20.")
+    only_with_orders: bool = Field(default=False, description="Only decisions that asked for an order.")
 
 
 class OrderNameArguments(Arguments):

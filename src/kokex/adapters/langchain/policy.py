@@ -15,6 +15,7 @@ from dataclasses import dataclass, field
 from datetime import timedelta
 from decimal import Decimal
 
+from kokex.adapters.langchain.answering import answer, only_asked
 from kokex.adapters.langchain.readings import (
     Market,
     Outlook,
@@ -84,17 +85,20 @@ class BuiltInPolicy:
 
     async def decide(self, turn: Turn, tools: TurnTools) -> Decision:
         """One turn to its decision: at most one order, and the withdrawal of orders that are out of place."""
-        said = _happenings(turn)
+        said = await answer(turn, tools)
+        if only_asked(turn):
+            return _decision(" ".join(said), tools)
+        said += _happenings(turn)
         try:
             situation = await _look(turn, tools)
             if self.exits_only:
                 said += await _withdraw_entries(situation, tools)
             outlook = read_outlook(await tools.call("query_prediction_data", {}))
         except ReadingError as error:
-            return _decision(turn, " ".join([*said, f"Nothing to decide on: {error}."]), tools)
+            return _decision(" ".join([*said, f"Nothing to decide on: {error}."]), tools)
         if _stale(turn, outlook, situation.market):
             old = f"The forecast of {outlook.origin_time:%Y-%m-%d %H:%M} UTC is too old to act on."
-            return _decision(turn, " ".join([*said, old]), tools)
+            return _decision(" ".join([*said, old]), tools)
         seen = view(outlook, situation.market, situation.rules, self.settings)
         aim = target(seen, situation.held, situation.market, situation.rules, self.settings)
         said.append(_reading(outlook, seen))
@@ -103,7 +107,7 @@ class BuiltInPolicy:
         elif _fresh(turn):
             said += await _withdraw(turn, situation, aim, tools)
         said.append(await self._approach(turn, situation, aim, tools))
-        return _decision(turn, " ".join(said), tools)
+        return _decision(" ".join(said), tools)
 
     async def _approach(self, turn: Turn, situation: Situation, aim: Target, tools: TurnTools) -> str:
         """Ask for what is missing to `aim`; what was done, as a sentence."""
@@ -249,9 +253,9 @@ def _events(turn: Turn) -> list[OrderEvent]:
 
 
 def _fresh(turn: Turn) -> bool:
-    """Whether the market or the user has something new to say, rather than what became of orders and account."""
+    """Whether the market has something new to say, rather than what became of orders and account, or a question."""
     return any(
-        trigger.kind is not TriggerKind.ORDER_EVENT and not trigger.kind.of_account
+        trigger.kind not in (TriggerKind.ORDER_EVENT, TriggerKind.USER) and not trigger.kind.of_account
         for trigger in turn.triggers
     )
 
@@ -300,7 +304,5 @@ def _reading(outlook: Outlook, seen: View) -> str:
     )
 
 
-def _decision(turn: Turn, reason: str, tools: TurnTools) -> Decision:
-    if any(trigger.kind is TriggerKind.USER for trigger in turn.triggers):
-        reason = f"The built-in policy does not read messages; it looked at the market again. {reason}"
+def _decision(reason: str, tools: TurnTools) -> Decision:
     return Decision(Action.ACT if tools.acted else Action.HOLD, reason, tool_calls=tools.calls)

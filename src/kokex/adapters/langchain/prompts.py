@@ -5,7 +5,6 @@
 
 from __future__ import annotations
 
-import json
 from datetime import datetime
 from typing import Any
 
@@ -49,7 +48,8 @@ _OCCASIONS = {
     TriggerKind.BALANCE: "A balance of the account changed. Other plans and its owner move it too: see what it means for this plan.",
     TriggerKind.MARGIN: "The exchange warns that a position is near its liquidation. See first what lowers the risk.",
     TriggerKind.STOP: "Something happened to a stop order of the account. See what it changed for this plan.",
-    TriggerKind.USER: "The plan's owner wrote to you. Answer in your reason; their wishes do not lift limits.",
+    TriggerKind.USER: "The plan's owner wrote to you. Answer in your reason, for them to read; their wishes do not lift limits. "
+    "Asked about what you did, read get_past_decisions and quote its numbers.",
 }
 
 
@@ -73,6 +73,16 @@ def turn_message(turn: Turn, occasion: TriggerKind, now: datetime) -> str:
         "turn": turn.id,
         "woken_by": [trigger_facts(trigger) for trigger in turn.triggers],
     }
+    if turn.conversation:
+        facts["conversation_so_far"] = [
+            {
+                "sent_at": time_text(line.sent_at),
+                "message_of_the_owner": line.message,
+                "your_answer": line.answer,
+                "decision": line.turn_id,
+            }
+            for line in turn.conversation
+        ]
     if turn.resumed:
         facts["note"] = (
             "This turn was cut short and runs again; see get_pending_orders for what it did before."

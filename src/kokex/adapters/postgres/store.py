@@ -20,6 +20,7 @@ from kokex.adapters.postgres.repositories.candles import PostgresCandles
 from kokex.adapters.postgres.repositories.forecasts import PostgresForecasts
 from kokex.adapters.postgres.repositories.instruments import PostgresInstruments
 from kokex.adapters.postgres.repositories.journal import PostgresJournal
+from kokex.adapters.postgres.repositories.messages import PostgresMessages
 from kokex.adapters.postgres.repositories.models import PostgresModels
 from kokex.adapters.postgres.repositories.orders import PostgresOrders
 from kokex.adapters.postgres.repositories.plans import PostgresPlans
@@ -53,6 +54,7 @@ class PostgresStore:
         self.forecasts = PostgresForecasts(database)
         self._turn_writer = TurnWriter(database.address)
         self.turns = PostgresTurns(database, self._turn_writer)
+        self.messages = PostgresMessages(database)
         self.subscriptions = PostgresSubscriptions(database)
         self.models = PostgresModels(database)
         self.work = PostgresWork(database)
