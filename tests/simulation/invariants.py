@@ -98,6 +98,8 @@ def _journal(exchange: PaperExchange, case: Case, events: Sequence[OrderEvent]) 
         there, here = _steps(theirs.get(name, [])), _steps(ours.get(name, []))
         if case.forgetful and _without_trace(there) and not [step for step in here if step[1]]:
             continue
+        if case.unordered:
+            there, here = sorted(there), sorted(here)
         if there != here:
             found.append(
                 f"plan {case.plan.id}, events of {name}: the exchange has {there}, the journal {here}"
