@@ -12,6 +12,7 @@ from __future__ import annotations
 import asyncio
 import json
 from collections.abc import Awaitable, Callable, Sequence
+from contextvars import ContextVar
 from itertools import count
 from types import TracebackType
 from typing import Any, Self, TypeAlias
@@ -23,10 +24,12 @@ Answer: TypeAlias = Callable[[Body], Awaitable[web.StreamResponse]]
 
 FINAL = "FinalAnswer"
 _numbers = count(1)
+_REQUEST: ContextVar[web.Request] = ContextVar("request")
 
 
 def message(content: str | None = None, tool_calls: Sequence[Body] = (), **more: Any) -> Answer:
     """A well-formed completion with any message in it."""
+    usage = more.pop("usage", {"prompt_tokens": 10, "completion_tokens": 5, "total_tokens": 15})
     said: Body = {"role": "assistant", "content": content} | more
     if tool_calls:
         said["tool_calls"] = list(tool_calls)
@@ -36,7 +39,7 @@ def message(content: str | None = None, tool_calls: Sequence[Body] = (), **more:
         "created": 1,
         "model": "scripted",
         "choices": [{"index": 0, "message": said, "finish_reason": "tool_calls" if tool_calls else "stop"}],
-        "usage": {"prompt_tokens": 10, "completion_tokens": 5, "total_tokens": 15},
+        "usage": usage,
     }
     return json_body(body)
 
@@ -87,6 +90,44 @@ def failure(status: int, words: str = "trouble", **headers: str) -> Answer:
         return web.json_response(body, status=status, headers={"retry-after-ms": "1"} | headers)
 
     return answer
+
+
+def streamed(whole: Answer, cut: int | None = None, stall: int | None = None) -> Answer:
+    """The same completion in pieces (server-sent events); after `cut` of them the connection ends, after `stall` nothing comes."""
+
+    async def answer(request: Body) -> web.StreamResponse:
+        body = json.loads((await whole(request)).text)
+        response = web.StreamResponse(headers={"Content-Type": "text/event-stream"})
+        await response.prepare(_REQUEST.get())
+        for number, piece in enumerate(_pieces(body)):
+            if number == stall:
+                await asyncio.Event().wait()
+            if number == cut:
+                return response
+            await response.write(f"data: {json.dumps(piece)}\n\n".encode())
+        await response.write(b"data: [DONE]\n\n")
+        return response
+
+    return answer
+
+
+def _pieces(body: Body) -> list[Body]:
+    """A completion as chunks: each tool call's arguments in two halves, the tokens last."""
+    head = {key: body[key] for key in ("id", "created", "model")} | {"object": "chat.completion.chunk"}
+    said = body["choices"][0]["message"]
+    deltas: list[Body] = [{"role": "assistant", "content": said["content"]}]
+    for index, one in enumerate(said.get("tool_calls", ())):
+        text = one["function"]["arguments"]
+        middle = len(text) // 2
+        first = one | {"index": index, "function": one["function"] | {"arguments": text[:middle]}}
+        deltas += [
+            {"tool_calls": [first]},
+            {"tool_calls": [{"index": index, "function": {"arguments": text[middle:]}}]},
+        ]
+    chunks = [head | {"choices": [{"index": 0, "delta": delta, "finish_reason": None}]} for delta in deltas]
+    end = body["choices"][0]["finish_reason"]
+    chunks.append(head | {"choices": [{"index": 0, "delta": {}, "finish_reason": end}]})
+    return [*chunks, head | {"choices": [], "usage": body["usage"]}]
 
 
 def silence() -> Answer:
@@ -151,4 +192,5 @@ class ScriptedLLM:
             body = {"text": text}
         self.requests.append(body)
         self.asked.set()
+        _REQUEST.set(request)
         return await self._script[min(len(self.requests), len(self._script)) - 1](body)
