@@ -167,7 +167,7 @@ async def engine(application: Application, agent: Agent | None = None) -> Engine
     neighbourhood = Neighbourhood(ledgers, market_data)
     performance = PerformanceService(store, clock, ledgers, market_data)
     halts = Halts(clock)
-    pictures = RiskPictures(clock, market_data, neighbourhood, performance, halts)
+    pictures = RiskPictures(clock, market_data, neighbourhood, performance, halts, ledgers)
     sending = OrderSending(store, clock, ledgers, market_data, order_events)
     trading = TradingService(store, clock, ledgers, sending, installation, ownership, pictures)
     forecaster = BlockBootstrapForecaster()
@@ -193,6 +193,7 @@ async def engine(application: Application, agent: Agent | None = None) -> Engine
         performance=performance,
         halting=HaltService(store, clock, halts, Flattening(clock, ledgers, trading, neighbourhood)),
     )
+        pictures=pictures,
     return Engine(application, PlanActivity(store, clock, services), services)
 
 

@@ -11,6 +11,7 @@ from kokex.domain.account import Credentials, Endpoints, Environment, ExchangeAc
 from kokex.domain.decision import Decision, ToolCall, Trigger, TurnStatus
 from kokex.domain.events import ClassifiedUpdate, EventSource, OrderEvent
 from kokex.domain.forecast import Forecast
+from kokex.domain.grant import Grant
 from kokex.domain.instrument import Instrument
 from kokex.domain.order import Fill, Order, OrderStatus
 from kokex.domain.plan import NewPlan, Plan, PlanStatus
@@ -73,8 +74,16 @@ class JournalStore(Protocol):
 class OrderStore(Protocol):
     """Orders of plans."""
 
-    async def add(self, order: Order) -> bool:
-        """Keep a new order (intended, or denied). False where its client order id is already there: nothing changed."""
+    async def add(self, order: Order, *, grant_left: Grant | None = None) -> bool:
+        """Keep a new order (intended, or denied). False where its client order id is already there: nothing changed.
+
+        Args:
+            grant_left: of the turn that asks for it, once this order is taken off.
+        """
+        ...
+
+    async def grant_left(self, plan_id: int, decision_id: int) -> Grant | None:
+        """What the turn's latest order that spent of its grant left over; None where none did."""
         ...
 
     async def settle(

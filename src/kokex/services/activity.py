@@ -248,7 +248,7 @@ class PlanActivity:
 
         return PlanToolbox(
             current_plan,
-            turn_id,
+            self._services.pictures.budget(work.session, work.plan, turn_id),
             session=work.session,
             ledger=self._services.ledgers.of(plan.id),
             store=self._store,

@@ -16,6 +16,7 @@ from kokex.services.order_events import OrderEventService
 from kokex.services.ownership import OwnershipService
 from kokex.services.performance import PerformanceService
 from kokex.services.reconciling import ReconcilingService
+from kokex.services.risk_picture import RiskPictures
 from kokex.services.trading import TradingService
 
 
@@ -36,3 +37,4 @@ class Services:
     neighbourhood: Neighbourhood
     performance: PerformanceService
     halting: HaltService
+    pictures: RiskPictures

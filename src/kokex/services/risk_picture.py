@@ -5,16 +5,18 @@ from __future__ import annotations
 from datetime import timedelta
 from typing import Final
 
+from kokex.domain.grant import Grant
 from kokex.domain.plan import Plan
-from kokex.domain.risk import RiskState
+from kokex.domain.risk import RiskState, draw_grant
 from kokex.domain.standing import Standing
 from kokex.ports.clock import Clock
 from kokex.services.accounts import AccountSession
 from kokex.services.halts import Halts
-from kokex.services.ledger import PlanLedger
+from kokex.services.ledger import Ledgers, PlanLedger
 from kokex.services.market_data import MarketDataService
 from kokex.services.neighbours import Neighbourhood
 from kokex.services.performance import PerformanceService
+from kokex.services.turn_budget import TurnBudget
 
 NOT_OURS: Final = "not sent: this engine does not own the account at this moment; another may"
 _MINUTE = timedelta(seconds=60)
@@ -30,14 +32,18 @@ class RiskPictures:
         neighbourhood: Neighbourhood,
         performance: PerformanceService,
         halts: Halts,
+        ledgers: Ledgers,
     ) -> None:
         self._clock = clock
         self._market_data = market_data
         self._neighbourhood = neighbourhood
         self._performance = performance
         self._halts = halts
+        self._ledgers = ledgers
 
-    def state(self, session: AccountSession, plan: Plan, ledger: PlanLedger) -> RiskState:
+    def state(
+        self, session: AccountSession, plan: Plan, ledger: PlanLedger, grant: Grant | None = None
+    ) -> RiskState:
         """The plan, its orders and its account as they are known now."""
         now = self._clock.now()
         ticker = self._market_data.fresh_ticker(session.account, plan.inst_id)
@@ -58,6 +64,12 @@ class RiskPictures:
             orders_today=ledger.pace.today(now),
             recent=() if limits.repeat_distance is None else ledger.pace.lately(now, limits.repeat_period),
             performance=self._performance.of(plan.id),
+            grant=grant,
             halts=self._halts.covering(plan),
             neighbours=self._neighbourhood.around(session, plan),
         )
+
+    def budget(self, session: AccountSession, plan: Plan, turn_id: int) -> TurnBudget:
+        """What a turn that begins now may do."""
+        state = self.state(session, plan, self._ledgers.of(plan.id))
+        return TurnBudget(plan.id, turn_id, draw_grant(plan.limits, state, plan.agent.max_tool_calls))

@@ -22,6 +22,7 @@ from kokex.services.ledger import PlanLedger
 from kokex.services.market_data import MarketDataService
 from kokex.services.past_decisions import latest_decisions, told
 from kokex.services.trading import TradingService
+from kokex.services.turn_budget import TurnBudget
 
 QUANTILES = (0.05, 0.25, 0.5, 0.75, 0.95)
 BALANCE_SECONDS = 1.0
@@ -35,7 +36,7 @@ class PlanToolbox:
     def __init__(
         self,
         current_plan: Callable[[], Plan],
-        turn_id: int,
+        budget: TurnBudget,
         *,
         session: AccountSession,
         ledger: PlanLedger,
@@ -45,13 +46,14 @@ class PlanToolbox:
         trading: TradingService,
     ) -> None:
         self._current_plan = current_plan
-        self._turn_id = turn_id
+        self._turn_id = budget.turn_id
         self._session = session
         self._ledger = ledger
         self._store = store
         self._clock = clock
         self._market_data = market_data
         self._trading = trading
+        self._budget = budget
         self._step = 0
 
     @property
@@ -214,7 +216,9 @@ class PlanToolbox:
         """Ask for an order. The gate decides; the result says denied, rejected, unknown or accepted."""
         step, self._step = self._step, self._step + 1
         wish = Wish(side, order_type, quantity, price)
-        answer = await self._trading.submit(self._session, self._plan, self._turn_id, step, wish)
+        answer = await self._trading.submit(
+            self._session, self._plan, self._turn_id, step, wish, self._budget
+        )
         result = _order(answer.order)
         if answer.code is not None and answer.code != "already_submitted":
             result |= {"error": answer.order.reason or answer.code, "code": answer.code}

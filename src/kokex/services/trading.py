@@ -29,6 +29,7 @@ from kokex.services.answers import Answer, Wish
 from kokex.services.ledger import Ledgers, PlanLedger
 from kokex.services.risk_picture import NOT_OURS, RiskPictures
 from kokex.services.sending import OrderSending
+from kokex.services.turn_budget import TurnBudget
 
 log = structlog.get_logger(__name__)
 
@@ -77,16 +78,27 @@ class TradingService:
         self._pictures = pictures
 
     async def submit(
-        self, session: AccountSession, plan: Plan, decision_id: int, step: int, wish: Wish
+        self,
+        session: AccountSession,
+        plan: Plan,
+        decision_id: int,
+        step: int,
+        wish: Wish,
+        budget: TurnBudget | None = None,
     ) -> Answer:
         """Gate, record and send one order. The same (plan, decision, step) a second time sends nothing.
+
+        Args:
+            budget: of the turn that asks; spent with what the gate lets through.
 
         Raises:
             StoreUnavailableError: nothing was sent.
         """
         if plan.limits.of_account:
             await self._know_equity(session)
-        return await self._go_out(session, plan, (decision_id, step), wish, check)
+        if budget is not None:
+            await budget.read(self._store)
+        return await self._go_out(session, plan, (decision_id, step), wish, check, budget)
 
     async def flatten(self, session: AccountSession, plan: Plan, step: int, wish: Wish) -> Answer:
         """Send an order that ends a holding because a halt asks for it: it passes although the plan is halted, if it only reduces.
@@ -97,7 +109,13 @@ class TradingService:
         return await self._go_out(session, plan, (OF_HALTS, step), wish, check_flattening)
 
     async def _go_out(
-        self, session: AccountSession, plan: Plan, origin: tuple[int, int], wish: Wish, gate: _Gate
+        self,
+        session: AccountSession,
+        plan: Plan,
+        origin: tuple[int, int],
+        wish: Wish,
+        gate: _Gate,
+        budget: TurnBudget | None = None,
     ) -> Answer:
         name = client_order_id(OrderOrigin(self._installation, plan.id, *origin))
         earlier = await self._store.orders.get(plan.account_id, name)
@@ -107,12 +125,16 @@ class TradingService:
             seen = session.reconciled, session.standing
             ledger = self._ledgers.of(plan.id)
             request = _request(name, plan, wish, session, ledger)
-            verdict = gate(request, plan.limits, self._pictures.state(session, plan, ledger))
+            grant = None if budget is None else budget.left
+            verdict = gate(request, plan.limits, self._pictures.state(session, plan, ledger, grant))
             if isinstance(verdict, Denied):
                 return await self._record_denial(plan, origin, verdict)
             order = self._intended(plan, origin, request)
-            if not await self._store.orders.add(order):
+            left = None if grant is None else grant.spend(verdict.added)
+            if not await self._store.orders.add(order, grant_left=left):
                 return Answer(order, "already_submitted")
+            if budget is not None and left is not None:
+                budget.left = left
             ledger.add(order, self._sending.last_price(session, plan))
             self._sending.count_cash(session, plan, order)
         if not await self._ownership.prove(plan.account_id):

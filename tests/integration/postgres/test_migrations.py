@@ -93,6 +93,9 @@ ROWS = {
         VALUES ('plan', 1, 'halted', 'news', 'ann', now(), true);
         INSERT INTO halt_effects VALUES (1, 1, now());
         """,
+    "0013": """
+        INSERT INTO limit_changes VALUES (1, 2, '{}', '{"max_open_orders": 3}', 'ann', 'calmer', now());
+        """,
 }
 
 

@@ -39,7 +39,7 @@ def test_a_modest_order_passes_unchanged() -> None:
 def test_nobody_else_can_make_an_approval() -> None:
     """The exchange takes `Approved` alone, and only the gate can make one."""
     with pytest.raises(TypeError, match="check alone"):
-        Approved(request(), START, maker=object())
+        Approved(request(), START, Decimal(0), maker=object())
     verdict = check(request(), LIMITS, risk_state())
     assert isinstance(verdict, Approved)
     with pytest.raises(AttributeError):

@@ -5,7 +5,8 @@ Orders that are open, in flight or unknown count as if they had filled: what mig
 """
 
 from kokex.domain.risk.codes import DenialCode
+from kokex.domain.risk.drawing import draw_grant
 from kokex.domain.risk.gate import Approved, Denied, check, check_flattening
 from kokex.domain.risk.state import RiskState
 
-__all__ = ["Approved", "DenialCode", "Denied", "RiskState", "check", "check_flattening"]
+__all__ = ["Approved", "DenialCode", "Denied", "RiskState", "check", "check_flattening", "draw_grant"]

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime
+from decimal import Decimal
 from typing import Final
 
 from kokex.domain.limits import RiskLimits
@@ -65,13 +66,14 @@ _MAKER: Final = object()
 class Approved:
     """An order that passed the gate. Only `check` can make one: the exchange port takes nothing else."""
 
-    __slots__ = ("_checked_at", "_request")
+    __slots__ = ("_added", "_checked_at", "_request")
 
-    def __init__(self, request: OrderRequest, checked_at: datetime, *, maker: object) -> None:
+    def __init__(self, request: OrderRequest, checked_at: datetime, added: Decimal, *, maker: object) -> None:
         if maker is not _MAKER:
             raise TypeError("Approved is made by kokex.domain.risk.check alone")
         self._request = request
         self._checked_at = checked_at
+        self._added = added
 
     @property
     def request(self) -> OrderRequest:
@@ -82,6 +84,11 @@ class Approved:
     def checked_at(self) -> datetime:
         """When it was let through (UTC)."""
         return self._checked_at
+
+    @property
+    def added(self) -> Decimal:
+        """Quote currency of exposure that it may add; zero where it reduces."""
+        return self._added
 
 
 def check(request: OrderRequest, limits: RiskLimits, state: RiskState) -> Approved | Denied:
@@ -99,4 +106,4 @@ def _asked(rules: tuple[Rule, ...], asked: Question) -> Approved | Denied:
         found = rule(asked)
         if found is not None:
             return Denied(asked.request, *found)
-    return Approved(asked.request, asked.state.checked_at, maker=_MAKER)
+    return Approved(asked.request, asked.state.checked_at, asked.added, maker=_MAKER)

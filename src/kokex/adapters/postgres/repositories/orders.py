@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from datetime import datetime
 
+import msgspec
 from sqlalchemy import Row, Select, func, select, update
 from sqlalchemy.dialects.postgresql import insert
 
 from kokex.adapters.postgres.database import Database
 from kokex.adapters.postgres.tables import orders
-from kokex.adapters.postgres.text import storable_text
+from kokex.adapters.postgres.text import storable_json, storable_text
+from kokex.domain.grant import Grant
 from kokex.domain.instrument import Side
 from kokex.domain.order import Order, OrderStatus
 
@@ -22,18 +24,34 @@ class PostgresOrders:
     def __init__(self, database: Database) -> None:
         self._database = database
 
-    async def add(self, order: Order) -> bool:
+    async def add(self, order: Order, *, grant_left: Grant | None = None) -> bool:
         """See `OrderStore`."""
         if order.client_order_id is None:
             raise ValueError(f"an order of plan {order.plan_id} has no client order id")
         statement = (
             insert(orders)
-            .values(**_columns(order))
+            .values(**_columns(order), grant_left=None if grant_left is None else storable_json(grant_left))
             .on_conflict_do_nothing(index_elements=[orders.c.account_id, orders.c.order_key])
             .returning(orders.c.id)
         )
         async with self._database.begin() as connection:
             return (await connection.execute(statement)).first() is not None
+
+    async def grant_left(self, plan_id: int, decision_id: int) -> Grant | None:
+        """See `OrderStore`."""
+        query = (
+            select(orders.c.grant_left)
+            .where(
+                orders.c.plan_id == plan_id,
+                orders.c.decision_id == decision_id,
+                orders.c.grant_left.is_not(None),
+            )
+            .order_by(orders.c.id.desc())
+            .limit(1)
+        )
+        async with self._database.begin() as connection:
+            kept = (await connection.execute(query)).scalar_one_or_none()
+        return None if kept is None else msgspec.convert(kept, Grant)
 
     async def settle(
         self,

@@ -19,7 +19,7 @@ from kokex.adapters.postgres.tables.models import (
     work_requests,
 )
 from kokex.adapters.postgres.tables.reconciling import account_standings, coverages
-from kokex.adapters.postgres.tables.risk import halt_effects, halts, plan_worths
+from kokex.adapters.postgres.tables.risk import halt_effects, halts, limit_changes, plan_worths
 from kokex.adapters.postgres.tables.spending import model_usage
 from kokex.adapters.postgres.tables.trading import (
     fills,
@@ -45,6 +45,7 @@ __all__ = [
     "installation",
     "instruments",
     "journal_heads",
+    "limit_changes",
     "metadata",
     "model_activations",
     "model_events",

@@ -1,8 +1,9 @@
-"""How plans' worths moved, and what ended trading."""
+"""How plans' worths moved, what ended trading, and who changed limits."""
 
 from __future__ import annotations
 
-from sqlalchemy import BigInteger, Boolean, Column, ForeignKey, Index, Table, Text
+from sqlalchemy import BigInteger, Boolean, Column, ForeignKey, Index, Integer, Table, Text
+from sqlalchemy.dialects.postgresql import JSONB
 
 from kokex.adapters.postgres.tables.base import EXACT, MOMENT, metadata, number_column
 
@@ -40,4 +41,16 @@ halt_effects = Table(
     Column("halt_id", BigInteger, ForeignKey("halts.id"), primary_key=True, autoincrement=False),
     Column("plan_id", BigInteger, primary_key=True, autoincrement=False),
     Column("done_at", MOMENT, nullable=False),  # its orders are canceled and, if asked, its holding is gone
+)
+
+limit_changes = Table(
+    "limit_changes",
+    metadata,
+    Column("plan_id", BigInteger, ForeignKey("plans.id"), primary_key=True, autoincrement=False),
+    Column("version", Integer, primary_key=True, autoincrement=False),  # 1 is what the plan was made with
+    Column("before", JSONB, nullable=False),
+    Column("after", JSONB, nullable=False),
+    Column("changed_by", Text, nullable=False),
+    Column("reason", Text, nullable=False),
+    Column("changed_at", MOMENT, nullable=False),
 )
