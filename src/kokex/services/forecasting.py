@@ -55,7 +55,7 @@ class ForecastingService:
         except KeyError:
             names = ", ".join(sorted(self._forecasters))
             raise ConfigurationError(
-                f"forecaster {plan.forecast.forecaster!r} of plan {plan.id} is unknown; use one of {names}"
+                f"forecaster {plan.forecast.forecaster!r} of plan {plan.name} is unknown; use one of {names}"
             ) from None
 
     async def forecast(self, session: AccountSession, plan: Plan) -> tuple[int, Forecast] | None:

@@ -79,7 +79,11 @@ class PostgresModels:
             if found.number == number:
                 return found
         known = ", ".join(found.name for found in versions[-20:]) or "none yet"
-        raise NotFoundError(f"plan {plan_id} has no version v{number}; it has: {known}")
+        async with self._database.begin() as connection:
+            name = (
+                await connection.execute(select(plans.c.name).where(plans.c.id == plan_id))
+            ).scalar_one_or_none()
+        raise NotFoundError(f"plan {name or plan_id} has no version v{number}; it has: {known}")
 
     async def list(self, plan_id: int | None = None) -> builtins.list[ModelVersion]:
         """See `ModelStore`."""
@@ -184,11 +188,11 @@ class PostgresModels:
             model_versions.c.id == rows.c.version_id, model_versions.c.status != VersionStatus.READY.value
         )
         async with self._database.begin() as connection:
-            await _lock_plan(connection, plan_id)
+            name = await _lock_plan(connection, plan_id)
             number = (await connection.execute(top.order_by(rows.c.id.desc()).limit(1))).scalar_one_or_none()
             if number is None:
                 raise StateError(
-                    f"plan {plan_id} has no active version to roll back from; its baseline forecasts"
+                    f"plan {name} has no active version to roll back from; its baseline forecasts"
                 )
             await connection.execute(update(rows).where(rows.c.id == number).values(withdrawn_at=at))
             standing = (rows.c.plan_id == plan_id, rows.c.withdrawn_at.is_(None))
@@ -243,11 +247,13 @@ def _outcome_values(outcome: VersionOutcome) -> dict[str, object]:
     return values
 
 
-async def _lock_plan(connection: AsyncConnection, plan_id: int) -> None:
-    """One change of a plan's versions at a time. Raises `NotFoundError`."""
-    found = await connection.execute(select(plans.c.id).where(plans.c.id == plan_id).with_for_update())
-    if found.first() is None:
+async def _lock_plan(connection: AsyncConnection, plan_id: int) -> str:
+    """One change of a plan's versions at a time; the plan's name. Raises `NotFoundError`."""
+    found = await connection.execute(select(plans.c.name).where(plans.c.id == plan_id).with_for_update())
+    name = found.scalar_one_or_none()
+    if name is None:
         raise NotFoundError(f"plan {plan_id} does not exist")
+    return str(name)
 
 
 async def _use_models(connection: AsyncConnection, plan_id: int) -> None:
