@@ -16,6 +16,7 @@ from pathlib import Path
 from kokex.adapters.bootstrap_forecaster import BlockBootstrapForecaster
 from kokex.adapters.code_revision import code_revision
 from kokex.adapters.langchain import ChainSettings, LangChainAgentService, ModelSettings, read_chain
+from kokex.adapters.langchain.replaying import TurnReplayer
 from kokex.adapters.model_candles import read_model_candles
 from kokex.adapters.model_files import ModelFolder
 from kokex.adapters.model_libraries import require_libraries
@@ -30,6 +31,7 @@ from kokex.ports.agent import Agent
 from kokex.ports.clock import Clock
 from kokex.ports.exchange import ExchangeAdapter
 from kokex.ports.models import ModelFiles, Trainer, TrainingCandles
+from kokex.ports.replay import Replayer
 from kokex.ports.store import Store
 from kokex.services.account_events import AccountEventService
 from kokex.services.accounts import AccountSessions
@@ -283,6 +285,11 @@ def model_chain(settings: Settings) -> ChainSettings | None:
 
 def _agent(settings: Settings, clock: Clock, store: Store) -> Agent:
     return LangChainAgentService(model_chain(settings), clock, spending=store.spending)
+
+
+def replayer(application: Application) -> Replayer:
+    """What runs kept decisions again, away from the exchange."""
+    return TurnReplayer(model_chain(application.settings), application.clock)
 
 
 def _training_file(path: Path, plan: Plan) -> TrainingCandles:

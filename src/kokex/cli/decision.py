@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -17,7 +18,9 @@ if TYPE_CHECKING:
 
     from kokex.bootstrap import Application
 
-app = typer.Typer(no_args_is_help=True, help="Decisions: list them, show everything behind one.")
+app = typer.Typer(
+    no_args_is_help=True, help="Decisions: list them, show everything behind one, run one again."
+)
 
 DecisionNumber = Annotated[
     int, typer.Argument(metavar="ID", min=1, help="The decision's number: see `kokex decision list`.")
@@ -26,7 +29,7 @@ DecisionNumber = Annotated[
 
 @app.callback()
 def _decision() -> None:
-    """Decisions: list them, show everything behind one."""
+    """Decisions: list them, show everything behind one, run one again."""
 
 
 @app.command("list")
@@ -85,6 +88,56 @@ def show(
     print_report(report)
     if messages:
         print_messages(report.record)
+
+
+@app.command()
+def replay(
+    number: DecisionNumber,
+    prompt: Annotated[
+        Path | None,
+        typer.Option(
+            "--prompt", help="Ask the configured model, with this file's text as the owner's instructions."
+        ),
+    ] = None,
+    model: Annotated[
+        str | None,
+        typer.Option("--model", help="Ask this model instead, at the endpoint that is configured."),
+    ] = None,
+    as_json: Annotated[bool, AsJson] = False,
+) -> None:
+    """Run one decision again on its recorded inputs; nothing is kept, and nothing reaches the exchange.
+
+    Tools answer from the record; a call that is not in it gets a result that says so. With the model's recorded answers (or the
+    built-in policy) it must come out identical: exit code 1 and a diff where it does not. With --prompt or --model both are shown.
+    """
+    from kokex.cli.replay_report import document, print_comparison
+    from kokex.ports.replay import ReplayWish
+
+    wish = ReplayWish(None if prompt is None else _text_of(prompt), model)
+
+    async def run_again(opened: Application) -> Any:
+        from kokex.bootstrap import replayer
+        from kokex.services.replaying import replay as run
+
+        return await run(opened.store, replayer(opened), number, wish)
+
+    comparison = with_application(run_again)
+    if as_json:
+        say_json(document(comparison))
+    else:
+        print_comparison(comparison, wish)
+    if not wish.anew and not comparison.identical:
+        raise typer.Exit(1)
+
+
+def _text_of(path: Path) -> str:
+    """A prompt file's text. Raises `ConfigurationError`."""
+    from kokex.domain.errors import ConfigurationError
+
+    try:
+        return path.read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        raise ConfigurationError(f"the prompt file {path} cannot be read: {error}") from error
 
 
 def _row(row: dict[str, Any]) -> tuple[str, ...]:

@@ -6,6 +6,7 @@ endpoints is contacted: tracing is off whatever the environment says, and redire
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import replace
 from typing import Any, Literal
 
@@ -21,13 +22,13 @@ from langsmith import tracing_context
 from pydantic import BaseModel, Field
 
 from kokex.adapters.langchain.breaker import Breaker
-from kokex.adapters.langchain.chats import make_chat
+from kokex.adapters.langchain.chats import Chat, make_chat
 from kokex.adapters.langchain.fallback import Fallback, Link
 from kokex.adapters.langchain.metering import SpendingMeter
 from kokex.adapters.langchain.middleware import TurnRules
 from kokex.adapters.langchain.prompts import PROMPT_VERSION, system_prompt, turn_message
 from kokex.adapters.langchain.recording import Recording
-from kokex.adapters.langchain.settings import ChainSettings
+from kokex.adapters.langchain.settings import ChainSettings, ModelSettings
 from kokex.adapters.langchain.tools import TurnTools, structured_tools
 from kokex.domain.decision import Action, Decision, Turn
 from kokex.domain.errors import AgentError, KokexError
@@ -59,11 +60,17 @@ class FinalAnswer(BaseModel):
 class ModelAgent:
     """Decides turns with the first of some language models that answers."""
 
-    def __init__(self, chain: ChainSettings, clock: Clock, meter: SpendingMeter) -> None:
+    def __init__(
+        self,
+        chain: ChainSettings,
+        clock: Clock,
+        meter: SpendingMeter,
+        make: Callable[[ModelSettings], Chat] = make_chat,
+    ) -> None:
         self._chain = chain
         self._clock = clock
         self._meter = meter
-        self._links = tuple(Link(one, make_chat(one), Breaker(clock)) for one in chain.models)
+        self._links = tuple(Link(one, make(one), Breaker(clock)) for one in chain.models)
 
     async def close(self) -> None:
         """Release connections."""

@@ -125,7 +125,7 @@ class LangChainAgentService:
     async def _think(self, turn: Turn, occasion: TriggerKind, toolbox: Toolbox) -> Decision:
         limit = turn.plan.agent.turn_seconds
         await self.prepare()
-        tools = TurnTools(toolbox, turn.plan.agent, self._clock, turn.transcript.tool_calls)
+        tools = self._tools(turn, toolbox)
         try:
             async with asyncio.timeout(limit) as time_limit:
                 if self._agent is None:
@@ -145,11 +145,15 @@ class LangChainAgentService:
         finally:
             await tools.settled()
 
+    def _tools(self, turn: Turn, toolbox: Toolbox) -> TurnTools:
+        return TurnTools(toolbox, turn.plan.agent, self._clock, turn.transcript.tool_calls)
+
     async def _exits(self, turn: Turn, tools: TurnTools, why: NoModelError) -> Decision:
         """The turn's end without a model: nothing that adds risk."""
         tools.make_room(_EXIT_CALLS)
         decision = await replace(self._policy, exits_only=True).decide(turn, tools)
         turn.transcript.model = EXITS
+        turn.transcript.context["no_model"] = str(why)
         log.warning("no model; built-in exits decided", plan=turn.plan.id, turn=turn.id, reason=str(why))
         sentence = f"Built-in exits decided, which may reduce or close and never add: {why}."
         return replace(decision, model=EXITS, reason=f"{sentence} {decision.reason}")
