@@ -45,14 +45,36 @@ def json_line(document: Any) -> str:
 
 
 def say_table(title: str, columns: Sequence[str], rows: Iterable[Sequence[str]]) -> None:
-    """A table for a person; as wide as it needs where nobody's terminal limits it."""
+    """A table for a person; as wide as it needs where nobody's terminal limits it.
+
+    In a terminal too narrow for whole words each row is a block of lines instead, so that nothing is cut short.
+    """
     from rich.console import Console
 
-    table = make_table(title, columns, rows)
+    kept = [tuple(row) for row in rows]
+    table = make_table(title, columns, kept)
     console = Console()
     if not console.is_terminal:
         console = Console(width=Console(width=1000).measure(table).maximum)
+    elif console.measure(table, options=console.options.update(max_width=1000)).minimum > console.width:
+        say(_blocks(title, columns, kept))
+        return
     console.print(table)
+
+
+def _blocks(title: str, columns: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
+    """Each row as a block of `column  value` lines; cells that say nothing are left out."""
+    names = [" ".join(column.split()) for column in columns]
+    width = max(len(name) for name in names)
+    blocks = [
+        "\n".join(
+            f"  {name:<{width}}  {cell}".rstrip()
+            for name, cell in zip(names, row, strict=True)
+            if cell not in ("", "-")
+        )
+        for row in rows
+    ]
+    return "\n\n".join([title, *blocks] if title else blocks) + "\n"
 
 
 def make_table(title: str, columns: Sequence[str], rows: Iterable[Sequence[str]]) -> Table:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import json
 from dataclasses import asdict
 from datetime import UTC, datetime, timedelta
@@ -9,7 +10,7 @@ from decimal import Decimal
 
 import pytest
 
-from kokex.cli.output import json_line
+from kokex.cli.output import json_line, say_table
 from kokex.domain.limits import RiskLimits
 
 
@@ -38,3 +39,51 @@ def test_what_is_no_value_of_ours_is_refused() -> None:
     """A programming error is told, not guessed."""
     with pytest.raises(TypeError, match="object cannot be written as JSON"):
         json_line({"x": object()})
+
+
+class _Terminal(io.StringIO):
+    """Standard output that says it is a terminal."""
+
+    def isatty(self) -> bool:
+        return True
+
+
+@pytest.mark.parametrize("width", ["60", "140"])
+def test_a_table_too_wide_for_its_terminal_is_told_in_blocks_that_cut_nothing(
+    monkeypatch: pytest.MonkeyPatch, width: str
+) -> None:
+    columns = (
+        "order",
+        "plan",
+        "instrument",
+        "side",
+        "type",
+        "quantity",
+        "filled",
+        "price",
+        "status",
+        "since",
+    )
+    row = (
+        "KX640sP7D2gS0",
+        "swap",
+        "BTC-USDT-SWAP",
+        "sell",
+        "post_only",
+        "1.62",
+        "0",
+        "60840.8",
+        "accepted",
+        "-",
+    )
+    terminal = _Terminal()
+    monkeypatch.setattr("sys.stdout", terminal)
+    monkeypatch.setenv("COLUMNS", width)
+    monkeypatch.setenv("TERM", "xterm")
+
+    say_table("Pending", columns, [row, row])
+
+    told = terminal.getvalue()
+    assert "…" not in told
+    assert told.count("KX640sP7D2gS0") == told.count("BTC-USDT-SWAP") == told.count("60840.8") == 2
+    assert ("  order       KX640sP7D2gS0\n" in told) == (width == "60")
