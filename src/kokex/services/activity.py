@@ -22,11 +22,11 @@ from kokex.ports.agent import Toolbox
 from kokex.ports.clock import Clock
 from kokex.ports.store import Store
 from kokex.services.accounts import AccountSession, market_of
+from kokex.services.chat import follow_messages
 from kokex.services.claims import AccountClaims
 from kokex.services.plan_books import PlanBooks
 from kokex.services.plan_runner import PlanRunner
 from kokex.services.plan_services import Services
-from kokex.services.chat import follow_messages
 from kokex.services.toolbox import PlanToolbox
 
 log = structlog.get_logger(__name__)
@@ -152,11 +152,20 @@ class PlanActivity:
         return work
 
     async def rest(self, plan: Plan) -> None:
-        """Cancel the plan's open orders, end its subscriptions and its agent."""
+        """Cancel the plan's open orders, end its subscriptions and its agent.
+
+        A plan that was stopped while no engine worked on it is taken up for that alone.
+
+        Raises:
+            ExchangeError: as `work` does.
+            ConfigurationError: as `work` does.
+        """
         session = self._services.sessions.by_id(plan.account_id)
         if self._claims.forget(plan) and session is not None:
             self._drop_if_idle(session)
         work = self._works.get(plan.id)
+        if work is None and await self._store.orders.pending(plan_id=plan.id):
+            work = await self._begin(plan)
         if work is None:
             return
         work.plan = work.runner.plan = plan

@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import asyncio
+from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from kokex.domain.errors import StoreUnavailableError
+from kokex.domain.instrument import Side
 from kokex.services import plans
 from kokex.services.stream_reporting import StreamReporting
-from tests.world import eventually, market, platform
+from tests.integration.loop.test_reconciling import LOT, Asked, reconciled
+from tests.world import eventually, market, paper_world, platform, running_engine
 
 OTHER = "BTC-USDT"
 
@@ -70,3 +73,22 @@ async def test_a_plan_whose_subscription_could_not_be_kept_works_all_the_same(
             return agent.turns
 
         await eventually(turns, "a turn")
+
+
+async def test_a_plan_that_was_stopped_while_no_engine_ran_has_nothing_open_after_the_next_start(
+    database_url: str, tmp_path: Path
+) -> None:
+    """`plan stop` cancels what is open, whenever an engine comes to do it."""
+    asked = Asked()
+    async with paper_world(database_url, tmp_path) as world:
+        plan = await world.plan()
+        async with running_engine(world.application, asked) as (made, _):
+            await reconciled(made, world)
+            (answer,) = await asked.order(world, Side.BUY, LOT, Decimal(-50))
+            assert answer["status"] == "accepted"
+        await world.application.plans.stop(plan.id)
+        async with running_engine(world.application, asked) as (made, _):
+            await eventually(lambda: world.pushed()[-1][1] == "canceled", "the cancellation")
+            await eventually(lambda: world.journalled(plan), "the journal")
+            assert not made.activity.works(plan.id)
+        assert await world.journalled(plan) == world.pushed()
