@@ -43,7 +43,8 @@ class DecidingService:
 
     async def run(self, runner: PlanRunner) -> None:
         """Serve one plan until cancelled."""
-        await self._recover(runner)
+        while not await self._has_recovered(runner):
+            await self._clock.sleep(0.5)
         while True:
             await runner.wake.wait()
             runner.wake.clear()
@@ -52,6 +53,15 @@ class DecidingService:
             triggers = runner.take_triggers()
             if triggers:
                 await self._turn(runner, triggers)
+
+    async def _has_recovered(self, runner: PlanRunner) -> bool:
+        """Recover; False where the database is away: once more."""
+        try:
+            await self._recover(runner)
+        except StoreUnavailableError as error:
+            log.warning("plan waits for the database", plan=runner.plan.id, reason=str(error))
+            return False
+        return True
 
     async def _recover(self, runner: PlanRunner) -> None:
         """Take up what a crash cut short and what was journalled since."""

@@ -288,6 +288,25 @@ async def test_a_database_that_is_away_delays_the_turn() -> None:
         assert bench.agent.told() == [[1]]
 
 
+async def test_a_database_that_is_away_at_the_start_delays_the_plan() -> None:
+    """It ends no engine: what was journalled since is told when it is back."""
+    bench = Bench()
+    bench.store.turns.journal.append(event(1))
+    cursors = bench.store.turns.cursors
+    away = iter([True, True])
+
+    async def sometimes(plan_id: int) -> tuple[int, int]:
+        if next(away, False):
+            raise StoreUnavailableError("the database went away")
+        return await cursors(plan_id)
+
+    bench.store.turns.cursors = sometimes  # type: ignore[method-assign]
+    async with running(bench):
+        assert bench.agent.turns == []
+        await bench.clock.advance(2)
+        assert bench.agent.told() == [[1]]
+
+
 async def test_a_plan_that_wants_no_order_events_is_not_woken_by_them() -> None:
     """Triggers are the user's choice."""
     async with running(Bench(triggers=frozenset({TriggerKind.FORECAST}))) as bench:
