@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
+import traceback
 from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -187,8 +188,9 @@ class Run:
                 found = await self.differences(stopped=stopped)
             if not found:
                 return []
-            if stage.life is None or stage.life.failure is not None:
-                return [f"the engine failed: {stage.life and stage.life.failure!r}"]
+            failure = stage.life.failure if stage.life is not None else None
+            if failure is not None:
+                return [f"the engine failed: {''.join(traceback.format_exception(failure))}"]
             if self._clock.monotonic() > deadline:
                 return found
             await asyncio.sleep(look)
