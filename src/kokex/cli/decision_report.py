@@ -120,6 +120,10 @@ def print_report(report: DecisionReport) -> None:
         say(f"  no decision: {turn.error or 'the turn is still running'}")
         return
     say(f"  {decision.action.value}: {decision.reason}")
+    for where, figures in report.record.get("figures_not_read", {}).items():
+        say(
+            f"  ! the {where} quotes {', '.join(figures)}, which no tool told in this turn: do not rely on it"
+        )
     if decision.change_of_mind:
         say(f"  what would change its mind: {decision.change_of_mind}")
 

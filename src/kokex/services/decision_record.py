@@ -7,11 +7,12 @@ grows past about `WHOLE` characters of results and messages together.
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, replace
 from typing import Any
 
 from kokex.domain.decision import Decision, ModelCall, ToolCall, Turn
+from kokex.domain.figures import evidence, not_found, of_order
 from kokex.domain.trigger_facts import trigger_facts
 from kokex.ports.store import TurnNotes
 
@@ -81,6 +82,9 @@ def notes_of(turn: Turn, decision: Decision | None) -> TurnNotes:
         }
     if transcript.model_calls:
         record["model_calls"] = [_model_call(call, room) for call in transcript.model_calls]
+    flagged = _not_read(turn, decision, calls)
+    if flagged:
+        record["figures_not_read"] = flagged
     if room.cut:
         record["cut"] = room.cut
     return TurnNotes(
@@ -89,6 +93,25 @@ def notes_of(turn: Turn, decision: Decision | None) -> TurnNotes:
         _sum(call.tokens_in for call in transcript.model_calls),
         _sum(call.tokens_out for call in transcript.model_calls),
     )
+
+
+def _not_read(turn: Turn, decision: Decision | None, calls: Sequence[ToolCall]) -> dict[str, list[str]]:
+    """Figures that a model's reasons quote and that it had not read: of the decision, and of each order that went out."""
+    if not turn.transcript.context:
+        return {}
+    flagged: dict[str, list[str]] = {}
+    for number, call in enumerate(calls, 1):
+        reason = call.arguments.get("reason")
+        if call.name == "place_order" and isinstance(reason, str) and "client_order_id" in call.result:
+            read = evidence(turn.transcript.context, calls[: number - 1])
+            missing = not_found(reason, [*read, *of_order(call.arguments)])
+            if missing:
+                flagged[f"order of tool {number}"] = list(missing)
+    if decision is not None and decision.model == turn.transcript.model and turn.transcript.model_calls:
+        missing = not_found(decision.reason, evidence(turn.transcript.context, calls))
+        if missing and "no_model" not in turn.transcript.context:
+            flagged["reason"] = list(missing)
+    return flagged
 
 
 def _plan(turn: Turn) -> dict[str, Any]:

@@ -14,7 +14,7 @@ from kokex.domain.decision import Decision, Turn, TurnStatus
 from kokex.domain.plan import AgentSettings, TriggerKind
 from kokex.ports.agent import Toolbox
 from tests.integration.decisions.desk import desk, told
-from tests.integration.langchain.scripted_llm import FINAL, ScriptedLLM, calls
+from tests.integration.langchain.scripted_llm import FINAL, ScriptedLLM, calls, final
 from tests.world import eventually
 
 FORECASTS = frozenset({TriggerKind.FORECAST})
@@ -120,3 +120,25 @@ async def test_a_turn_that_took_too_long_shows_what_it_had_done(
 async def test_a_decision_that_does_not_exist(capsys: pytest.CaptureFixture[str]) -> None:
     """Named in one sentence."""
     assert "turn 99 does not exist" in await told(capsys, "decision", "show", "99", code=1)
+
+
+async def test_figures_that_were_not_read_are_flagged(
+    database_url: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Before the order, once; and in the record, of the order that went out all the same and of the final reason."""
+    invented = BUY | {"reason": "RSI 28.4 is low."}
+    script = [
+        calls(("get_current_price", {})),
+        calls(("place_order", invented)),
+        calls(("place_order", invented)),
+        final("act", "Bought at a chance of 93.7%."),
+    ]
+    agent = AgentSettings(triggers=FORECASTS)
+    async with ScriptedLLM(script) as llm, desk(database_url, tmp_path, llm, agent=agent) as made:
+        turn = await made.first_turn()
+    assert [call.result.get("code") for call in turn.tool_calls] == [None, "figures_not_in_record", None]
+    notes = json.loads(await told(capsys, "decision", "show", str(turn.id), "--json"))["record"]
+    assert notes["figures_not_read"] == {"order of tool 3": ["28.4"], "reason": ["93.7%"]}
+    text = await told(capsys, "decision", "show", str(turn.id))
+    assert "refused, nothing was sent: figures_not_in_record" in text and "quotes 93.7%" in text
+    assert "identical" in await told(capsys, "decision", "replay", str(turn.id))

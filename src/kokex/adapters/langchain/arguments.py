@@ -86,6 +86,11 @@ class PlaceOrderArguments(Arguments):
         default=None,
         description="In quote currency, a multiple of tick_size. Required unless order_type is market, which takes none.",
     )
+    reason: str | None = Field(
+        default=None,
+        max_length=1000,
+        description="Why, with the numbers that you read in this turn: they are checked before the order goes out.",
+    )
 
 
 def faults(error: ValidationError) -> str:

@@ -85,7 +85,7 @@ class ModelAgent:
             AgentError: the conversation broke in another way.
         """
         most = turn.plan.agent.max_tool_calls + _SPARE_CALLS
-        context = self._begin(turn, occasion)
+        context = tools.grounding.context = self._begin(turn, occasion)
         spare = min(_EXITS_SECONDS, turn.plan.agent.turn_seconds / 10)
         fallback = Fallback(turn, self._links, self._meter, self._clock, tools.deadline - spare)
         rules: list[AgentMiddleware[Any, Any, Any]] = [

@@ -22,6 +22,7 @@ from kokex.adapters.langchain.arguments import (
     PlaceOrderArguments,
     faults,
 )
+from kokex.adapters.langchain.grounding import Grounding
 from kokex.domain.decision import ToolCall
 from kokex.domain.errors import KokexError, StoreError
 from kokex.domain.plan import AgentSettings
@@ -121,6 +122,7 @@ class TurnTools:
         self.deadline = clock.monotonic() + limits.turn_seconds
         self._calls = [] if calls is None else calls
         self._asked = 0
+        self.grounding = Grounding()
         self._one_at_a_time = asyncio.Lock()
 
     @property
@@ -175,6 +177,11 @@ class TurnTools:
         except ValidationError as error:
             return _refusal("invalid_arguments", f"{name} did nothing: {faults(error)}")
         values = {field: getattr(checked, field) for field in type(checked).model_fields}
+        if name == "place_order":
+            unread = self.grounding.refusal(values, self._calls)
+            if unread is not None:
+                return unread
+            del values["reason"]
         method: Callable[..., Awaitable[ToolResult]] = getattr(self._toolbox, name)
         return await (_to_its_end(method(**values)) if tool.trades else _read(name, method(**values)))
 
