@@ -9,10 +9,12 @@ from __future__ import annotations
 import json
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, replace
+from functools import lru_cache
 from typing import Any
 
 from kokex.domain.decision import Decision, ModelCall, ToolCall, Turn
 from kokex.domain.figures import evidence, not_found, of_order
+from kokex.domain.plan import Plan
 from kokex.domain.trigger_facts import trigger_facts
 from kokex.ports.store import TurnNotes
 
@@ -67,7 +69,7 @@ def notes_of(turn: Turn, decision: Decision | None) -> TurnNotes:
     record: dict[str, Any] = {
         "version": VERSION,
         "triggers": [trigger_facts(trigger) for trigger in turn.triggers],
-        "plan": _plan(turn),
+        "plan": _plan(turn.plan),
     }
     if transcript.attempt > 1 or turn.resumed:
         record |= {"attempt": transcript.attempt, "resumed": turn.resumed}
@@ -114,9 +116,9 @@ def _not_read(turn: Turn, decision: Decision | None, calls: Sequence[ToolCall]) 
     return flagged
 
 
-def _plan(turn: Turn) -> dict[str, Any]:
+@lru_cache(maxsize=64)
+def _plan(plan: Plan) -> Mapping[str, Any]:
     """The plan's settings of that moment, under which the turn can be run again."""
-    plan = turn.plan
     agent = asdict(plan.agent)
     sets = {name: sorted(value) for name, value in agent.items() if isinstance(value, frozenset)}
     return {
