@@ -37,6 +37,9 @@ SETTLED_AFTER = timedelta(seconds=30)
 """An order sent longer ago than this that the exchange does not know was never taken (requests carry a deadline)."""
 OF_HALTS = 0
 """Stands for the decision in the names of orders that no turn asked for but a halt: turns are numbered from 1."""
+LATEST = timedelta(seconds=5)
+"""What the gate saw counts for so long."""
+TOO_LATE = "not sent: recording the order took so long that what the risk gate saw is of the past; ask again"
 MOVED = "not sent: what the account may do changed after the risk gate had looked; ask again"
 _EQUITY_SECONDS = 5.0
 """Balances younger than this need not be asked for again."""
@@ -139,6 +142,8 @@ class TradingService:
             self._sending.count_cash(session, plan, order)
         if not await self._ownership.prove(plan.account_id):
             return await self._not_sent(session, order, NOT_OURS, "account_elsewhere")
+        if self._clock.now() - order.created_at > LATEST:
+            return await self._not_sent(session, order, TOO_LATE, "too_late")
         if (session.reconciled, session.standing) != seen:
             return await self._not_sent(session, order, MOVED, "not_reconciled")
         return await self._sending.send(session, order, verdict, SETTLED_AFTER)

@@ -23,6 +23,7 @@ from kokex.domain.plan import Plan
 from kokex.domain.standing import Standing
 from kokex.ports.agent import Toolbox
 from kokex.ports.reconciliation import Coverage
+from kokex.services import trading
 from kokex.services.reconciling import holdings, service
 from kokex.services.settling import DECLARED, settle_order
 from tests.builders import order
@@ -434,6 +435,20 @@ async def test_nothing_is_sent_once_the_stream_is_lost_between_the_gate_and_the_
         assert (answer["code"], answer["status"]) == ("not_reconciled", "expired")
         assert world.pushed() == []
         assert not made.services.ledgers.of(plan.id).pending
+
+
+async def test_nothing_is_sent_that_the_gate_saw_too_long_ago(
+    database_url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A database that stalls between gate and sending: the price it judged by is of the past."""
+    monkeypatch.setattr(trading, "LATEST", timedelta(0))
+    asked = Asked()
+    async with platform(database_url, tmp_path, asked) as (world, _, made):
+        await world.plan()
+        await reconciled(made, world)
+        (answer,) = await asked.order(world, Side.BUY, LOT)
+        assert (answer["code"], answer["status"]) == ("too_late", "expired")
+        assert world.pushed() == []
 
 
 async def test_a_lost_database_session_begins_everything_anew(database_url: str, tmp_path: Path) -> None:

@@ -10,6 +10,7 @@ import pytest
 from kokex.adapters.okx import routes
 from kokex.adapters.okx.errors import ErrorKind, error_kind
 from kokex.adapters.okx.http import HttpAnswer, NoAnswerError, NotSentError
+from kokex.adapters.okx.rest import SENT_WITHIN
 from kokex.adapters.okx.signing import signature
 from kokex.domain.errors import (
     DataError,
@@ -21,6 +22,7 @@ from kokex.domain.errors import (
 from tests.builders import START
 from tests.unit.okx.okx_fakes import (
     CREDENTIALS,
+    Request,
     ScriptedTransport,
     SkippingClock,
     item_answer,
@@ -238,6 +240,23 @@ async def test_an_order_that_arrived_too_late_mends_the_clock(transport: Scripte
     transport.script("trade/order", item_answer("50036"))
     with pytest.raises(ExchangeRejectedError):
         await client.write(routes.SUBMIT, BODY, scope="x", expires=True)
+
+
+async def test_an_order_goes_out_soon_or_not_at_all(transport: ScriptedTransport) -> None:
+    """After half a minute of silence others take it for never sent: by then it must not leave any more."""
+    transport.script("trade/order", item_answer("50036"), item_answer("0", order_id="5", top="0"))
+    client = rest_client(transport)
+    await client.server_time()
+
+    def slow(_: Request) -> HttpAnswer:
+        transport.clock.elapsed += SENT_WITHIN.total_seconds() + 1
+        return ok({"ts": str(round(transport.clock.now().timestamp() * 1000))})
+
+    await client.server_clock.ready()
+    transport.handle("public/time", slow)
+    with pytest.raises(ExchangeUnavailableError, match="too late"):
+        await client.write(routes.SUBMIT, BODY, scope="x", expires=True)
+    assert len(transport.seen("trade/order")) == 1
 
 
 async def test_reads_stay_within_their_budget(transport: ScriptedTransport) -> None:

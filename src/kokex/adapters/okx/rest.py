@@ -45,6 +45,9 @@ from kokex.ports.clock import Clock
 ORDER_LIFETIME = timedelta(seconds=5)
 """How long a command may travel: the exchange refuses it afterwards (OKX v5: header `expTime`)."""
 
+SENT_WITHIN = timedelta(seconds=10)
+"""A command that expires leaves within this time after it was asked for, or never: silence about it proves something then."""
+
 _READ_SECONDS = 10.0
 _WRITE_SECONDS = 6.0
 _READ_ATTEMPTS = 6
@@ -140,11 +143,12 @@ class OKXRestClient:
             ExchangeStoppedError: keys, permissions or account; nothing was done.
         """
         content = msgspec.json.encode(body)
+        latest = self._clock.monotonic() + SENT_WITHIN.total_seconds() if expires else None
         await self.server_clock.ready()
         clock_mended = False
         for attempt in range(1, _WRITE_ATTEMPTS + 1):
             try:
-                return await self._write_once(route, content, scope, expires)
+                return await self._write_once(route, content, scope, latest)
             except (ExchangeUnavailableError, ExchangeRejectedError) as error:
                 off = error.code == EXPIRED_BEFORE_ARRIVAL or error_kind(error.code or "") is ErrorKind.CLOCK
                 if off and not clock_mended:
@@ -162,7 +166,7 @@ class OKXRestClient:
 
     async def _read_once(self, route: Route, path: str, scope: str) -> list[msgspec.Raw]:
         try:
-            answer = await self._send(route, path, None, scope, expires=False)
+            answer = await self._send(route, path, None, scope)
         except (NotSentError, NoAnswerError) as error:
             raise ExchangeUnavailableError(f"GET {route.path}: {error}") from None
         envelope = _read_envelope(answer)
@@ -182,10 +186,12 @@ class OKXRestClient:
         except msgspec.MsgspecError as error:
             raise DataError(f"{what} answered with rows that cannot be read: {error}") from error
 
-    async def _write_once(self, route: Route, content: bytes, scope: str, expires: bool) -> CommandItem:
+    async def _write_once(
+        self, route: Route, content: bytes, scope: str, latest: float | None
+    ) -> CommandItem:
         what = f"POST {route.path}"
         try:
-            answer = await self._send(route, route.path, content, scope, expires=expires)
+            answer = await self._send(route, route.path, content, scope, latest=latest)
         except NotSentError as error:
             raise ExchangeUnavailableError(f"{what}: {error}") from None
         except NoAnswerError as error:
@@ -207,9 +213,11 @@ class OKXRestClient:
         raise exchange_error(verdict, code, self._masked(message), what)
 
     async def _send(
-        self, route: Route, path: str, content: bytes | None, scope: str, *, expires: bool
+        self, route: Route, path: str, content: bytes | None, scope: str, *, latest: float | None = None
     ) -> HttpAnswer:
         await self._limiter.acquire(self._limit_key(route, scope), route.budget)
+        if latest is not None and self._clock.monotonic() > latest:
+            raise NotSentError("too late to be sent; ask again")
         headers = {"Content-Type": "application/json"}
         if self._demo:
             headers["x-simulated-trading"] = "1"
@@ -219,7 +227,7 @@ class OKXRestClient:
             now = self.server_clock.now()
             text = content.decode() if content else ""
             headers |= rest_headers(self._credentials, now, route.method, path, text)
-            if expires:
+            if latest is not None:
                 headers["expTime"] = str(milliseconds(now + ORDER_LIFETIME))
         seconds = _READ_SECONDS if content is None else _WRITE_SECONDS
         return await self._transport.request(
