@@ -62,6 +62,14 @@ def create(  # noqa: PLR0917 - Typer makes options of them
     allow_short: Annotated[
         bool, typer.Option("--allow-short", help="Let the holding go below zero (perpetuals only).")
     ] = False,
+    limit: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="NAME=VALUE",
+            help="Another limit: capital=1000, max_daily_loss=50, max_drawdown=10%, max_leverage=2, max_orders_per_day=100...; "
+            "repeat the option. `kokex risk limits` changes them later.",
+        ),
+    ] = None,
     prompt: Annotated[str, typer.Option(help="Your own instructions to the agent.")] = "",
     trigger: Annotated[
         list[str] | None,
@@ -99,6 +107,7 @@ def create(  # noqa: PLR0917 - Typer makes options of them
     from kokex.domain.candle import Interval
     from kokex.domain.limits import RiskLimits
     from kokex.domain.plan import ForecastSettings, NewPlan
+    from kokex.services.limit_setting import with_settings
 
     limits = RiskLimits(
         max_order_notional=max_order,
@@ -109,6 +118,7 @@ def create(  # noqa: PLR0917 - Typer makes options of them
         cash_reserve=cash_reserve,
         allow_short=allow_short,
     )
+    limits = with_settings(limits, limit or ())
     agent = agent_settings(prompt, trigger, order_trigger, turn_seconds, max_tool_calls, stream)
     forecast = ForecastSettings(forecaster, context, horizon, paths, seed)
 

@@ -121,6 +121,46 @@ def show(plan: PlanName = None, as_json: Annotated[bool, AsJson] = False) -> Non
         print_report(report)
 
 
+@app.command()
+def limits(
+    plan: Annotated[str, typer.Argument(metavar="PLAN", help="A plan's name or number.")],
+    by: By,
+    settings: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--set",
+            metavar="NAME=VALUE",
+            help="Set a limit: max_order_notional=500, price_collar=5%, rest=4h, capital=none; repeat the option.",
+        ),
+    ] = None,
+    reason: Annotated[str, typer.Option("--reason", help="Why, for the record.")] = "",
+    as_json: Annotated[bool, AsJson] = False,
+) -> None:
+    """Change a plan's limits, at once and for the record; without `--set` show how they were changed."""
+    from kokex.cli.finding import find_plan
+    from kokex.cli.limit_report import change_document, print_changes
+    from kokex.services.limit_setting import with_settings
+
+    async def work(opened: Application) -> Any:
+        chosen, store = await find_plan(opened.store, plan), opened.store.risk
+        if settings:
+            await store.change_limits(
+                chosen.id,
+                lambda now: with_settings(now, settings),
+                by=by,
+                reason=reason.strip(),
+                at=opened.clock.now(),
+            )
+        return await store.limit_changes(chosen.id)
+
+    changes = _with_application(work)
+    shown = changes[-1:] if settings else changes
+    if as_json:
+        say_json([change_document(change) for change in shown])
+    else:
+        print_changes(shown)
+
+
 async def _scope(
     opened: Application, plan: str | None, account: str | None, everything: bool
 ) -> tuple[HaltScope, int | None]:

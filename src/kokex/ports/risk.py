@@ -1,14 +1,15 @@
-"""What is kept of risk: worths of plans, and halts."""
+"""What is kept of risk: worths of plans, halts, and changes of limits."""
 
 from __future__ import annotations
 
 import builtins
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Callable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Protocol
 
 from kokex.domain.halt import Halt, HaltScope
+from kokex.domain.limits import RiskLimits
 from kokex.domain.results import Worth
 
 
@@ -23,8 +24,21 @@ class HaltRecord:
     lift_reason: str | None = None
 
 
+@dataclass(frozen=True, slots=True)
+class LimitChange:
+    """A plan's limits as a person changed them; version 1 is what the plan was made with."""
+
+    plan_id: int
+    version: int
+    before: RiskLimits
+    after: RiskLimits
+    by: str
+    reason: str
+    at: datetime
+
+
 class RiskStore(Protocol):
-    """`plan_worths`, `halts` and `halt_effects`."""
+    """`plan_worths`, `halts`, `halt_effects` and `limit_changes`."""
 
     async def worth(self, plan_id: int) -> Worth | None:
         """How the plan's profit or loss moved, as last kept; None before its first mark."""
@@ -56,6 +70,20 @@ class RiskStore(Protocol):
 
     async def set_carried_out(self, halt_id: int, plan_id: int, at: datetime) -> None:
         """The halt has done so for a plan."""
+        ...
+
+    async def change_limits(
+        self, plan_id: int, edit: Callable[[RiskLimits], RiskLimits], *, by: str, reason: str, at: datetime
+    ) -> LimitChange:
+        """Replace the plan's limits by `edit` of what they are, keep the change, and tell the engine; in one transaction.
+
+        Raises:
+            NotFoundError: there is no such plan.
+        """
+        ...
+
+    async def limit_changes(self, plan_id: int) -> builtins.list[LimitChange]:
+        """All changes of the plan's limits, oldest first."""
         ...
 
     def changes(self) -> AsyncIterator[None]:

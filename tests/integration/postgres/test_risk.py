@@ -8,10 +8,15 @@ from datetime import timedelta
 from decimal import Decimal
 from typing import Any
 
+import pytest
+
 from kokex.adapters.postgres import PostgresStore
+from kokex.domain.errors import NotFoundError
 from kokex.domain.halt import Halt, HaltLevel, HaltScope
+from kokex.domain.limits import RiskLimits
 from kokex.domain.results import Worth
 from tests.builders import START
+from tests.integration.postgres.journalling import new_plan
 
 WORTH = Worth(START, Decimal("-1.50"), Decimal(0), Decimal("2.5"))
 
@@ -64,4 +69,25 @@ async def test_changes_are_told(store: PostgresStore) -> None:
     await store.risk.halt(_halt())
     async with asyncio.timeout(5):
         await anext(heard)
+    await heard.aclose()  # type: ignore[attr-defined]
+
+
+async def test_changes_of_limits_are_numbered_and_told(store: PostgresStore) -> None:
+    """The plan has them at once, and every one is kept with who and why."""
+    plan = await new_plan(store)
+    heard = store.plans.changes()
+    assert await anext(heard) == 0
+
+    def calmer(now: RiskLimits) -> RiskLimits:
+        return replace(now, max_open_orders=now.max_open_orders - 1, capital=Decimal("10.50"))
+
+    first = await store.risk.change_limits(plan.id, calmer, by="ann", reason="calmer", at=START)
+    async with asyncio.timeout(5):
+        assert await anext(heard) == plan.id
+    second = await store.risk.change_limits(plan.id, calmer, by="bob", reason="", at=START)
+    assert (first.version, second.version) == (2, 3)
+    assert (await store.plans.get(plan.id)).limits == second.after == calmer(first.after)
+    assert await store.risk.limit_changes(plan.id) == [first, second]
+    with pytest.raises(NotFoundError):
+        await store.risk.change_limits(99, calmer, by="ann", reason="", at=START)
     await heard.aclose()  # type: ignore[attr-defined]

@@ -3,22 +3,27 @@
 from __future__ import annotations
 
 import builtins
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Callable, Mapping
 from datetime import datetime
 
-from sqlalchemy import Row, select, text, update
+import msgspec
+from sqlalchemy import Row, func, select, text, update
 from sqlalchemy.dialects.postgresql import insert
 
 from kokex.adapters.postgres.database import Database
 from kokex.adapters.postgres.listening import notifications
-from kokex.adapters.postgres.tables import halt_effects, halts, plan_worths
-from kokex.adapters.postgres.text import storable_text
+from kokex.adapters.postgres.repositories.plans import STATUS_CHANNEL
+from kokex.adapters.postgres.tables import halt_effects, halts, limit_changes, plan_worths, plans
+from kokex.adapters.postgres.text import storable_json, storable_text
+from kokex.domain.errors import NotFoundError
 from kokex.domain.halt import Halt, HaltLevel, HaltScope
+from kokex.domain.limits import RiskLimits
 from kokex.domain.results import Worth
-from kokex.ports.risk import HaltRecord
+from kokex.ports.risk import HaltRecord, LimitChange
 
 RISK_CHANNEL = "kokex_risk"
 """Where changes of halts are told."""
+_TELL_PLAN = text("SELECT pg_notify(:channel, :plan_id)")
 _TELL = text("SELECT pg_notify(:channel, '')").bindparams(channel=RISK_CHANNEL)
 
 
@@ -118,6 +123,45 @@ class PostgresRisk:
         async with self._database.begin() as connection:
             await connection.execute(statement.on_conflict_do_nothing())
 
+    async def change_limits(
+        self, plan_id: int, edit: Callable[[RiskLimits], RiskLimits], *, by: str, reason: str, at: datetime
+    ) -> LimitChange:
+        """See `RiskStore`."""
+        this = plans.c.id == plan_id
+        latest = select(func.max(limit_changes.c.version)).where(limit_changes.c.plan_id == plan_id)
+        async with self._database.begin() as connection:
+            kept = (
+                await connection.execute(select(plans.c.limits).where(this).with_for_update())
+            ).scalar_one_or_none()
+            if kept is None:
+                raise NotFoundError(f"plan {plan_id} does not exist")
+            before = msgspec.convert(kept, RiskLimits)
+            after = edit(before)
+            version = ((await connection.execute(latest)).scalar_one() or 1) + 1
+            await connection.execute(
+                update(plans).where(this).values(limits=storable_json(after), updated_at=func.now())
+            )
+            row = {
+                "plan_id": plan_id,
+                "version": version,
+                "before": storable_json(before),
+                "after": storable_json(after),
+                "changed_by": storable_text(by),
+                "reason": storable_text(reason),
+                "changed_at": at,
+            }
+            await connection.execute(insert(limit_changes).values(**row))
+            await connection.execute(_TELL_PLAN, {"channel": STATUS_CHANNEL, "plan_id": str(plan_id)})
+        return LimitChange(plan_id, version, before, after, by, reason, at)
+
+    async def limit_changes(self, plan_id: int) -> builtins.list[LimitChange]:
+        """See `RiskStore`."""
+        query = (
+            select(limit_changes).where(limit_changes.c.plan_id == plan_id).order_by(limit_changes.c.version)
+        )
+        async with self._database.begin() as connection:
+            return [_change(row) for row in (await connection.execute(query)).all()]
+
     async def changes(self) -> AsyncIterator[None]:
         """See `RiskStore`.
 
@@ -126,6 +170,11 @@ class PostgresRisk:
         """
         async for _ in notifications(self._database.address, RISK_CHANNEL):
             yield None
+
+
+def _change(row: Row[tuple[object, ...]]) -> LimitChange:
+    before, after = (msgspec.convert(kept, RiskLimits) for kept in (row.before, row.after))
+    return LimitChange(row.plan_id, row.version, before, after, row.changed_by, row.reason, row.changed_at)
 
 
 def _halt(row: Row[tuple[object, ...]]) -> HaltRecord:
