@@ -140,17 +140,23 @@ class TradingService:
                 budget.left = left
             ledger.add(order, self._sending.last_price(session, plan))
             self._sending.count_cash(session, plan, order)
-        if not await self._ownership.prove(plan.account_id):
-            return await self._not_sent(session, order, NOT_OURS, "account_elsewhere")
-        if self._clock.now() - order.created_at > LATEST:
-            return await self._not_sent(session, order, TOO_LATE, "too_late")
-        if (session.reconciled, session.standing) != seen:
-            return await self._not_sent(session, order, MOVED, "not_reconciled")
+        code, reason = await self._changed_since(session, order, seen)
+        if code is not None:
+            await self._sending.gone(session, order, reason)
+            return Answer(replace(order, status=OrderStatus.EXPIRED, reason=reason), code)
         return await self._sending.send(session, order, verdict, SETTLED_AFTER)
 
-    async def _not_sent(self, session: AccountSession, order: Order, reason: str, code: str) -> Answer:
-        await self._sending.gone(session, order, reason)
-        return Answer(replace(order, status=OrderStatus.EXPIRED, reason=reason), code)
+    async def _changed_since(
+        self, session: AccountSession, order: Order, seen: tuple[bool, Standing]
+    ) -> tuple[str | None, str]:
+        """Why the order must not go out although the gate let it through, as code and sentence; None where it may."""
+        if not await self._ownership.prove(order.account_id):
+            return "account_elsewhere", NOT_OURS
+        if self._clock.now() - order.created_at > LATEST:
+            return "too_late", TOO_LATE
+        if (session.reconciled, session.standing) != seen:
+            return "not_reconciled", MOVED
+        return None, ""
 
     async def cancel(self, session: AccountSession, plan: Plan, name: str) -> Outcome:
         """Ask the exchange to cancel the plan's order of that client order id.
