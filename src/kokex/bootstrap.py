@@ -37,6 +37,7 @@ from kokex.services.account_events import AccountEventService
 from kokex.services.accounts import AccountSessions
 from kokex.services.activity import PlanActivity
 from kokex.services.deciding import DecidingService
+from kokex.services.forecast_age import ForecastAges
 from kokex.services.forecasting import ForecastingService
 from kokex.services.flattening import Flattening
 from kokex.services.halting import HaltService
@@ -169,7 +170,8 @@ async def engine(application: Application, agent: Agent | None = None) -> Engine
     neighbourhood = Neighbourhood(ledgers, market_data)
     performance = PerformanceService(store, clock, ledgers, market_data)
     halts = Halts(clock)
-    pictures = RiskPictures(clock, market_data, neighbourhood, performance, halts, ledgers)
+    ages = ForecastAges(clock)
+    pictures = RiskPictures(clock, market_data, neighbourhood, performance, halts, ledgers, ages)
     sending = OrderSending(store, clock, ledgers, market_data, order_events)
     trading = TradingService(store, clock, ledgers, sending, installation, ownership, pictures)
     forecaster = BlockBootstrapForecaster()
@@ -188,6 +190,7 @@ async def engine(application: Application, agent: Agent | None = None) -> Engine
             market_data,
             {forecaster.name: forecaster, KRONOS: forecaster},
             WorkerForecasts(store, clock),
+            ages,
         ),
         deciding=DecidingService(store, clock, agent or _agent(application.settings, clock, store)),
         ownership=ownership,

@@ -20,6 +20,7 @@ _FOR_NOW = {
     "account_halted",
     "no_price",
     "stale_candles",
+    "stale_forecast",
     "account_elsewhere",
 }
 _TRIES, _PAUSE_S = 8, 0.4

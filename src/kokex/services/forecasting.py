@@ -17,6 +17,7 @@ from kokex.domain.plan import KRONOS, Plan
 from kokex.ports.forecaster import Forecaster
 from kokex.ports.store import Store
 from kokex.services.accounts import AccountSession
+from kokex.services.forecast_age import ForecastAges
 from kokex.services.market_data import MarketDataService
 from kokex.services.worker_forecasts import WorkerForecasts
 
@@ -29,6 +30,7 @@ class ForecastingService:
     Args:
         forecasters: by the name that a plan's settings give; under `kronos` stands the baseline.
         workers: ask them for forecasts of models; None: baselines alone.
+        ages: is told of each forecast, and at the first attempt of the newest that is kept.
     """
 
     def __init__(
@@ -37,11 +39,13 @@ class ForecastingService:
         market_data: MarketDataService,
         forecasters: Mapping[str, Forecaster],
         workers: WorkerForecasts | None = None,
+        ages: ForecastAges | None = None,
     ) -> None:
         self._store = store
         self._market_data = market_data
         self._forecasters = forecasters
         self._workers = workers
+        self._ages = ages
 
     async def run(self) -> None:
         """Hear of the workers' answers, until cancelled."""
@@ -64,6 +68,7 @@ class ForecastingService:
         Raises:
             ForecastError: the candles are none that a market makes.
         """
+        await self._remember(plan)
         forecaster = self.forecaster(plan)
         series = await self._market_data.series(
             session.account, plan.inst_id, plan.interval, plan.forecast.context
@@ -92,4 +97,15 @@ class ForecastingService:
             raise ForecastError(
                 f"{forecast.forecaster} made {forecast.horizon} steps instead of {plan.forecast.horizon}"
             )
-        return await self._store.forecasts.add(plan.id, forecast), forecast
+        number = await self._store.forecasts.add(plan.id, forecast)
+        if self._ages is not None:
+            self._ages.seen(plan.id, forecast.origin_time)
+        return number, forecast
+
+    async def _remember(self, plan: Plan) -> None:
+        """After a start: how old the newest forecast is, should no other come."""
+        if self._ages is None or self._ages.knows(plan.id):
+            return
+        latest = await self._store.forecasts.latest(plan.id)
+        if latest is not None:
+            self._ages.seen(plan.id, latest[1].origin_time)

@@ -11,6 +11,7 @@ from kokex.domain.risk import RiskState, draw_grant
 from kokex.domain.standing import Standing
 from kokex.ports.clock import Clock
 from kokex.services.accounts import AccountSession
+from kokex.services.forecast_age import ForecastAges
 from kokex.services.halts import Halts
 from kokex.services.ledger import Ledgers, PlanLedger
 from kokex.services.market_data import MarketDataService
@@ -33,6 +34,7 @@ class RiskPictures:
         performance: PerformanceService,
         halts: Halts,
         ledgers: Ledgers,
+        ages: ForecastAges,
     ) -> None:
         self._clock = clock
         self._market_data = market_data
@@ -40,6 +42,7 @@ class RiskPictures:
         self._performance = performance
         self._halts = halts
         self._ledgers = ledgers
+        self._ages = ages
 
     def state(
         self, session: AccountSession, plan: Plan, ledger: PlanLedger, grant: Grant | None = None
@@ -54,6 +57,7 @@ class RiskPictures:
             reconciled=session.reconciled and session.owned,
             last_price=ticker.last if ticker else None,
             stale_candles=self._market_data.staleness(session.account, plan.inst_id, plan.interval),
+            stale_forecast=self._ages.staleness(plan, ticker.occurred_at if ticker else None),
             quantity=ledger.book.quantity,
             pending=tuple(ledger.pending.values()),
             free_cash=session.free_cash(instrument.quote_currency),

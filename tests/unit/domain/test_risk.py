@@ -109,6 +109,7 @@ DENIALS: list[tuple[DenialCode, dict[str, Any], dict[str, Any], dict[str, Any]]]
     (DenialCode.INVALID_PRICE, {"order_type": OrderType.MARKET}, {}, {}),
     (DenialCode.STALE_CANDLES, {}, {}, {"stale_candles": "the next candle is late"}),
     (DenialCode.STALE_CANDLES, {"side": Side.SELL}, {}, {"stale_candles": "the next one is late"}),
+    (DenialCode.STALE_FORECAST, {}, {}, {"stale_forecast": "the forecast is old"}),
     (DenialCode.NO_PRICE, {}, {}, {"last_price": None}),
     (DenialCode.PRICE_COLLAR, {"price": Decimal(2101)}, {}, {}),
     (DenialCode.PRICE_COLLAR, {"price": Decimal(1899)}, {}, {}),
@@ -387,5 +388,5 @@ def test_what_reduces_passes_a_degraded_account() -> None:
 def test_stale_candles_keep_nobody_in_a_position() -> None:
     """What only reduces the holding goes out, on a fresh price."""
     closing = request(side=Side.SELL, quantity=Decimal("0.5"))
-    state = risk_state(stale_candles="the next candle is late", quantity=Decimal("0.5"))
+    state = risk_state(stale_candles="late", stale_forecast="old", quantity=Decimal("0.5"))
     assert isinstance(check(closing, LIMITS, state), Approved)

@@ -17,6 +17,7 @@ class DenialCode(StrEnum):
     INVALID_PRICE = "invalid_price"
     NO_PRICE = "no_price"
     STALE_CANDLES = "stale_candles"
+    STALE_FORECAST = "stale_forecast"
     PRICE_COLLAR = "price_collar"
     TOO_MANY_OPEN_ORDERS = "too_many_open_orders"
     TOO_MANY_ORDERS_A_MINUTE = "too_many_orders_a_minute"

@@ -1,4 +1,4 @@
-"""Are the plan's candles fresh enough to decide on?"""
+"""Are the plan's candles and its forecast fresh enough to decide on?"""
 
 from __future__ import annotations
 
@@ -7,6 +7,10 @@ from kokex.domain.risk.question import Question
 
 
 def freshness(asked: Question) -> Finding | None:
-    """On stale candles nothing goes out that could add to the holding. What only reduces it needs a fresh price, no candles."""
-    stale = asked.state.stale_candles
-    return None if stale is None or asked.reduces else (DenialCode.STALE_CANDLES, stale)
+    """On stale ones nothing goes out that could add to the holding. What only reduces it needs a fresh price, nothing else."""
+    state = asked.state
+    if asked.reduces:
+        return None
+    if state.stale_candles is not None:
+        return DenialCode.STALE_CANDLES, state.stale_candles
+    return None if state.stale_forecast is None else (DenialCode.STALE_FORECAST, state.stale_forecast)

@@ -74,6 +74,7 @@ class RiskState:
         orders_last_minute: orders let through in the last 60 s.
         account: what the account may do, and `trouble`, why not everything.
         stale_candles: why the plan's candles are too old to decide on; None while they are fresh.
+        stale_forecast: why its newest forecast is too old to add risk on; None while it is not, or there never was one.
         mark_price: the exchange's mark price; None where it has none for the instrument, or none is known.
         orders_today: orders let through in this UTC day.
         recent: orders let through lately, as far back as a limit looks.
@@ -94,6 +95,7 @@ class RiskState:
     account: Standing = Standing.TRADING
     trouble: str = ""
     stale_candles: str | None = None
+    stale_forecast: str | None = None
     mark_price: Decimal | None = None
     orders_today: int = 0
     recent: tuple[RecentOrder, ...] = ()
