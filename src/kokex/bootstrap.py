@@ -196,9 +196,9 @@ async def engine(application: Application, agent: Agent | None = None) -> Engine
         ownership=ownership,
         neighbourhood=neighbourhood,
         performance=performance,
+        pictures=pictures,
         halting=HaltService(store, clock, halts, Flattening(clock, ledgers, trading, neighbourhood)),
     )
-        pictures=pictures,
     return Engine(application, PlanActivity(store, clock, services), services)
 
 
