@@ -1,0 +1,172 @@
+"""Whatever is asked, filled, lost or forgotten: no limit is exceeded by what the exchange was sent."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+from collections import Counter
+from datetime import timedelta
+from decimal import Decimal
+from random import Random
+
+import pytest
+
+from kokex.domain.instrument import InstrumentKind, Side
+from kokex.domain.limits import RiskLimits
+from kokex.domain.order import OrderRequest, OrderType
+from kokex.domain.risk import gate
+from kokex.services.answers import Wish
+from kokex.services.turn_budget import TurnBudget
+from tests.builders import ETH, ETH_SWAP, plan
+from tests.unit.services.trading_world import TradingWorld
+
+CALLS = 1000
+LIVES = int(os.environ.get("KOKEX_RISK_LIVES", "15"))
+"""Of `CALLS` calls each; 100 lives are 100,000 calls."""
+
+
+def _limits(random: Random, *, short: bool) -> RiskLimits:
+    return RiskLimits(
+        max_order_notional=Decimal(random.randint(50, 2000)),
+        max_position_notional=Decimal(random.randint(200, 6000)),
+        max_open_orders=random.randint(1, 8),
+        max_orders_per_minute=random.randint(2, 60),
+        max_orders_per_day=random.choice((None, random.randint(20, 400))),
+        cash_reserve=Decimal(random.randint(0, 3000)),
+        allow_short=short and random.random() < 0.6,
+        sides=random.choice((frozenset(Side), frozenset({Side.BUY}))),
+        max_account_notional=Decimal(random.randint(500, 9000)),
+        capital=random.choice((None, Decimal(random.randint(100, 6000)))),
+    )
+
+
+class Judge:
+    """Asks the exchange's truth at the moment each order reaches it."""
+
+    def __init__(self, world: TradingWorld) -> None:
+        self.world = world
+        self.sent: dict[int, list[float]] = {number: [] for number in world.plans}
+        self.day: Counter[tuple[int, int]] = Counter()
+        world.watch = self.see
+
+    def see(self, request: OrderRequest) -> None:
+        world, limits = self.world, self.world.plans[request.plan_id].limits
+        now = world.clock.monotonic()
+        self.sent[request.plan_id] = [at for at in self.sent[request.plan_id] if at > now - 60] + [now]
+        self.day[request.plan_id, int(now // 86400)] += 1
+        assert len(self.sent[request.plan_id]) <= limits.max_orders_per_minute
+        assert self.day[request.plan_id, int(now // 86400)] <= (limits.max_orders_per_day or 10**9)
+        value = world.instrument.notional(request.quantity, max(request.price or world.price, world.price))
+        assert value <= limits.max_order_notional
+        assert world.open_orders(request.plan_id) <= limits.max_open_orders
+        reached = world.reach(request.plan_id, request.side)
+        if request.side.sign * reached > 0:
+            assert request.side in limits.sides
+            assert world.instrument.notional(abs(reached), world.price) <= limits.max_position_notional
+            total = sum(world.worst(number) for number in world.plans)
+            assert total <= (limits.max_account_notional or total)
+            assert limits.capital is None or world.worst(request.plan_id) <= limits.capital
+        if not limits.allow_short:
+            assert world.reach(request.plan_id, Side.SELL) >= 0
+        if world.instrument.kind is InstrumentKind.SPOT and request.side is Side.BUY:
+            world_frozen = sum(
+                world.instrument.notional(one.request.quantity - one.filled, one.request.price or world.price)
+                for one in world.live.values()
+                if one.open and one.request.side is Side.BUY
+            )
+            assert world.cash - world_frozen >= limits.cash_reserve
+
+
+async def _live(seed: int) -> tuple[int, Counter[str]]:
+    random = Random(seed)
+    instrument = random.choice((ETH, ETH_SWAP))
+    plans = [
+        plan(
+            id=number,
+            inst_id=instrument.inst_id,
+            limits=_limits(random, short=instrument is ETH_SWAP),
+        )
+        for number in (1, 2)
+    ]
+    world = TradingWorld(random, instrument, plans, Decimal(random.randint(1000, 20_000)))
+    Judge(world)
+    codes: Counter[str] = Counter()
+    turn, steps, budgets = 1, 0, {}
+    for _ in range(CALLS):
+        world.clock.moment += timedelta(seconds=random.choice((0.01, 0.5, 3, 120)))
+        chosen = world.plans[random.choice((1, 2))]
+        if random.random() < 0.1:
+            turn, steps, budgets = turn + 1, 0, {}
+        if chosen.id not in budgets:
+            budgets[chosen.id] = world.pictures.budget(world.session, chosen, turn)
+        await _ask(world, random, turn, steps, chosen.id, budgets[chosen.id], codes)
+        steps += random.random() < 0.9
+        for _ in range(random.randint(0, 2)):
+            random.choice((world.trade, world.end, world.tell, world.look))()
+        if random.random() < 0.05:
+            world.judge()
+        if random.random() < 0.01:
+            world.tell(most=10**6)
+            world.start()
+            budgets = {
+                number: TurnBudget(number, turn, world.pictures.budget(world.session, one, turn).left)
+                for number, one in world.plans.items()
+            }
+    return len(world.let_through), codes
+
+
+def _lives(count: int) -> tuple[int, Counter[str]]:
+    """Orders that were let through, and answers by their codes."""
+    through, codes = 0, Counter[str]()
+    for seed in range(count):
+        some, answers = asyncio.run(_live(seed))
+        through += some
+        codes += answers
+    return through, codes
+
+
+async def _ask(
+    world: TradingWorld,
+    random: Random,
+    turn: int,
+    step: int,
+    plan_id: int,
+    budget: TurnBudget,
+    codes: Counter[str],
+) -> None:
+    """An order of any kind, now and then an absurd one."""
+    market = random.random() < 0.3
+    price = None if market else world.price * Decimal(random.randint(95, 105)) / 100
+    quantity = Decimal(random.randint(1, 100)) / 100 * random.choice((1, 1, 1, 30))
+    if world.instrument is ETH_SWAP:
+        quantity *= 10
+    if random.random() < 0.02:
+        quantity = random.choice((Decimal("NaN"), Decimal(-1), Decimal("1e30"), Decimal("0.0000001")))
+    kind = OrderType.MARKET if market else OrderType.LIMIT
+    wish = Wish(random.choice(list(Side)), kind, quantity, price)
+    answer = await world.trading.submit(world.session, world.plans[plan_id], turn, step, wish, budget)
+    codes[answer.code or "none"] += 1
+
+
+def test_no_limit_is_ever_exceeded() -> None:
+    """Two plans of one account, orders in flight and unknown, restarts in between, asked again under the same name."""
+    through, codes = _lives(LIVES)
+    assert through > 100 * LIVES
+    for code in (
+        "position_too_large",
+        "order_too_large",
+        "too_many_open_orders",
+        "grant_used",
+        "already_submitted",
+    ):
+        assert codes[code], code
+
+
+@pytest.mark.parametrize("rule", ["exposure", "pace", "account_exposure", "cash"])
+def test_a_gate_without_a_rule_is_caught(rule: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The judge sees what each rule is for."""
+    kept = tuple(one for one in gate.RULES if one.__name__ != rule)
+    assert len(kept) == len(gate.RULES) - 1
+    monkeypatch.setattr(gate, "RULES", kept)
+    with pytest.raises(AssertionError):
+        _lives(10)
