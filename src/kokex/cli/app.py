@@ -41,6 +41,9 @@ COMMANDS: Final[Mapping[str, tuple[str, str]]] = {
 }
 """Command -> module in `kokex.cli` that has a Typer `app`, one line of help."""
 
+COMPLETION: Final = ("install_completion", "show_completion")
+"""Options that `kokex` itself has; Typer gives them to each loaded command as well."""
+
 INTERRUPTED: Final = 130
 """Exit code after Ctrl-C, as shells have it."""
 
@@ -65,6 +68,7 @@ def load(name: str) -> Any:
     command = get_command(import_module(f"kokex.cli.{module}").app)
     command.name = name
     command.help = command.help or words
+    command.params = [option for option in command.params if option.name not in COMPLETION]
     return command
 
 

@@ -56,7 +56,8 @@ def serve(
     ] = None,
     environment: Annotated[str, typer.Option(help="Which keys these are: demo or live.")] = "demo",
     account: Annotated[
-        list[str] | None, typer.Option(help="KEY:SECRET:PASSPHRASE of an account. May be repeated.")
+        list[str] | None,
+        typer.Option(help="Key, secret and passphrase of an account, with a colon between. May be repeated."),
     ] = None,
     balance: Annotated[
         list[str] | None,
@@ -72,6 +73,8 @@ def serve(
 ) -> None:
     """Serve a paper exchange until interrupted."""
     try:
+        if as_history and not candles:
+            raise ConfigurationError("--as-history needs the candle files that are the past: --candles FILE")
         listed = tuple(part.strip() for part in instruments.split(",") if part.strip()) or DEFAULT_INSTRUMENTS
         config = PaperConfig(
             host=host,

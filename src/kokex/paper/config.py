@@ -167,9 +167,7 @@ class PaperConfig:
         if bar.length_ms > 86_400_000 or bar.offset_ms:
             raise ConfigurationError(f"interval {self.interval!r} cannot be the base; use one of 1m to 4H")
         if not self.speed > 0:
-            raise ConfigurationError(
-                f"speed {self.speed} must be above 0; use paused=True to stop the market"
-            )
+            raise ConfigurationError(f"speed {self.speed:g} must be above 0; 1 is as fast as the wall clock")
         if self.ticks_per_candle is not None and self.ticks_per_candle < 4:
             raise ConfigurationError(
                 f"ticks_per_candle {self.ticks_per_candle} is below 4, one for each of OHLC"

@@ -57,7 +57,30 @@ def test_help_lists_every_command(capsys: pytest.CaptureFixture[str]) -> None:
 def test_every_command_loads_and_has_help(name: str, capsys: pytest.CaptureFixture[str]) -> None:
     """The lazy table names modules that exist."""
     assert frame.run([name, "--help"]) == 0
-    assert name in capsys.readouterr().out
+    shown = capsys.readouterr().out
+    assert name in shown
+    assert "--install-completion" not in shown
+
+
+def test_help_says_what_it_means_to_say(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Words between colons are not taken for pictures (`:secret:` is one)."""
+    monkeypatch.setenv("COLUMNS", "200")
+    assert frame.run(["paper", "serve", "--help"]) == 0
+    assert "Key, secret and passphrase of an account" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [(("--as-history",), "--candles FILE"), (("--speed", "0"), "1 is as fast as the wall clock")],
+)
+def test_a_paper_exchange_that_cannot_be_meant_is_refused(
+    arguments: tuple[str, ...], words: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """In words of the command line."""
+    assert frame.run(["paper", "serve", *arguments]) == 2
+    assert words in capsys.readouterr().err
 
 
 def test_no_command_shows_help(capsys: pytest.CaptureFixture[str]) -> None:
