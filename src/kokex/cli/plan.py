@@ -92,6 +92,10 @@ def create(  # noqa: PLR0917 - Typer makes options of them
         float, seconds_option("--turn-seconds", help="Time limit of one turn of the agent.")
     ] = 120.0,
     max_tool_calls: Annotated[int, count_option("--max-tool-calls", help="Tool calls in one turn.")] = 25,
+    model_budget: Annotated[
+        Decimal | None,
+        money_option("--model-budget", help="US dollars that its language model may cost in a UTC day."),
+    ] = None,
     forecaster: Annotated[str, typer.Option(help="Who forecasts.")] = "block_bootstrap",
     context: Annotated[int, count_option("--context", help="Past candles that a forecast sees.")] = 400,
     horizon: Annotated[int, count_option("--horizon", help="Future candles of a forecast.")] = 24,
@@ -119,7 +123,7 @@ def create(  # noqa: PLR0917 - Typer makes options of them
         allow_short=allow_short,
     )
     limits = with_settings(limits, limit or ())
-    agent = agent_settings(prompt, trigger, order_trigger, turn_seconds, max_tool_calls, stream)
+    agent = agent_settings(prompt, trigger, order_trigger, turn_seconds, max_tool_calls, stream, model_budget)
     forecast = ForecastSettings(forecaster, context, horizon, paths, seed)
 
     async def keep(opened: Application) -> Plan:

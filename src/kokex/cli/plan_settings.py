@@ -5,6 +5,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from decimal import Decimal
 from enum import StrEnum
 from typing import TypeVar
 
@@ -29,12 +30,17 @@ def agent_settings(
     turn_seconds: float,
     max_tool_calls: int,
     streams: Iterable[str] | None = None,
+    daily_budget_usd: Decimal | None = None,
 ) -> AgentSettings:
     """How the agent thinks; what is not given stays the default.
 
     Raises:
-        ConfigurationError: an unknown trigger or stream, or no room for a tool call.
+        ConfigurationError: an unknown trigger or stream, no room for a tool call, or a budget below zero.
     """
+    if daily_budget_usd is not None and daily_budget_usd < 0:
+        raise ConfigurationError(
+            f"model budget {daily_budget_usd} must be 0 or more; the plan was not created"
+        )
     standard = AgentSettings()
     return AgentSettings(
         prompt=prompt,
@@ -43,6 +49,7 @@ def agent_settings(
         turn_seconds=turn_seconds,
         max_tool_calls=positive("max tool calls", max_tool_calls),
         streams=_words("stream", _STREAMS, streams),
+        daily_budget_usd=daily_budget_usd,
     )
 
 
