@@ -156,6 +156,8 @@ def test_fills_have_their_ledger_entry() -> None:
         item("ws_order_live.json").replace(b'"0.3"', b'"NaN"'),
         item("ws_order_live.json").replace(b'"1795000000000"', b'"99999999999999999"'),
         item("ws_order_live.json").replace(b'"buy"', b'"hold"'),
+        item("ws_order_live.json").replace(b'"2600000000000000101"', b'"26\\u000001"'),
+        item("ws_order_live.json").replace(b'"KXab3fP1D2S0"', b'"KX\\u0000"'),
         item("ws_order_partial.json")[:-20],
         b"\xff\xfe",
     ],
