@@ -37,9 +37,9 @@ from kokex.services.account_events import AccountEventService
 from kokex.services.accounts import AccountSessions
 from kokex.services.activity import PlanActivity
 from kokex.services.deciding import DecidingService
+from kokex.services.flattening import Flattening
 from kokex.services.forecast_age import ForecastAges
 from kokex.services.forecasting import ForecastingService
-from kokex.services.flattening import Flattening
 from kokex.services.halting import HaltService
 from kokex.services.halts import Halts
 from kokex.services.ledger import Ledgers
@@ -281,9 +281,7 @@ def model_chain(settings: Settings) -> ChainSettings | None:
         timeout_seconds=settings.llm_timeout,
         price=None if reading is None or writing is None else Price(reading, writing),
     )
-    return ChainSettings(
-        (model,), Budget(settings.llm_daily_budget_usd, settings.llm_plan_daily_budget_usd)
-    )
+    return ChainSettings((model,), Budget(settings.llm_daily_budget_usd, settings.llm_plan_daily_budget_usd))
 
 
 def _agent(settings: Settings, clock: Clock, store: Store) -> Agent:

@@ -10,7 +10,7 @@ from typing import Any, Final
 
 from kokex.adapters.candle_files import FileFindings, check_candle_file, write_candle_file
 from kokex.bootstrap import application
-from kokex.cli.data_target import Target, user_path
+from kokex.cli.data_target import Target, written_file
 from kokex.cli.output import note, say, say_json, say_table
 from kokex.cli.progress import work
 from kokex.cli.running import load_settings, quiet_logs
@@ -61,7 +61,12 @@ async def repair_candles(target: Target, output: Path | None, *, every: bool, as
             raise ConfigurationError(
                 f"name where the repaired candles go: --output FILE.csv.gz ({path.name} is left alone)"
             )
-        report = await _repair_file(path, target, user_path(output))
+        place = written_file(output)
+        if place.resolve() == path.resolve():
+            raise ConfigurationError(
+                f"--output {output} is the file itself, which is left alone; name another"
+            )
+        report = await _repair_file(path, target, place)
     elif output is not None:
         raise ConfigurationError("--output is for files; kept candles are repaired where they are")
     elif target.account is None:

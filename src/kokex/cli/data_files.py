@@ -8,7 +8,7 @@ from typing import Any, Final
 
 from kokex.adapters.candle_files import CandleFile, read_candle_file, write_candle_file
 from kokex.bootstrap import application
-from kokex.cli.data_target import Target, market_named, market_of_file, user_path
+from kokex.cli.data_target import Target, market_named, market_of_file, user_path, written_file
 from kokex.cli.output import note, say, say_json
 from kokex.cli.progress import work
 from kokex.cli.running import load_settings, quiet_logs
@@ -106,7 +106,7 @@ def freqtrade_name(inst_id: str, interval: Interval) -> str:
 def _place(output: Path, inst_id: str | None, interval: Interval) -> Path:
     path = user_path(output)
     if not path.is_dir():
-        return path
+        return written_file(path)
     if inst_id is None:
         raise ConfigurationError("the instrument is not known, so the file cannot be named; add --inst-id")
     return path / freqtrade_name(inst_id, interval)

@@ -21,6 +21,10 @@ _MARKET: Final = re.compile(r"[a-z][a-z0-9]*:[a-z0-9]+")
 _EVER: Final = (datetime(1970, 1, 1, tzinfo=UTC), datetime(2200, 1, 1, tzinfo=UTC))
 
 
+CANDLE_ENDINGS: Final = (".csv", ".csv.gz", ".parquet", ".feather")
+"""Of the files that are written; the ending is the format."""
+
+
 @dataclass(frozen=True, slots=True)
 class Target:
     """As a person names it."""
@@ -91,6 +95,20 @@ class Target:
 def user_path(name: str | Path) -> Path:
     """A path as a person writes it."""
     return Path(name).expanduser()
+
+
+def written_file(name: str | Path) -> Path:
+    """A candle file to be written.
+
+    Raises:
+        ConfigurationError: its name ends as no format does.
+    """
+    path = user_path(name)
+    if not path.name.endswith(CANDLE_ENDINGS):
+        raise ConfigurationError(
+            f"{path.name} ends as no candle file does; name it with one of {', '.join(CANDLE_ENDINGS)}"
+        )
+    return path
 
 
 async def market_named(store: Store, market: str | None, account: str | None) -> str | None:

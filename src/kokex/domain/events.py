@@ -50,9 +50,7 @@ _KINDS = {
 }
 
 
-_EVENT_TYPES = {
-    (side, kind): f"{side.value}_order_{kind.value}" for side in Side for kind in OrderEventKind
-}
+_EVENT_TYPES = {(side, kind): f"{side.value}_order_{kind.value}" for side in Side for kind in OrderEventKind}
 
 
 def event_type(side: Side, kind: OrderEventKind) -> str:

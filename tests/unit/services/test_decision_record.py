@@ -73,7 +73,9 @@ def test_a_record_is_bounded_however_much_happened() -> None:
         tool_calls=[call({"rows": huge})] * 50,
     )
     notes = notes_of(turn(transcript), None)
-    size = len(json.dumps(notes.record, default=str)) + sum(len(json.dumps(one.result)) for one in notes.tool_calls)
+    size = len(json.dumps(notes.record, default=str)) + sum(
+        len(json.dumps(one.result)) for one in notes.tool_calls
+    )
     assert size < 1.5 * WHOLE and notes.record["cut"] > 100
     assert notes.record["context"]["prompt_version"] == 3
 

@@ -12,7 +12,21 @@ from kokex.adapters.postgres.address import DatabaseAddress
 from kokex.adapters.postgres.database import translated
 from kokex.domain.errors import StoreError, StoreVersionError
 
-REVISIONS: Final = ("0001", "0002", "0003", "0004", "0005", "0006", "0007", "0008", "0009", "0010", "0011", "0012", "0013")
+REVISIONS: Final = (
+    "0001",
+    "0002",
+    "0003",
+    "0004",
+    "0005",
+    "0006",
+    "0007",
+    "0008",
+    "0009",
+    "0010",
+    "0011",
+    "0012",
+    "0013",
+)
 """Every revision this program knows, oldest first."""
 
 HEAD: Final = REVISIONS[-1]

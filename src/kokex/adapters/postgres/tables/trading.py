@@ -52,7 +52,9 @@ orders = Table(
     Column("updated_at", MOMENT, nullable=False),
     # Open, in flight or unknown. A column of its own, so that moving from one such status to the next touches no index.
     Column("is_pending", Boolean, Computed(_PENDING, persisted=True), nullable=False),
-    Column("grant_left", JSONB(none_as_null=True)),  # of the turn, after this order; None where no grant was spent
+    Column(
+        "grant_left", JSONB(none_as_null=True)
+    ),  # of the turn, after this order; None where no grant was spent
     UniqueConstraint("account_id", "order_key"),
     postgresql_with={"fillfactor": 60},
 )
