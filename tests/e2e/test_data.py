@@ -147,6 +147,19 @@ def test_without_an_exchange_a_file_is_only_tidied(flawed: Path, tmp_path: Path,
     assert len(file) == COUNT - 121 and file.report.missing == 121
 
 
+def test_a_file_is_not_written_over_itself_nor_in_a_format_that_it_does_not_name(
+    flawed: Path, tmp_path: Path, monkeypatch, capsys
+) -> None:
+    """Both are refused before anything is written."""
+    monkeypatch.chdir(tmp_path)
+    before = flawed.read_bytes()
+    assert "left alone" in refused(capsys, "data", "repair", str(flawed), "--output", str(flawed))
+    assert flawed.read_bytes() == before
+    for command in (("export", str(flawed), "x.xlsx"), ("repair", str(flawed), "--output", "x.xlsx")):
+        assert "x.xlsx ends as no candle file does" in refused(capsys, "data", *command)
+    assert not (tmp_path / "x.xlsx").exists()
+
+
 def test_candles_of_another_market_are_refused(desk: str, flawed: Path, tmp_path: Path, capsys) -> None:
     """Prices beside the hole tell."""
     file = read_candle_file(flawed, strict=False)
