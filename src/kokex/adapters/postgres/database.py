@@ -86,6 +86,9 @@ def is_unavailable(error: BaseException) -> bool:
         return True
     if isinstance(error, exc.DBAPIError):
         return error.connection_invalidated or is_unavailable(error.orig or ValueError())
+    if isinstance(error, psycopg.ProgrammingError):
+        # The pool's look at a connection that was cut off in the middle: the driver's own words, the server never answered.
+        return error.sqlstate is None and "transaction status" in str(error)
     return isinstance(error, psycopg.OperationalError | psycopg.InterfaceError)
 
 
