@@ -4,6 +4,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+from shlex import quote
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -46,6 +48,8 @@ def add(
     with --stdin, else from a prompt that does not show them. They are never part of the command.
     """
     kind = _environment(environment)
+    if certificate is not None and not Path(certificate).is_file():
+        raise ConfigurationError(f"--certificate {certificate} is no file that can be read")
     endpoints = _endpoints(kind, region, paper_url, certificate)
     if not name.strip():
         raise ConfigurationError("an account needs a name that is not empty")
@@ -65,7 +69,7 @@ def add(
         say_json(_document(account))
     else:
         say(f"Account {account.name} is kept ({account.environment.value}, {account.endpoints.rest_url}).")
-        say(f"See that its keys open it: kokex account check {account.name}")
+        say(f"See that its keys open it: kokex account check {quote(account.name)}")
 
 
 @app.command("list")

@@ -45,7 +45,8 @@ async def examine(settings: Settings) -> list[Finding]:
     ]
     findings.append(check_engine(settings.folder))
     if not findings[2].fine and settings.database_url is None:
-        return findings
+        why = "not looked at, nor are the accounts, while the data folder is wrong"
+        return [*findings, Finding("database", False, why, "mend that first, then run `kokex doctor` again")]
     database = await check_database(settings)
     findings.append(database)
     if database.fine:
@@ -191,5 +192,5 @@ def _account_advice(report: AccountReport) -> str:
         )
         return f"{report.account.endpoints.rest_url} does not answer as an exchange: {where}"
     if report.snapshot is None:
-        return f"check that key, secret and passphrase are those of the {environment} environment, and add the account again"
+        return f"check that key, secret and passphrase are those of the {environment} environment, and add the account anew, under another name"
     return "set this computer's clock, and see that WebSocket connections are not blocked"

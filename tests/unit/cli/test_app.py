@@ -140,3 +140,10 @@ def test_a_command_s_own_exit_code_is_kept(monkeypatch: pytest.MonkeyPatch) -> N
 
     monkeypatch.setattr(frame, "import_module", lambda _: SimpleNamespace(app=finding))
     assert frame.run(["version"]) == 1
+
+
+def test_an_account_whose_certificate_is_missing_is_not_kept(capsys: pytest.CaptureFixture[str]) -> None:
+    """It would be told much later otherwise, by a connection that cannot be made."""
+    wanted = ("--environment", "paper", "--paper-url", "https://127.0.0.1:1", "--certificate", "/nowhere.pem")
+    assert frame.run(["account", "add", "paper", *wanted]) == 1
+    assert "--certificate /nowhere.pem is no file" in capsys.readouterr().err

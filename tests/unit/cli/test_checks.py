@@ -39,6 +39,14 @@ def test_a_folder_that_is_a_file_is_wrong(tmp_path: Path) -> None:
     assert "is a file" in found.detail
 
 
+async def test_what_was_not_looked_at_is_told(tmp_path: Path) -> None:
+    """A doctor who is silent of the accounts would seem to find them in order."""
+    (tmp_path / "file").write_text("")
+    last = (await checks.examine(Settings(home=tmp_path / "file")))[-1]
+    assert (last.name, last.fine) == ("database", False)
+    assert "not looked at, nor are the accounts" in last.detail
+
+
 def test_a_folder_to_be_made_is_fine(tmp_path: Path) -> None:
     """Nothing is made by looking."""
     assert checks.check_folder(tmp_path / "a" / "b").fine
