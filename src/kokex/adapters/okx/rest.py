@@ -244,9 +244,12 @@ class OKXRestClient:
         return (self._owner if route.signed else "", route.method, route.path, scope)
 
     def _final(self, error: ExchangeError, what: str) -> ExchangeError:
-        """`error` when there will be no further attempt: a clock that learning did not mend stops."""
+        """`error` when there will be no further attempt, with the advice on clocks where learning the time did not help.
+
+        Never for good: an exchange whose servers disagree about the time comes to agree again.
+        """
         if error_kind(error.code or "") is ErrorKind.CLOCK:
-            return exchange_error(Verdict.STOP, error.code or "", "", what)
+            return exchange_error(Verdict.RETRY, error.code or "", "", what)
         return error
 
     def _masked(self, text: str | None) -> str:
