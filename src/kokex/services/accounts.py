@@ -57,6 +57,7 @@ class AccountSession:
         stopped: why a person must act before anything works; None while all is well.
         instruments: as the exchange described them when the account was last reconciled.
         read: instruments whose record was read then.
+        doubted: our orders that we think open and the exchange would not cancel, with when it said so.
     """
 
     account: ExchangeAccount
@@ -74,6 +75,7 @@ class AccountSession:
     snapshot: AccountSnapshot | None = None
     instruments: dict[str, Instrument] = field(default_factory=dict)
     read: frozenset[str] = frozenset()
+    doubted: dict[str, datetime] = field(default_factory=dict)
     _asked_at: float = 0.0
     _spent: dict[str, _Spent] = field(default_factory=dict)
     _refreshing: asyncio.Lock = field(default_factory=asyncio.Lock)

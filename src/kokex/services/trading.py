@@ -171,7 +171,10 @@ class TradingService:
             return Rejected(order.status.value, f"order {name} is {order.status.value} already")
         if not await self._ownership.prove(plan.account_id):
             return Rejected("account_elsewhere", NOT_OURS)
-        return await session.exchange.cancel(plan.inst_id, name)
+        outcome = await session.exchange.cancel(plan.inst_id, name)
+        if isinstance(outcome, Rejected):
+            session.doubted[name] = self._clock.now()
+        return outcome
 
     async def cancel_all(self, session: AccountSession, plan: Plan) -> None:
         """Ask for the cancellation of everything that the plan has open."""

@@ -22,6 +22,7 @@ from kokex.domain.order import Order, OrderStatus, OrderType
 from kokex.domain.plan import Plan
 from kokex.domain.standing import Standing
 from kokex.ports.agent import Toolbox
+from kokex.ports.exchange import Rejected
 from kokex.ports.reconciliation import Coverage
 from kokex.services import trading
 from kokex.services.reconciling import holdings, service
@@ -152,6 +153,37 @@ async def test_the_timer_finds_what_a_push_did_not_tell_and_trading_goes_on(
         assert not any(stopped)
         events = await world.application.store.journal.events_after(plan.id, 0)
         assert {event.source for event in events} == {EventSource.RECONCILE}
+
+
+async def test_an_order_that_cannot_be_cancelled_is_asked_after(
+    database_url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its end was told by a push that was lost: the refused cancellation says so, not the look in five minutes."""
+    asked = Asked()
+    async with platform(database_url, tmp_path, asked) as (world, _, made):
+        plan = await world.plan()
+        session = await reconciled(made, world)
+        (answer,) = await asked.order(world, Side.BUY, LOT, Decimal("-50"))
+        name = answer["client_order_id"]
+        ledger = made.services.ledgers.of(plan.id)
+        await eventually(lambda: ledger.pending[name].status is OrderStatus.ACCEPTED, "an open order")
+        exchange = world.server.exchange
+        owner = exchange.find_account(world.server.config.accounts[0].api_key)
+        assert owner is not None
+        with monkeypatch.context() as lost:
+            lost.setattr(world.server.hub, "push_private", lambda *_: 0)
+            item = exchange.run(
+                lambda: exchange.desk.cancel(owner, {"instId": plan.inst_id, "clOrdId": name})
+            )
+            assert item["sCode"] == "0", item
+            world.server.publisher.flush(force=True)
+        assert name in ledger.pending
+        outcome = await made.services.trading.cancel(session, plan, name)
+        assert isinstance(outcome, Rejected)
+        await eventually(lambda: name not in ledger.pending, "the end of the order")
+        assert session.reconciled
+        await eventually(lambda: not session.doubted, "no doubt any more")
+        assert await world.journalled(plan) == world.pushed()
 
 
 async def test_a_fill_list_that_lags_behind_its_order_is_read_again(

@@ -1,4 +1,4 @@
-"""Orders whose fate is unknown: in flight for too long, or not known to the exchange.
+"""Orders whose fate is unknown: in flight for too long, not known to the exchange, or not to be cancelled there.
 
 An order in flight is asked after by its client order id until it is found, or until evidence says what became of it. "Not found"
 alone is no evidence once the exchange may have forgotten (see `kokex.domain.evidence`); what stays unproven says so, counts as
@@ -65,6 +65,7 @@ class OrderFates:
                 log.warning("unknown orders wait", reason=str(error))
                 continue
             await self._resolve_all(pending)
+            self._forget_doubts(pending)
 
     async def judge(self, session: AccountSession, unfound: Unfound, *, agrees: bool) -> None:
         """What is to be thought of orders that the exchange does not know, all fills of their instrument being on record."""
@@ -103,7 +104,11 @@ class OrderFates:
 
     async def _resolve(self, order: Order) -> None:
         session = self._sessions.by_id(order.account_id)
-        if session is None or not session.owned or session.stopped or not order.status.in_flight:
+        if session is None or not session.owned or session.stopped:
+            return
+        if order.status.open:
+            await self._ask_after_doubted(session, order)
+        if not order.status.in_flight:
             return
         age = self._clock.now() - order.created_at
         if not PATIENCE <= age < FORGOTTEN_AFTER:
@@ -121,6 +126,21 @@ class OrderFates:
         )
         fate, reason = judge(order, evidence, commands.SETTLED_AFTER)
         await self._follow(session, order, fate, reason)
+
+    async def _ask_after_doubted(self, session: AccountSession, order: Order) -> None:
+        """An open order that the exchange would not cancel has ended, it may be, and the push that said so was lost."""
+        name = order.client_order_id or ""
+        doubted_at = session.doubted.get(name)
+        if doubted_at is None or self._clock.now() - doubted_at < PATIENCE:
+            return
+        await self._missed.order(session, order)
+        session.doubted.pop(name, None)
+
+    def _forget_doubts(self, pending: list[Order]) -> None:
+        """The end of an order, told in time, settles the doubt."""
+        names = {order.client_order_id for order in pending}
+        for session in self._sessions.all():
+            session.doubted = {name: at for name, at in session.doubted.items() if name in names}
 
     async def _hear_of_settled(self, pending: list[Order]) -> None:
         """Orders that a person settled from another process are not pending here either."""
