@@ -49,7 +49,6 @@ class RiskLimits:
         cash_reserve: quote currency of the account that no order may touch.
         capital: quote currency of the account that is this plan's alone, and all that it may use.
         allow_short: whether the holding may go below zero (swaps only).
-        approval_notional: orders above this wait for a person's word, for at most `approval_period`.
     """
 
     max_order_notional: Decimal = Decimal(1000)
@@ -68,8 +67,6 @@ class RiskLimits:
     repeat_distance: Decimal | None = None
     repeat_period: timedelta = timedelta(minutes=5)
     capital: Decimal | None = None
-    approval_notional: Decimal | None = None
-    approval_period: timedelta = timedelta(minutes=15)
     protections: Protections = field(default_factory=Protections)
 
     @property

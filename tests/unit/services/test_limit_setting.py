@@ -80,4 +80,4 @@ def test_a_name_twice() -> None:
 def test_every_limit_can_be_set() -> None:
     """But those of approvals, which nothing asks for."""
     names = {field.name for kind in (RiskLimits, Protections) for field in fields(kind)}
-    assert set(_PARSERS) == names - {"protections", "approval_notional", "approval_period"}
+    assert set(_PARSERS) == names - {"protections"}
