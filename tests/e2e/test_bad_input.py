@@ -131,7 +131,7 @@ def test_accounts_that_cannot_be(home: Path, capsys, arguments: tuple[str, ...],
     ("arguments", "code", "words"),
     [
         (("--inst-id", "FOO-USDT"), 1, "FOO-USDT"),
-        (("--inst-id", "ETH-USDT", "--interval", "7m"), 1, "interval '7m' is unknown; use one of 1m, 3m"),
+        (("--inst-id", "ETH-USDT", "--interval", "7m"), 1, "interval '7m' is unknown; use one of 1s, 1m, 3m"),
         (("--inst-id", "ETH-USDT", "--max-order", "-5"), 1, "max order -5 must be more than zero"),
         (("--inst-id", "ETH-USDT", "--cash-reserve", "-1"), 1, "cash reserve -1 must not be negative"),
         (("--inst-id", "ETH-USDT", "--price-collar", "5"), 1, "price collar 5 must be between 0 and 1"),
