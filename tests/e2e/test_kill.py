@@ -110,10 +110,13 @@ async def wait_for_the_end(world: Platform, plan: Any) -> None:
     await world.application.plans.stop(plan.id)
     orders = world.application.store.orders
 
-    async def nothing_pending() -> bool:
-        return not await orders.pending(plan_id=plan.id)
+    async def at_rest() -> bool:
+        """The engine has heard of the wish and its last turn is over, so that no order follows."""
+        rows = await world.application.store.subscriptions.list()
+        heard = not any(row.active for row in rows if row.plan_id == plan.id)
+        return heard and not await orders.pending(plan_id=plan.id)
 
-    await eventually(nothing_pending, "the end of every order", seconds=60)
+    await eventually(at_rest, "the end of every order", seconds=60)
     await eventually(lambda: _all_journalled(world, plan), "a complete journal")
 
 

@@ -8,7 +8,7 @@ market data ─► forecast ─► agent's turn ─► trading ─► exchange
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import structlog
@@ -21,9 +21,11 @@ from kokex.domain.plan import Plan, PlanStatus
 from kokex.ports.agent import Toolbox
 from kokex.ports.clock import Clock
 from kokex.ports.store import Store
+from kokex.services import trading as commands
 from kokex.services.accounts import AccountSession, market_of
 from kokex.services.chat import follow_messages
 from kokex.services.claims import AccountClaims
+from kokex.services.ledger import PlanLedger
 from kokex.services.plan_books import PlanBooks
 from kokex.services.plan_runner import PlanRunner
 from kokex.services.plan_services import Services
@@ -210,18 +212,34 @@ class PlanActivity:
         self._claims.drop_if_idle(session, [work.plan for work in self._works.values()])
 
     async def _cancel_open(self, work: _Work, plan: Plan) -> None:
-        """Ask for the end of all that is open, and stay until the exchange has said so."""
+        """Ask for the end of all that is open, and stay until the exchange has said so.
+
+        Orders in flight are waited for until their fate is known: one that turns out to live is cancelled then.
+        """
+        ledger = self._services.ledgers.of(plan.id)
+        if not await self._ask_for_the_end(work, plan):
+            return
+        if in_flight(ledger):
+            patience = commands.SETTLED_AFTER.total_seconds() + CANCEL_SECONDS
+            await self._wait_until(lambda: not in_flight(ledger), patience)
+            if not await self._ask_for_the_end(work, plan):
+                return
+        await self._wait_until(lambda: not ledger.pending, CANCEL_SECONDS)
+        if ledger.pending:
+            log.warning("orders still open at stop", plan=plan.id, orders=sorted(ledger.pending))
+
+    async def _ask_for_the_end(self, work: _Work, plan: Plan) -> bool:
         try:
             await self._services.trading.cancel_all(work.session, plan)
         except ExchangeError as error:
             log.error("open orders could not be cancelled", plan=plan.id, reason=str(error))
-            return
-        ledger = self._services.ledgers.of(plan.id)
-        deadline = self._clock.monotonic() + CANCEL_SECONDS
-        while ledger.pending and self._clock.monotonic() < deadline:
+            return False
+        return True
+
+    async def _wait_until(self, done: Callable[[], bool], seconds: float) -> None:
+        deadline = self._clock.monotonic() + seconds
+        while not done() and self._clock.monotonic() < deadline:
             await self._clock.sleep(0.02)
-        if ledger.pending:
-            log.warning("orders still open at stop", plan=plan.id, orders=sorted(ledger.pending))
 
     async def _open(self, plan: Plan, session: AccountSession) -> _Work:
         services = self._services
@@ -367,3 +385,8 @@ class PlanActivity:
 
     def _of(self, session: AccountSession) -> list[_Work]:
         return [work for work in self._works.values() if work.session is session]
+
+
+def in_flight(ledger: PlanLedger) -> bool:
+    """Whether the fate of any of the plan's orders is not known yet."""
+    return any(order.status.in_flight for order in ledger.pending.values())
