@@ -155,6 +155,24 @@ async def test_the_timer_finds_what_a_push_did_not_tell_and_trading_goes_on(
         assert {event.source for event in events} == {EventSource.RECONCILE}
 
 
+async def test_a_stopped_plan_stays_until_the_fate_of_its_orders_is_known(
+    database_url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """An order that never reached the exchange is declared so, although its plan was stopped before that could be known."""
+    monkeypatch.setattr(trading, "SETTLED_AFTER", timedelta(seconds=7))
+    async with paper_world(database_url, tmp_path) as world:
+        plan = await world.plan()
+        lost = await lost_order(world, plan, timedelta(0))
+        async with running_engine(world.application):
+            await world.application.plans.stop(plan.id)
+
+            async def over() -> bool:
+                return (await kept(world, lost)).status.closed
+
+            await eventually(over, "the order's fate", seconds=40)
+        assert (await kept(world, lost)).status is OrderStatus.EXPIRED
+
+
 async def test_an_order_that_cannot_be_cancelled_is_asked_after(
     database_url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
