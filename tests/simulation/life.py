@@ -41,6 +41,8 @@ class EngineLife:
         self._engine: Engine | None = None
         self.failure: BaseException | None = None
         self._main: asyncio.Task[None] | None = None
+        self._ended = threading.Event()
+        self._buried = threading.Event()
         self._thread = threading.Thread(target=self._live, name="engine", daemon=True)
         self._thread.start()
 
@@ -77,30 +79,35 @@ class EngineLife:
     def kill(self) -> None:
         """End it at once; `bury` it then."""
         self._loop.call_soon_threadsafe(self._loop.stop)
-        self._thread.join()
+        self._ended.wait()
         self._cut_off()
 
     async def stop(self) -> None:
         """End it in peace."""
         self._loop.call_soon_threadsafe(self._end)
-        await asyncio.to_thread(self._thread.join)
+        await asyncio.to_thread(self._ended.wait)
         await self.bury()
 
     async def bury(self) -> None:
         """Take apart what a dead engine leaves."""
-        await asyncio.to_thread(self._bury)
+        self._buried.set()
+        await asyncio.to_thread(self._thread.join)
 
     def _end(self) -> None:
         if self._main is not None:
             self._main.cancel()
 
     def _live(self) -> None:
+        """Life and burial, in one thread: the store's greenlets cannot be left from another."""
         asyncio.set_event_loop(self._loop)
         self._main = self._loop.create_task(self._serve())
-        self._main.add_done_callback(self._ended)
+        self._main.add_done_callback(self._stop)
         self._loop.run_forever()
+        self._ended.set()
+        self._buried.wait()
+        self._bury()
 
-    def _ended(self, task: asyncio.Task[None]) -> None:
+    def _stop(self, task: asyncio.Task[None]) -> None:
         if not self._loop.dead:
             self._loop.stop()
 
@@ -119,8 +126,10 @@ class EngineLife:
         own = {self._loop._ssock.fileno(), self._loop._csock.fileno()}  # type: ignore[attr-defined]
         for key in list(self._loop.selector.get_map().values()):
             if key.fd not in own:
-                with contextlib.suppress(OSError), socket.socket(fileno=os.dup(key.fd)) as wire:
-                    wire.shutdown(socket.SHUT_RDWR)
+                _shut(key.fd)
+        for connection in self._loop.connections:
+            if not connection.closed:
+                _shut(connection.fileno())
 
     def _bury(self) -> None:
         self._loop.dead = True
@@ -133,3 +142,8 @@ class EngineLife:
             self._loop.run_until_complete(asyncio.wait(remains, timeout=_BURIAL_S))
         self._loop.run_until_complete(asyncio.sleep(0))
         self._loop.close()
+
+
+def _shut(descriptor: int) -> None:
+    with contextlib.suppress(OSError), socket.socket(fileno=os.dup(descriptor)) as wire:
+        wire.shutdown(socket.SHUT_RDWR)

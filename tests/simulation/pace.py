@@ -17,7 +17,9 @@ from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 from unittest.mock import patch
+from weakref import WeakSet
 
+import psycopg
 from sqlalchemy.util import LRUCache
 
 from kokex import bootstrap
@@ -117,10 +119,15 @@ class _FastSelector(selectors.DefaultSelector):
 
 
 class FastLoop(asyncio.SelectorEventLoop):
-    """An event loop whose seconds are short. Once `dead`, nothing can be reached from it any more."""
+    """An event loop whose seconds are short. Once `dead`, nothing can be reached from it any more.
+
+    Attributes:
+        connections: to the database, the idle ones too, which the selector does not know.
+    """
 
     def __init__(self) -> None:
         self.dead = False
+        self.connections: WeakSet[psycopg.AsyncConnection[Any]] = WeakSet()
         self.selector = _FastSelector()
         super().__init__(self.selector)
 
@@ -145,6 +152,18 @@ class FastLoop(asyncio.SelectorEventLoop):
         if self.dead:
             raise ConnectionAbortedError("this process is dead")
         return method
+
+
+_connect = psycopg.AsyncConnection.connect
+
+
+async def _remembered(*arguments: Any, **named: Any) -> psycopg.AsyncConnection[Any]:
+    """`AsyncConnection.connect`, and the loop knows what it must cut off when it dies."""
+    connection = await _connect(*arguments, **named)
+    loop = asyncio.get_running_loop()
+    if isinstance(loop, FastLoop):
+        loop.connections.add(connection)
+    return connection
 
 
 _STATEMENTS: LRUCache[Any, Any] = LRUCache(1000)
@@ -172,6 +191,7 @@ def fast_time() -> Iterator[None]:
         stack.enter_context(patch.object(adapter, "_LOCAL", policy))
         stack.enter_context(patch.object(server, "_LONGEST_WAIT_S", 0.25))
         stack.enter_context(patch.object(store, "Database", _LearnedDatabase))
+        stack.enter_context(patch.object(psycopg.AsyncConnection, "connect", _remembered))
         # The adapter gives a command five seconds to arrive.
         stack.enter_context(patch.object(trading, "SETTLED_AFTER", timedelta(seconds=12)))
         stack.enter_context(patch.object(reconciling, "LOOK_SECONDS", 20.0))

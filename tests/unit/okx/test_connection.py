@@ -284,7 +284,7 @@ async def test_a_channel_over_the_connection_limit_is_asked_for_again() -> None:
 
     async with stage(start=False) as at:
         at.server.on_request = overcrowd
-        await until(lambda: len(at.server.subscribed() if at.server.received else []) == 3)
+        await until(lambda: len(at.server.subscribed()) == 3 and at.listener.calls[-1:] == ["subscribed"])
         await at.server.push(order_push("1"))
         await until(lambda: at.order_ids() == ["1"])
         assert len(at.server.received) == 1 and at.listener.calls[-2:] == ["subscribed", "updates"]
