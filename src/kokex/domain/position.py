@@ -7,7 +7,7 @@ the last digit.
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from decimal import Decimal
 
 from kokex.domain.instrument import Instrument, InstrumentKind
@@ -37,25 +37,25 @@ class PlanBook:
     def apply(self, fill: Fill) -> PlanBook:
         """The book after `fill`."""
         value = self.instrument.notional(fill.quantity, fill.price)
-        quantity = self.quantity + fill.side.sign * fill.quantity
-        cash = self.cash - fill.side.sign * value
-        fees = dict(self.fees)
+        buying = fill.side.sign > 0
+        quantity = self.quantity + fill.quantity if buying else self.quantity - fill.quantity
+        cash = self.cash - value if buying else self.cash + value
+        fees = self.fees
         if fill.fee:
             currency = fill.fee_currency or self.instrument.settle_currency or self.instrument.quote_currency
-            fees[currency] = fees.get(currency, Decimal(0)) + fill.fee
+            fees = _added(fees, currency, fill.fee)
             if currency == self.instrument.base_currency and self.instrument.kind is InstrumentKind.SPOT:
                 quantity += fill.fee
             else:
                 cash += fill.fee
-        buying = fill.side.sign > 0
-        return replace(
-            self,
-            quantity=quantity,
-            cash=cash,
-            fees=tuple(sorted(fees.items())),
-            bought=self.bought + value if buying else self.bought,
-            sold=self.sold if buying else self.sold + value,
-            fills=self.fills + 1,
+        return PlanBook(
+            self.instrument,
+            quantity,
+            cash,
+            fees,
+            self.bought + value if buying else self.bought,
+            self.sold if buying else self.sold + value,
+            self.fills + 1,
         )
 
     def apply_all(self, fills: Iterable[Fill]) -> PlanBook:
@@ -68,3 +68,12 @@ class PlanBook:
     def pnl(self, price: Decimal) -> Decimal:
         """Profit or loss in quote currency with the holding valued at `price`, after fees."""
         return self.cash + self.instrument.notional(self.quantity, price)
+
+
+def _added(
+    fees: tuple[tuple[str, Decimal], ...], currency: str, fee: Decimal
+) -> tuple[tuple[str, Decimal], ...]:
+    """`fees` with `fee` among them, by currency in alphabetical order."""
+    sums = dict(fees)
+    sums[currency] = sums.get(currency, Decimal(0)) + fee
+    return tuple(sorted(sums.items()))

@@ -56,6 +56,10 @@ class TradeResults:
         value = self.quantity * self.instrument.contract_value
         return self.cost / value if value else None
 
+    def by(self, instrument: Instrument) -> TradeResults:
+        """The same, by the instrument's present steps."""
+        return replace(self, instrument=instrument)
+
     def apply(self, fill: Fill, *, by_stop: bool = False) -> TradeResults:
         """After `fill`."""
         moved, cash = _effect(self.instrument, fill)

@@ -16,6 +16,7 @@ from kokex.domain.events import EventSource, OrderEvent, OrderEventKind
 from kokex.domain.instrument import Instrument, Side
 from kokex.domain.order import Fill, Order, OrderStatus
 from kokex.domain.position import PlanBook
+from kokex.domain.result_tape import ResultTape
 from kokex.domain.results import TradeResults
 from kokex.services.order_pace import OrderPace
 
@@ -38,9 +39,10 @@ class PlanLedger:
     _counted: OrderedDict[str, set[str]] = field(default_factory=OrderedDict)
     _doubtful: set[str] = field(default_factory=set)
     pace: OrderPace = field(default_factory=OrderPace)
-    _results: TradeResults | None = None
-    _unresolved: list[Fill] = field(default_factory=list)
-    _last_fill_at: datetime | None = None
+    _tape: ResultTape = field(init=False)
+
+    def __post_init__(self) -> None:
+        self._tape = ResultTape(self.book.instrument)
 
     def add(self, order: Order, price: Decimal | None = None) -> None:
         """Count an order that is about to be sent; `price`: the last price, where it has none of its own."""
@@ -82,9 +84,10 @@ class PlanLedger:
     def recount(self, fills: Iterable[Fill]) -> None:
         """Count anew, from all that the journal has of the plan."""
         self.book = PlanBook(self.book.instrument)
-        self._results, self._unresolved, self._last_fill_at = None, [], None
+        self._tape = ResultTape(self.book.instrument)
         for fill in fills:
-            self._take(fill)
+            self.book = self.book.apply(fill)
+            self._tape.add(fill)
             if fill.client_order_id in self._doubtful and fill.trade_id is not None:
                 self._remember(fill.client_order_id).add(fill.trade_id)
         self._doubtful.clear()
@@ -96,10 +99,7 @@ class PlanLedger:
     @property
     def results(self) -> TradeResults:
         """What the fills came to, result by result; worked out when it is asked for."""
-        known = self._results or TradeResults(self.book.instrument)
-        self._results = replace(known, instrument=self.book.instrument).apply_all(self._unresolved)
-        self._unresolved = []
-        return self._results
+        return self._tape.results
 
     @property
     def furthest(self) -> Decimal:
@@ -134,6 +134,7 @@ class PlanLedger:
     def use(self, instrument: Instrument) -> None:
         """The exchange changed the instrument's steps."""
         self.book = replace(self.book, instrument=instrument)
+        self._tape.use(instrument)
 
     def _count(self, name: str, fill: Fill, event_key: str) -> bool:
         counted = self._counted.get(name)
@@ -144,16 +145,10 @@ class PlanLedger:
         if key in counted:
             return True
         counted.add(key)
-        if self._last_fill_at is not None and fill.occurred_at < self._last_fill_at:
+        if not self._tape.add(fill):
             return False
-        self._take(fill)
-        return True
-
-    def _take(self, fill: Fill) -> None:
-        """The next fill in the exchange's order, in which results have to be told."""
         self.book = self.book.apply(fill)
-        self._unresolved.append(fill)
-        self._last_fill_at = fill.occurred_at
+        return True
 
     def _remember(self, name: str) -> set[str]:
         """Executions of an order that are counted; none where the order is new."""
