@@ -30,8 +30,8 @@ from kokex.domain.candle import Interval
 from kokex.domain.decision import Action, Decision, Turn
 from kokex.domain.events import OrderEventKind
 from kokex.domain.plan import AgentSettings, ForecastSettings, NewPlan, TriggerKind
-from kokex.ports.agent import Toolbox
 from kokex.ports.store import JournalEntry
+from kokex.ports.toolbox import Toolbox
 from kokex.settings import Settings
 
 

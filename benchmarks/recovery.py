@@ -30,7 +30,7 @@ from kokex.domain.decision import Action, Decision, Turn
 from kokex.domain.instrument import Side
 from kokex.domain.order import OrderType
 from kokex.domain.plan import ForecastSettings, NewPlan
-from kokex.ports.agent import Toolbox
+from kokex.ports.toolbox import Toolbox
 from kokex.settings import Settings
 
 TARGET_SECONDS = 2.0

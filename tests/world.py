@@ -23,7 +23,8 @@ from kokex.domain.plan import ForecastSettings, NewPlan, Plan
 from kokex.domain.position import PlanBook
 from kokex.paper.config import AccountConfig, PaperConfig
 from kokex.paper.server import PaperServer
-from kokex.ports.agent import Agent, Toolbox
+from kokex.ports.agent import Agent
+from kokex.ports.toolbox import Toolbox
 from kokex.settings import Settings
 
 LIMITS = RiskLimits(

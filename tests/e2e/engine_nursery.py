@@ -20,7 +20,7 @@ from kokex.bootstrap import application, engine
 from kokex.domain.decision import Action, Decision, Turn
 from kokex.domain.instrument import Side
 from kokex.domain.order import OrderType
-from kokex.ports.agent import Toolbox
+from kokex.ports.toolbox import Toolbox
 from kokex.services import trading
 from kokex.settings import Settings
 

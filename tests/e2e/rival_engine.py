@@ -17,7 +17,7 @@ from kokex.bootstrap import Engine, application, engine
 from kokex.domain.decision import Action, Decision, Turn
 from kokex.domain.instrument import Side
 from kokex.domain.order import OrderType
-from kokex.ports.agent import Toolbox
+from kokex.ports.toolbox import Toolbox
 from kokex.settings import Settings
 
 GLANCE_SECONDS = 0.002

@@ -10,7 +10,7 @@ from decimal import Decimal
 from kokex.domain.decision import Action, Decision, Turn
 from kokex.domain.errors import ExchangeError
 from kokex.domain.order import OrderType
-from kokex.ports.agent import Toolbox
+from kokex.ports.toolbox import Toolbox
 from tests.simulation.scenario import SPOT, Deed, Place
 
 _CENT = Decimal("0.01")

@@ -18,9 +18,9 @@ from kokex.domain.candle import Interval
 from kokex.domain.errors import ExchangeError, KokexError, StoreUnavailableError
 from kokex.domain.events import OrderEvent
 from kokex.domain.plan import Plan, PlanStatus
-from kokex.ports.agent import Toolbox
 from kokex.ports.clock import Clock
 from kokex.ports.store import Store
+from kokex.ports.toolbox import Toolbox
 from kokex.services import trading as commands
 from kokex.services.accounts import AccountSession, market_of
 from kokex.services.chat import follow_messages
@@ -29,7 +29,7 @@ from kokex.services.ledger import PlanLedger
 from kokex.services.plan_books import PlanBooks
 from kokex.services.plan_runner import PlanRunner
 from kokex.services.plan_services import Services
-from kokex.services.toolbox import PlanToolbox
+from kokex.services.toolbox import Desk, PlanToolbox
 
 log = structlog.get_logger(__name__)
 
@@ -274,14 +274,16 @@ class PlanActivity:
             return work.plan
 
         return PlanToolbox(
-            current_plan,
-            self._services.pictures.budget(work.session, work.plan, turn_id),
-            session=work.session,
-            ledger=self._services.ledgers.of(plan.id),
-            store=self._store,
-            clock=self._clock,
-            market_data=self._services.market_data,
-            trading=self._services.trading,
+            Desk(
+                current_plan=current_plan,
+                budget=self._services.pictures.budget(work.session, work.plan, turn_id),
+                session=work.session,
+                ledger=self._services.ledgers.of(plan.id),
+                store=self._store,
+                clock=self._clock,
+                market_data=self._services.market_data,
+                trading=self._services.trading,
+            )
         )
 
     async def _forecast(self, work: _Work) -> None:

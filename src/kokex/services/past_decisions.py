@@ -12,8 +12,8 @@ from kokex.domain.instrument import Instrument
 from kokex.domain.order import Fill, Order
 from kokex.domain.position import PlanBook
 from kokex.domain.trigger_facts import time_text
-from kokex.ports.agent import ToolResult
 from kokex.ports.store import Store, TurnRecord
+from kokex.ports.toolbox import ToolResult
 
 _MOST_ORDERS = 200
 """Orders looked through for the decisions that asked for them."""

@@ -13,8 +13,8 @@ from kokex.domain.decision import Trigger
 from kokex.domain.events import OrderEvent
 from kokex.domain.forecast import Forecast
 from kokex.domain.plan import Plan, TriggerKind
-from kokex.ports.agent import Toolbox
 from kokex.ports.messages import UserMessage
+from kokex.ports.toolbox import Toolbox
 
 MOST_EVENTS = 1000
 """Events of either journal told in one turn; more wait for the next."""

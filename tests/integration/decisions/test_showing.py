@@ -12,7 +12,7 @@ from kokex.adapters.langchain.tools import TurnTools
 from kokex.adapters.system_clock import SystemClock
 from kokex.domain.decision import Decision, Turn, TurnStatus
 from kokex.domain.plan import AgentSettings, TriggerKind
-from kokex.ports.agent import Toolbox
+from kokex.ports.toolbox import Toolbox
 from tests.integration.decisions.desk import desk, told
 from tests.integration.langchain.scripted_llm import FINAL, ScriptedLLM, calls, final
 from tests.world import eventually

@@ -19,7 +19,7 @@ from kokex.domain.instrument import Side
 from kokex.domain.order import OrderStatus, OrderType
 from kokex.domain.plan import Plan
 from kokex.paper.faults import FaultPlan
-from kokex.ports.agent import Toolbox
+from kokex.ports.toolbox import Toolbox
 from tests.integration.paper.client import RestClient
 from tests.world import (
     LIMITS,

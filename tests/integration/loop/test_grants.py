@@ -14,7 +14,7 @@ from kokex.domain.grant import Grant
 from kokex.domain.instrument import Side
 from kokex.domain.order import OrderType
 from kokex.domain.plan import AgentSettings
-from kokex.ports.agent import Toolbox
+from kokex.ports.toolbox import Toolbox
 from kokex.services.turn_budget import TurnBudget
 from tests.world import LIMITS, eventually, platform
 

@@ -14,7 +14,7 @@ from kokex.domain.halt import Halt, HaltLevel, HaltScope
 from kokex.domain.instrument import Side
 from kokex.domain.order import OrderStatus, OrderType
 from kokex.domain.plan import Plan
-from kokex.ports.agent import Toolbox
+from kokex.ports.toolbox import Toolbox
 from tests.world import Platform, eventually, paper_world, platform, running_engine
 
 LOT = Decimal("0.5")

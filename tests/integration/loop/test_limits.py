@@ -12,7 +12,7 @@ from kokex.domain.decision import Turn
 from kokex.domain.instrument import Side
 from kokex.domain.limits import RiskLimits
 from kokex.domain.order import OrderType
-from kokex.ports.agent import Toolbox
+from kokex.ports.toolbox import Toolbox
 from tests.world import LIMITS, eventually, platform
 
 

@@ -17,7 +17,7 @@ from kokex.domain.ids import OrderOrigin, client_order_id
 from kokex.domain.instrument import Side
 from kokex.domain.order import OrderStatus, OrderType
 from kokex.domain.plan import PlanStatus, TriggerKind
-from kokex.ports.agent import Toolbox
+from kokex.ports.toolbox import Toolbox
 from kokex.services import trading
 from tests.builders import order
 from tests.world import LIMITS, eventually, market, paper_account, paper_world, platform, running_engine

@@ -21,9 +21,9 @@ from kokex.domain.instrument import Side
 from kokex.domain.order import Order, OrderStatus, OrderType
 from kokex.domain.plan import Plan
 from kokex.domain.standing import Standing
-from kokex.ports.agent import Toolbox
 from kokex.ports.exchange import Rejected
 from kokex.ports.reconciliation import Coverage
+from kokex.ports.toolbox import Toolbox
 from kokex.services import trading
 from kokex.services.reconciling import holdings, service
 from kokex.services.settling import DECLARED, settle_order

@@ -13,7 +13,7 @@ from kokex.domain.instrument import Side
 from kokex.domain.market import StreamKind
 from kokex.domain.order import OrderType
 from kokex.domain.plan import AgentSettings, TriggerKind
-from kokex.ports.agent import Toolbox
+from kokex.ports.toolbox import Toolbox
 from kokex.services.market_data import MarketDataService
 from tests.world import eventually, platform
 

@@ -18,7 +18,8 @@ from kokex.domain.errors import AgentError, ConfigurationError
 from kokex.domain.instrument import Side
 from kokex.domain.order import OrderStatus, OrderUpdate
 from kokex.domain.plan import AgentSettings, TriggerKind
-from kokex.ports.agent import Agent, Toolbox
+from kokex.ports.agent import Agent
+from kokex.ports.toolbox import Toolbox
 from tests.unit.langchain.fake_toolbox import (
     START,
     Decimal,

@@ -16,7 +16,7 @@ from kokex.domain.errors import ExchangeUnavailableError, StoreUnavailableError
 from kokex.domain.instrument import Side
 from kokex.domain.order import OrderType
 from kokex.domain.plan import AgentSettings
-from kokex.ports.agent import Toolbox
+from kokex.ports.toolbox import Toolbox
 from tests.unit.langchain.fake_toolbox import FakeClock, FakeToolbox
 
 LIMIT_ORDER = {"side": "buy", "order_type": "limit", "quantity": "0.1", "price": "1999.5"}
@@ -28,7 +28,8 @@ def door(box: Any, *, calls: int = 25, seconds: float = 120.0, clock: FakeClock 
 
 def test_every_tool_of_the_port_is_there_and_no_other() -> None:
     """The tools' names are the toolbox's methods."""
-    assert set(TOOLS) == {name for name in vars(Toolbox) if not name.startswith("_")}
+    offered = {name for room in Toolbox.__mro__ for name in vars(room) if not name.startswith("_")}
+    assert set(TOOLS) == offered
 
 
 async def test_typed_values_reach_the_toolbox() -> None:

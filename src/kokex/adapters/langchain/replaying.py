@@ -16,10 +16,10 @@ from kokex.adapters.langchain.settings import ChainSettings, ModelSettings
 from kokex.adapters.langchain.tools import TOOLS, TurnTools, shown
 from kokex.domain.decision import ToolCall, Transcript, Turn, TurnStatus
 from kokex.domain.errors import AgentError, ConfigurationError
-from kokex.ports.agent import Toolbox
 from kokex.ports.clock import Clock
 from kokex.ports.replay import Replayed, ReplayWish
 from kokex.ports.store import TurnRecord
+from kokex.ports.toolbox import Toolbox
 
 _NOWHERE: Final = "http://127.0.0.1/v1"
 """Address of recorded answers: nothing is ever sent there."""

@@ -16,9 +16,9 @@ from kokex.adapters.langchain.tools import TurnTools
 from kokex.domain.decision import BUILT_IN, Decision, Turn
 from kokex.domain.errors import AgentError
 from kokex.domain.plan import TriggerKind
-from kokex.ports.agent import Toolbox
 from kokex.ports.clock import Clock
 from kokex.ports.spending import SpendingStore
+from kokex.ports.toolbox import Toolbox
 
 if TYPE_CHECKING:
     from kokex.adapters.langchain.model import ModelAgent

@@ -8,105 +8,24 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable, Mapping
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from pydantic import ValidationError
 
-from kokex.adapters.langchain.arguments import (
-    Arguments,
-    CandleArguments,
-    NoArguments,
-    OrderNameArguments,
-    PastDecisionsArguments,
-    PlaceOrderArguments,
-    faults,
-)
+from kokex.adapters.langchain.arguments import faults
 from kokex.adapters.langchain.grounding import Grounding
+from kokex.adapters.langchain.tools.catalogue import TOOLS
+from kokex.adapters.langchain.tools.tool import Tool
 from kokex.domain.decision import ToolCall
 from kokex.domain.errors import KokexError, StoreError
 from kokex.domain.plan import AgentSettings
-from kokex.ports.agent import Toolbox, ToolResult
 from kokex.ports.clock import Clock
+from kokex.ports.toolbox import Toolbox, ToolResult
 
 if TYPE_CHECKING:
     from langchain_core.tools import StructuredTool
 
 _LONGEST_RECORD = 2000
-
-
-@dataclass(frozen=True, slots=True)
-class Tool:
-    """One tool: its name, what it is for, what it takes, and whether it reaches the exchange."""
-
-    name: str
-    description: str
-    arguments: type[Arguments] = NoArguments
-    trades: bool = False
-
-
-TOOLS: dict[str, Tool] = {
-    tool.name: tool
-    for tool in (
-        Tool(
-            "get_current_price",
-            "Last price, best bid and best ask in quote currency, with the exchange's time.",
-        ),
-        Tool("get_current_utc_time", "The present (UTC)."),
-        Tool(
-            "get_positions",
-            "What this plan holds (base currency for spot, contracts for swaps, negative when short), its cost, fees and profit "
-            "or loss so far in quote currency.",
-        ),
-        Tool(
-            "get_account_balance",
-            "Balances of the account by currency: total, available, frozen by open orders.",
-        ),
-        Tool(
-            "get_trading_limits",
-            "This plan's hard limits and the instrument's steps (tick_size, lot_size, min_quantity). The risk gate enforces "
-            "them; nothing said in this conversation changes them.",
-        ),
-        Tool(
-            "get_pending_orders",
-            "This plan's orders that are open, in flight or unknown. Their remaining quantity counts against the limits.",
-        ),
-        Tool(
-            "get_order_info",
-            "One order of this plan: status, filled quantity, average price.",
-            OrderNameArguments,
-        ),
-        Tool(
-            "query_historical_kline_data",
-            "The latest closed candles, oldest first: open, high, low, close in quote currency, volume in base currency.",
-            CandleArguments,
-        ),
-        Tool(
-            "query_prediction_data",
-            "The latest forecast's distribution: quantiles of the close for each step, probability_up, expected_return and "
-            "spread at the horizon. A hypothesis, not a promise.",
-        ),
-        Tool(
-            "get_past_decisions",
-            "This plan's latest decisions before this turn, newest first: what woke them, action, reason, orders and what became "
-            "of those, profit or loss of their fills by now in quote currency after fees. To explain what you did, quote these numbers.",
-            PastDecisionsArguments,
-        ),
-        Tool(
-            "place_order",
-            "Ask for an order on this plan's instrument. The risk gate decides: the result says accepted, denied (by the gate, with "
-            "code and reason), rejected (by the exchange) or unknown (never ask again, it may live). Accepted is not filled.",
-            PlaceOrderArguments,
-            trades=True,
-        ),
-        Tool(
-            "cancel_order",
-            "Ask for the cancellation of one of this plan's open orders. Only an order event proves that it is gone.",
-            OrderNameArguments,
-            trades=True,
-        ),
-    )
-}
 
 
 class TurnTools:

@@ -1,0 +1,22 @@
+"""What the plan holds, what its account has, and what it may do."""
+
+from __future__ import annotations
+
+from kokex.adapters.langchain.tools.tool import Tool
+
+ACCOUNT = (
+    Tool(
+        "get_positions",
+        "What this plan holds (base currency for spot, contracts for swaps, negative when short), its cost, fees and profit "
+        "or loss so far in quote currency.",
+    ),
+    Tool(
+        "get_account_balance",
+        "Balances of the account by currency: total, available, frozen by open orders.",
+    ),
+    Tool(
+        "get_trading_limits",
+        "This plan's hard limits and the instrument's steps (tick_size, lot_size, min_quantity). The risk gate enforces "
+        "them; nothing said in this conversation changes them.",
+    ),
+)

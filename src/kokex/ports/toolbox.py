@@ -1,0 +1,91 @@
+"""The tools that an agent may use in one turn of one plan, room by room."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from decimal import Decimal
+from typing import Any, Protocol
+
+from kokex.domain.instrument import Side
+from kokex.domain.order import OrderType
+
+ToolResult = Mapping[str, Any]
+"""JSON-ready: text, numbers, booleans, None, lists and mappings. Money is text. A refusal has `error` and `code`."""
+
+
+class MarketTools(Protocol):
+    """What the market does."""
+
+    async def get_current_price(self) -> ToolResult:
+        """Last price, bid and ask, with their time."""
+        ...
+
+    async def get_current_utc_time(self) -> ToolResult:
+        """The present."""
+        ...
+
+    async def query_historical_kline_data(self, limit: int = 50) -> ToolResult:
+        """The latest closed candles, oldest first."""
+        ...
+
+
+class AccountTools(Protocol):
+    """What the plan holds, what its account has, and what it may do."""
+
+    async def get_positions(self) -> ToolResult:
+        """The plan's holding, cost and profit or loss so far."""
+        ...
+
+    async def get_account_balance(self) -> ToolResult:
+        """The account's balances, as last reported by the exchange."""
+        ...
+
+    async def get_trading_limits(self) -> ToolResult:
+        """The plan's limits and the instrument's steps."""
+        ...
+
+
+class OrderTools(Protocol):
+    """What became of the plan's orders."""
+
+    async def get_pending_orders(self) -> ToolResult:
+        """The plan's orders that are open, in flight or unknown."""
+        ...
+
+    async def get_order_info(self, client_order_id: str) -> ToolResult:
+        """One order of the plan."""
+        ...
+
+
+class ForecastTools(Protocol):
+    """What the forecaster says."""
+
+    async def query_prediction_data(self) -> ToolResult:
+        """The latest forecast's distribution: quantiles per step, probability_up, expected return, spread."""
+        ...
+
+
+class DecisionTools(Protocol):
+    """What the plan decided before."""
+
+    async def get_past_decisions(self, limit: int = 5, *, only_with_orders: bool = False) -> ToolResult:
+        """The plan's latest decisions, newest first: what woke them, reasons, orders and what became of those."""
+        ...
+
+
+class TradingTools(Protocol):
+    """What reaches the exchange: all of it passes the risk gate."""
+
+    async def place_order(
+        self, side: Side, order_type: OrderType, quantity: Decimal, price: Decimal | None = None
+    ) -> ToolResult:
+        """Ask for an order. The risk gate decides; the result says denied, rejected, unknown or accepted."""
+        ...
+
+    async def cancel_order(self, client_order_id: str) -> ToolResult:
+        """Ask for an open order's cancellation."""
+        ...
+
+
+class Toolbox(MarketTools, AccountTools, OrderTools, ForecastTools, DecisionTools, TradingTools, Protocol):
+    """Tools of one turn of one plan. Every result names its units and times (UTC)."""

@@ -1,0 +1,69 @@
+"""What the plan holds, what its account has, and what it may do."""
+
+from __future__ import annotations
+
+from kokex.domain.errors import ExchangeError
+from kokex.ports.toolbox import ToolResult
+from kokex.services.toolbox.desk import Room
+from kokex.services.toolbox.facts import decimal_text, refusal, time_text
+
+_BALANCE_SECONDS = 1.0
+"""Balances younger than this are not asked for again."""
+
+
+class AccountTools(Room):
+    """Holding, balances and limits."""
+
+    async def get_positions(self) -> ToolResult:
+        """The plan's holding, cash flow and profit or loss so far."""
+        book = self._desk.ledger.book
+        ticker = self._desk.fresh_ticker()
+        return {
+            "inst_id": self._desk.plan.inst_id,
+            "quantity": str(book.quantity),
+            "quantity_unit": self._desk.quantity_unit,
+            "value": str(book.instrument.notional(book.quantity, ticker.last)) if ticker else None,
+            "pnl_after_fees": str(book.pnl(ticker.last)) if ticker else None,
+            "cash_flow": str(book.cash),
+            "fees": {currency: str(amount) for currency, amount in book.fees},
+            "fills": book.fills,
+            "unit": book.instrument.quote_currency,
+        }
+
+    async def get_account_balance(self) -> ToolResult:
+        """The account's balances, as the exchange last reported them."""
+        try:
+            snapshot = await self._desk.session.refresh(older_than=_BALANCE_SECONDS)
+        except ExchangeError as error:
+            return refusal("exchange_unavailable", str(error))
+        quote = self._desk.ledger.book.instrument.quote_currency
+        return {
+            "balances": {
+                currency: {"total": str(balance.total), "available": str(balance.available)}
+                for currency, balance in sorted(snapshot.balances.items())
+            },
+            "free_cash": decimal_text(self._desk.session.free_cash(quote)),
+            "free_cash_unit": quote,
+            "taken_at": time_text(snapshot.taken_at),
+        }
+
+    async def get_trading_limits(self) -> ToolResult:
+        """The plan's limits and the instrument's steps. People set them; asking cannot change them."""
+        limits, instrument = self._desk.plan.limits, self._desk.ledger.book.instrument
+        return {
+            "max_order_notional": str(limits.max_order_notional),
+            "max_position_notional": str(limits.max_position_notional),
+            "max_open_orders": limits.max_open_orders,
+            "max_orders_per_minute": limits.max_orders_per_minute,
+            "price_collar": str(limits.price_collar),
+            "cash_reserve": str(limits.cash_reserve),
+            "allow_short": limits.allow_short,
+            "unit": instrument.quote_currency,
+            "tick_size": str(instrument.tick_size),
+            "lot_size": str(instrument.lot_size),
+            "min_quantity": str(instrument.min_quantity),
+            "quantity_unit": self._desk.quantity_unit,
+            "contract_value": str(instrument.contract_value),
+            "account_may": self._desk.session.standing.value,
+            "trouble": self._desk.session.trouble.reason if self._desk.session.trouble else None,
+        }
