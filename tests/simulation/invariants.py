@@ -43,7 +43,8 @@ class Case:
         account: the exchange's own.
         amended: their owner made an order larger by hand, beyond what the gate let through.
         forgetful: the exchange denied orders that were canceled without a fill.
-        unordered: pushes of single orders were lost or swapped on a connection that went on: what was missed is journalled late.
+        unordered: pushes of single orders were lost or swapped on a connection that went on: what was missed is journalled late,
+            but for the `live` that an order begins with.
     """
 
     plan: Plan
@@ -99,7 +100,7 @@ def _journal(exchange: PaperExchange, case: Case, events: Sequence[OrderEvent]) 
         if case.forgetful and _without_trace(there) and not [step for step in here if step[1]]:
             continue
         if case.unordered:
-            there, here = sorted(there), sorted(here)
+            there, here = _first_then_sorted(there), _first_then_sorted(here)
         if there != here:
             found.append(
                 f"plan {case.plan.id}, events of {name}: the exchange has {there}, the journal {here}"
@@ -122,6 +123,11 @@ def _steps(happenings: Iterable[Happening]) -> list[Happening]:
         if not echo and (state, trade) not in steps:
             steps.append((state, trade))
     return steps
+
+
+def _first_then_sorted(steps: Sequence[Happening]) -> list[Happening]:
+    """What an order began with is always journalled first, whatever was lost or swapped."""
+    return [*steps[:1], *sorted(steps[1:])]
 
 
 def _without_trace(steps: Sequence[Happening]) -> bool:

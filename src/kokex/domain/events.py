@@ -71,6 +71,11 @@ class ClassifiedUpdate:
         """The journal's name for it."""
         return event_type(self.update.side, self.kind)
 
+    @property
+    def begins_order(self) -> bool:
+        """Whether it is the order's first news: that it was accepted."""
+        return self.event_key == "live"
+
 
 def classify(update: OrderUpdate) -> ClassifiedUpdate:
     """Kind and key of what `update` reports."""

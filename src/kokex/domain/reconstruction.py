@@ -49,6 +49,16 @@ def reconstruct(order: OrderUpdate, fills: Sequence[Fill]) -> list[ClassifiedUpd
     return [classify(update) for update in updates]
 
 
+def first_news(update: OrderUpdate) -> ClassifiedUpdate | None:
+    """The `live` that came before `update`, as the exchange would have told it; None where there was none.
+
+    A refused order was never live, nor was one that the book turned away. Every other order was, also one that filled or ended at once.
+    """
+    if update.never_live or update.status is OrderStatus.REJECTED:
+        return None
+    return classify(_live(update))
+
+
 def _live(order: OrderUpdate) -> OrderUpdate:
     return replace(
         order,

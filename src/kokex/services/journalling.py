@@ -22,6 +22,7 @@ from kokex.domain.events import ClassifiedUpdate, EventSource, OrderEvent
 from kokex.domain.ids import order_origin
 from kokex.ports.clock import Clock
 from kokex.ports.store import JournalEntry, Store
+from kokex.services.beginnings import Beginnings
 from kokex.services.ledger import Ledgers
 
 log = structlog.get_logger(__name__)
@@ -57,6 +58,7 @@ class Journalling:
         self._clock = clock
         self._ledgers = ledgers
         self._installation = installation
+        self._beginnings = Beginnings()
         self._queue: deque[JournalEntry] = deque()
         self._ahead: deque[tuple[Sequence[JournalEntry], asyncio.Future[None]]] = deque()
         self._arrived = asyncio.Event()
@@ -90,9 +92,27 @@ class Journalling:
     ) -> list[JournalEntry]:
         """Whose journal an update goes into: the plan's that made the order; where nobody here did, of all that listen.
 
+        An order that begins with something else than its `live` gets that first: learned by inference, source `reconcile`.
+
         Args:
             plans: instrument of each plan that listens to the account, by plan number.
         """
+        live = self._beginnings.missing(account.id, classified)
+        if live is None:
+            return self._addressed(account, plans, classified, source, received_at)
+        return [
+            *self._addressed(account, plans, live, EventSource.RECONCILE, received_at),
+            *self._addressed(account, plans, classified, source, received_at),
+        ]
+
+    def _addressed(
+        self,
+        account: ExchangeAccount,
+        plans: Mapping[int, str],
+        classified: ClassifiedUpdate,
+        source: EventSource,
+        received_at: datetime,
+    ) -> list[JournalEntry]:
         origin = order_origin(classified.update.client_order_id)
         if origin is not None and origin.installation == self._installation:
             return [JournalEntry(origin.plan_id, account.id, classified, source, False, received_at)]
@@ -136,6 +156,7 @@ class Journalling:
             for start in range(0, len(entries), BATCH):
                 await self._journal(entries[start : start + BATCH])
         except StoreError as error:
+            self._beginnings.forget()
             if written.done():
                 log.error("events not journalled", entries=len(entries), reason=str(error))
             else:

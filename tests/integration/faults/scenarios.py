@@ -72,8 +72,6 @@ def _one(
     return Scenario(name or kind, (fault,), engine, deed, before, short)
 
 
-_LATE_LIVE = "the first news of an order (live) that comes after its fill is journalled after it"
-
 SCENARIOS: Sequence[Scenario] = (
     _one(
         "drop_frame",
@@ -83,19 +81,17 @@ SCENARIOS: Sequence[Scenario] = (
     ),
     _one(
         "drop_frame",
-        "keeps what it heard, reads what came before it over REST",
+        "journals the first news before the one that it heard",
         name="drop_frame, of an order's first news",
         channel="orders",
         nth=1,
-        short=_LATE_LIVE,
     ),
     _one("delay_frame", "waits", channel="orders", count=3, seconds=0.2),
     _one("duplicate_frame", "keeps each event once, by its key", channel="orders", count=8),
     _one(
         "reorder_frame",
-        "keeps each event once; nothing that has ended comes back to life",
+        "journals an order's first news first, and each event once; nothing that has ended comes back to life",
         channel="orders",
-        short=_LATE_LIVE,
     ),
     _one(
         "truncate_frame",

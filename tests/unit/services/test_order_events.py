@@ -14,11 +14,11 @@ import pytest
 
 from kokex.domain.account import Environment
 from kokex.domain.account_events import AccountEventRecord
-from kokex.domain.errors import ExchangeStoppedError
+from kokex.domain.errors import ExchangeStoppedError, StoreError
 from kokex.domain.events import ClassifiedUpdate, EventSource, OrderEvent, classify
 from kokex.domain.ids import OrderOrigin, client_order_id
 from kokex.domain.order import OrderStatus
-from kokex.services import account_events, journalling, order_events, stream_reporting
+from kokex.services import account_events, beginnings, journalling, order_events, stream_reporting
 from kokex.services.account_events import AccountEventService
 from kokex.services.ledger import Ledgers
 from kokex.services.order_events import OrderEventService
@@ -132,6 +132,77 @@ async def test_a_repeated_frame_is_told_once() -> None:
             bench.push(stream, own(1))
         await settle()
         assert bench.hearing.told(1) == ["live"]
+
+
+async def test_an_order_begins_with_its_live_even_where_that_comes_late() -> None:
+    """What came before the first news is told before it, as the exchange would have; the exchange's own is a duplicate then."""
+    async with running() as bench:
+        stream = await bench.subscribe(plan())
+        bench.service.release(account())
+        part = own(1, status=OrderStatus.PARTIALLY_FILLED, filled_quantity=Decimal("0.04"), fill=fill(1))
+        bench.push(stream, part, own(1), replace(part, fill=fill(2)))
+        await settle()
+        assert bench.hearing.told(1) == ["live", "fill:1", "fill:2"]
+        first, second, _ = bench.store.journal.entries
+        assert first.classified.event_type == "buy_order_live"
+        assert first.classified.update.filled_quantity == 0
+        assert (first.source, second.source) == (EventSource.RECONCILE, EventSource.STREAM)
+
+
+async def test_an_order_that_was_never_live_has_none() -> None:
+    """A post-only order that the book turned away, and one that the exchange refused."""
+    async with running() as bench:
+        stream = await bench.subscribe(plan())
+        bench.service.release(account())
+        bench.push(stream, own(1, status=OrderStatus.CANCELED, never_live=True))
+        refused = classify(own(1, order_id="9002", status=OrderStatus.REJECTED))
+        await bench.service.ingest(account(), [refused], EventSource.COMMAND)
+        await settle()
+        assert sorted(bench.hearing.told(1)) == ["canceled", "rejected"]
+
+
+async def test_an_order_made_by_hand_begins_once_for_each_plan() -> None:
+    """All that listen are told of its beginning, and of nothing twice."""
+    async with running() as bench:
+        stream = await bench.subscribe(plan(id=1), plan(id=2))
+        bench.service.release(account())
+        gone = update(client_order_id=None, status=OrderStatus.CANCELED)
+        bench.push(stream, gone, gone, update(client_order_id=None))
+        await settle()
+        assert [bench.hearing.told(number) for number in (1, 2)] == [["live", "canceled"]] * 2
+
+
+async def test_beginnings_are_forgotten_one_by_one(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Memory is bounded; an order that is forgotten costs a duplicate, which falls away."""
+    monkeypatch.setattr(beginnings, "_REMEMBERED", 2)
+    async with running() as bench:
+        stream = await bench.subscribe(plan())
+        bench.service.release(account())
+        for number in range(4):
+            bench.push(stream, own(1, order_id=str(number)))
+        bench.push(stream, own(1, order_id="0", status=OrderStatus.CANCELED))
+        await settle()
+        assert bench.hearing.told(1) == ["live"] * 4 + ["canceled"]
+        assert sum(bench.store.journal.batches) == 6
+
+
+async def test_a_refused_batch_is_no_beginning() -> None:
+    """What the database refused is told again, beginning included."""
+    async with running() as bench:
+        stream = await bench.subscribe(plan())
+        bench.service.release(account())
+        append = bench.store.journal.append
+
+        async def refuse(entries: Any) -> Any:
+            raise StoreError("refused")
+
+        bench.store.journal.append = refuse
+        with pytest.raises(StoreError):
+            await bench.service.ingest(account(), [classify(own(1))], EventSource.RECONCILE)
+        bench.store.journal.append = append
+        bench.push(stream, own(1, status=OrderStatus.CANCELED))
+        await settle()
+        assert bench.hearing.told(1) == ["live", "canceled"]
 
 
 async def test_the_stream_is_held_until_the_account_is_reconciled() -> None:
@@ -279,8 +350,8 @@ async def test_what_is_journalled_counts_even_if_who_asked_for_it_is_gone() -> N
         acknowledged.set()
         await settle()
         assert asking.cancelled()
-        assert (len(bench.store.journal.entries), ledger.book.fills) == (1, 1)
-        assert bench.hearing.told(1) == ["fill:1"]
+        assert (len(bench.store.journal.entries), ledger.book.fills) == (2, 1)
+        assert bench.hearing.told(1) == ["live", "fill:1"]
 
 
 async def test_a_fill_of_an_order_of_long_ago_is_counted_from_the_journal() -> None:
@@ -294,7 +365,7 @@ async def test_a_fill_of_an_order_of_long_ago_is_counted_from_the_journal() -> N
         bench.push(stream, replace(part, status=OrderStatus.FILLED))
         await settle()
         assert (ledger.book.fills, bench.store.journal.readings) == (1, 1)
-        assert bench.hearing.told(1) == ["fill:1", "fill:1"]
+        assert bench.hearing.told(1) == ["live", "fill:1", "fill:1"]
 
 
 async def test_status_of_the_subscription_is_kept() -> None:
