@@ -36,6 +36,7 @@ class RiskLimits:
         sides: directions it may trade in.
         max_order_notional: largest single order.
         max_order_share: the same, as a share of the account's equity.
+        max_single_order_ratio: the same, as a share of the plan's own capital; what reduces the holding passes.
         max_position_notional: largest holding, counting orders open, in flight and unknown.
         max_position_share: the same, as a share of the account's equity.
         max_account_notional: largest sum of the holdings of all plans of the account, counted the same way.
@@ -67,6 +68,7 @@ class RiskLimits:
     repeat_distance: Decimal | None = None
     repeat_period: timedelta = timedelta(minutes=5)
     capital: Decimal | None = None
+    max_single_order_ratio: Decimal | None = None
     protections: Protections = field(default_factory=Protections)
 
     @property
@@ -74,3 +76,12 @@ class RiskLimits:
         """Whether a limit is a share of the account's equity."""
         shares = (self.max_order_share, self.max_position_share, self.max_leverage)
         return any(share is not None for share in shares)
+
+    def own_capital(self, pnl: Decimal | None) -> Decimal | None:
+        """What the plan has to trade with, in quote currency: its `capital` and what it gained or lost, at least zero.
+
+        Where none is set apart for it, its position limit. None: `pnl` matters and is not known.
+        """
+        if self.capital is None:
+            return self.max_position_notional
+        return None if pnl is None else max(self.capital + pnl, Decimal(0))

@@ -74,6 +74,14 @@ def _share(text: str) -> Decimal:
     return number
 
 
+def _part(text: str) -> Decimal:
+    """A share that may be the whole."""
+    number = _number(text[:-1]) / 100 if text.endswith("%") else _number(text)
+    if not 0 < number <= 1:
+        raise ValueError(f"{text} must be a share of more than 0 and at most 1, such as 0.2 or 20%")
+    return number
+
+
 def _multiple(text: str) -> Decimal:
     number = _number(text[:-1]) / 100 if text.endswith("%") else _number(text)
     if not 0 < number <= 125:
@@ -146,6 +154,7 @@ _PARSERS: Final[dict[str, _Parser]] = {
     "repeat_period": _within_a_day,
     "cash_reserve": _reserve,
     "capital": _or_none(_money),
+    "max_single_order_ratio": _or_none(_part),
     "allow_short": _switch,
     **_OF_PROTECTIONS,
 }

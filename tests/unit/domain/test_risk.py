@@ -197,6 +197,25 @@ DENIALS: list[tuple[DenialCode, dict[str, Any], dict[str, Any], dict[str, Any]]]
     (DenialCode.LEVERAGE_TOO_HIGH, {}, {"max_leverage": Decimal(2)}, equity(500, exposure=Decimal(801))),
     (DenialCode.CAPITAL_USED, {}, {"capital": Decimal(199)}, {}),
     (DenialCode.CAPITAL_USED, {}, {"capital": Decimal(300)}, {"performance": made(pnl="-101")}),
+    (
+        DenialCode.SINGLE_ORDER_TOO_LARGE,
+        {},
+        {"capital": Decimal(1000), "max_single_order_ratio": Decimal("0.1999")},
+        {},
+    ),
+    (
+        DenialCode.SINGLE_ORDER_TOO_LARGE,
+        {},
+        {"capital": Decimal(1000), "max_single_order_ratio": Decimal("0.2")},
+        {"performance": made(pnl="-1")},
+    ),
+    (DenialCode.SINGLE_ORDER_TOO_LARGE, {}, {"max_single_order_ratio": Decimal("0.0399")}, {}),
+    (
+        DenialCode.NO_PRICE,
+        {},
+        {"capital": Decimal(1000), "max_single_order_ratio": Decimal("0.2")},
+        {"performance": made(pnl=None)},
+    ),
     (DenialCode.GRANT_USED, {}, {}, {"grant": Grant(frozenset(Side), Decimal(1000), 0)}),
     (DenialCode.GRANT_USED, {}, {}, {"grant": Grant(frozenset({Side.SELL}), Decimal(1000), 3)}),
     (DenialCode.GRANT_USED, {}, {}, {"grant": Grant(frozenset(Side), Decimal("199.99"), 3)}),
@@ -390,3 +409,17 @@ def test_stale_candles_keep_nobody_in_a_position() -> None:
     closing = request(side=Side.SELL, quantity=Decimal("0.5"))
     state = risk_state(stale_candles="late", stale_forecast="old", quantity=Decimal("0.5"))
     assert isinstance(check(closing, LIMITS, state), Approved)
+
+
+def test_the_single_order_ratio_is_of_the_plans_own_capital_and_never_traps_a_holding() -> None:
+    """At the ratio it passes; gains add to the capital; without one it is of the position limit; what reduces passes whatever is left."""
+    ratio = Decimal("0.2")
+    of_capital = RiskLimits(capital=Decimal(1000), max_single_order_ratio=ratio)
+    assert isinstance(check(request(), of_capital, risk_state()), Approved)
+    less = RiskLimits(capital=Decimal(900), max_single_order_ratio=ratio)
+    assert isinstance(check(request(), less, risk_state()), Denied)
+    assert isinstance(check(request(), less, risk_state(performance=made(pnl="100"))), Approved)
+    of_limit = RiskLimits(max_position_notional=Decimal(1000), max_single_order_ratio=ratio)
+    assert isinstance(check(request(), of_limit, risk_state()), Approved)
+    lost = risk_state(quantity=Decimal("0.1"), performance=made(pnl="-900"))
+    assert isinstance(check(request(side=Side.SELL), less, lost), Approved)

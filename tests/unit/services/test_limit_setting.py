@@ -28,6 +28,9 @@ from kokex.services.limit_setting import _PARSERS, with_settings
         ("sides=buy", "sides", frozenset({Side.BUY})),
         ("allow_short=yes", "allow_short", True),
         ("capital=1000", "capital", Decimal(1000)),
+        ("max_single_order_ratio=20%", "max_single_order_ratio", Decimal("0.2")),
+        ("max_single_order_ratio=1", "max_single_order_ratio", Decimal(1)),
+        ("max_single_order_ratio=none", "max_single_order_ratio", None),
         ("cash_reserve=0", "cash_reserve", Decimal(0)),
     ],
 )
@@ -56,6 +59,8 @@ def test_protections() -> None:
         ("max_order_notional=NaN", "is no amount of money"),
         ("max_order_notional=none", "is not a number"),
         ("price_collar=5", "must be a share between 0 and 1, such as 0.05 or 5%"),
+        ("max_single_order_ratio=0", "must be a share of more than 0 and at most 1, such as 0.2 or 20%"),
+        ("max_single_order_ratio=101%", "must be a share of more than 0 and at most 1"),
         ("max_open_orders=2.5", "must be a whole number of 1 or more"),
         ("max_open_orders=0", "must be a whole number of 1 or more"),
         ("repeat_period=2d", "must be at most 24h"),

@@ -37,6 +37,7 @@ def _limits(random: Random, *, short: bool) -> RiskLimits:
         sides=random.choice((frozenset(Side), frozenset({Side.BUY}))),
         max_account_notional=Decimal(random.randint(500, 9000)),
         capital=random.choice((None, Decimal(random.randint(100, 6000)))),
+        max_single_order_ratio=random.choice((None, Decimal("0.2"), Decimal("0.7"))),
     )
 
 
@@ -66,6 +67,8 @@ class Judge:
             total = sum(world.worst(number) for number in world.plans)
             assert total <= (limits.max_account_notional or total)
             assert limits.capital is None or world.worst(request.plan_id) <= limits.capital
+            ratio, own = limits.max_single_order_ratio, limits.capital or limits.max_position_notional
+            assert ratio is None or value <= ratio * own
         if not limits.allow_short:
             assert world.reach(request.plan_id, Side.SELL) >= 0
         if world.instrument.kind is InstrumentKind.SPOT and request.side is Side.BUY:
@@ -162,7 +165,7 @@ def test_no_limit_is_ever_exceeded() -> None:
         assert codes[code], code
 
 
-@pytest.mark.parametrize("rule", ["exposure", "pace", "account_exposure", "cash"])
+@pytest.mark.parametrize("rule", ["exposure", "pace", "account_exposure", "single_order", "cash"])
 def test_a_gate_without_a_rule_is_caught(rule: str, monkeypatch: pytest.MonkeyPatch) -> None:
     """The judge sees what each rule is for."""
     kept = tuple(one for one in gate.RULES if one.__name__ != rule)

@@ -82,6 +82,24 @@ def capital(asked: Question) -> Finding | None:
     return None
 
 
+def single_order(asked: Question) -> Finding | None:
+    """No order is worth more than its share of the plan's own capital."""
+    limits, state = asked.limits, asked.state
+    ratio = limits.max_single_order_ratio
+    if ratio is None or asked.reduces:
+        return None
+    made, quote = state.performance, state.instrument.quote_currency
+    own = limits.own_capital(Decimal(0) if made is None else made.pnl)
+    if own is None:
+        return DenialCode.NO_PRICE, "what the plan's holding is worth is not known; wait for market data"
+    if asked.notional > ratio * own:
+        return (
+            DenialCode.SINGLE_ORDER_TOO_LARGE,
+            f"an order worth {asked.notional:.2f} {quote} is over {ratio:%} of the plan's capital of {own:.2f} {quote}",
+        )
+    return None
+
+
 def _leverage(asked: Question, most: Decimal, total: Decimal) -> Finding | None:
     equity, quote = asked.state.neighbours.equity, asked.state.instrument.quote_currency
     if equity is None:

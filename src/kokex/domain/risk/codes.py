@@ -39,6 +39,7 @@ class DenialCode(StrEnum):
     ACCOUNT_TOO_LARGE = "account_too_large"
     LEVERAGE_TOO_HIGH = "leverage_too_high"
     CAPITAL_USED = "capital_used"
+    SINGLE_ORDER_TOO_LARGE = "single_order_too_large"
     GRANT_USED = "grant_used"
 
 

@@ -10,7 +10,7 @@ from typing import Final
 
 from kokex.domain.limits import RiskLimits
 from kokex.domain.order import OrderRequest
-from kokex.domain.risk.account import account_exposure, capital, self_trade, shares
+from kokex.domain.risk.account import account_exposure, capital, self_trade, shares, single_order
 from kokex.domain.risk.codes import DenialCode, Finding
 from kokex.domain.risk.degraded import degraded
 from kokex.domain.risk.exposure import cash, exposure
@@ -41,6 +41,7 @@ RULES: tuple[Rule, ...] = (
     shares,
     account_exposure,
     capital,
+    single_order,
     cash,
     self_trade,
     granted,
