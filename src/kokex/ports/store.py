@@ -19,6 +19,7 @@ from kokex.ports.account_journal import AccountJournalStore
 from kokex.ports.candles import CandleStore
 from kokex.ports.messages import MessageStore
 from kokex.ports.models import ModelStore
+from kokex.ports.notices import AlertStore, NoteStore, NoticeStore
 from kokex.ports.ownership import AccountLocks, AccountOwners
 from kokex.ports.reconciliation import ReconciliationStore
 from kokex.ports.risk import RiskStore
@@ -244,6 +245,21 @@ class TurnNotes:
     tokens_out: int | None = None
 
 
+@dataclass(frozen=True, slots=True)
+class TurnTally:
+    """A plan's turns, counted.
+
+    Attributes:
+        triggers: how many of each kind its turns were told of, by the first word of their keys (`forecast`, `events`, `candle`...).
+        acted, held, failed: turns by their end.
+    """
+
+    triggers: Mapping[str, int]
+    acted: int
+    held: int
+    failed: int
+
+
 class TurnStore(Protocol):
     """Turns and their decisions."""
 
@@ -300,6 +316,10 @@ class TurnStore(Protocol):
 
     async def count(self, plan_id: int) -> int:
         """Turns that ended with a decision."""
+        ...
+
+    async def tally(self, plan_id: int) -> TurnTally:
+        """All its turns, counted."""
         ...
 
 
@@ -385,6 +405,12 @@ class Store(Protocol):
 
     @property
     def risk(self) -> RiskStore: ...
+    @property
+    def notices(self) -> NoticeStore: ...
+    @property
+    def alerts(self) -> AlertStore: ...
+    @property
+    def notes(self) -> NoteStore: ...
 
     def account_locks(self) -> AccountLocks:
         """Ownership of accounts for one engine, on a session of its own."""

@@ -14,7 +14,7 @@ from kokex.domain.decision import Action, Decision, ToolCall, Trigger, TurnStatu
 from kokex.domain.errors import NotFoundError, StateError
 from kokex.domain.order import OrderStatus
 from kokex.domain.plan import Plan, TriggerKind
-from kokex.ports.store import TurnNotes, TurnRecord
+from kokex.ports.store import TurnNotes, TurnRecord, TurnTally
 from tests.builders import START, update
 from tests.integration.postgres.journalling import entry, new_plan
 
@@ -249,3 +249,17 @@ async def test_a_turn_that_failed_keeps_what_had_been_done(store: PostgresStore,
     assert (record.status, record.decision, record.error) == (TurnStatus.FAILED, None, "cut off")
     assert record.tool_calls == DECISION.tool_calls[1:]
     assert await store.turns.notes(turn) == {"version": 1}
+
+
+async def test_turns_are_counted(store: PostgresStore, plan: Plan) -> None:
+    """By what woke them and by their end; one that runs has no end yet."""
+    candle = Trigger(TriggerKind.CANDLE, "candle:2026-01-01T00:00:00+00:00", START)
+    first = await store.turns.start(plan.id, [forecast_trigger(1), candle], 0, START)
+    await store.turns.finish(first, DECISION, LATER)
+    second = await store.turns.start(plan.id, [forecast_trigger(2)], 0, START)
+    await store.turns.finish(second, replace(DECISION, action=Action.HOLD), LATER)
+    third = await store.turns.start(plan.id, [forecast_trigger(3)], 0, START)
+    await store.turns.fail(third, "no model", LATER)
+    await store.turns.start(plan.id, [forecast_trigger(4)], 0, START)
+    tally = await store.turns.tally(plan.id)
+    assert tally == TurnTally({"forecast": 4, "candle": 1}, acted=1, held=1, failed=1)

@@ -18,7 +18,7 @@ from kokex.adapters.postgres.turn_writer import CLOSE, OPEN, TurnWriter
 from kokex.domain.decision import Action, Decision, ToolCall, Trigger, TurnStatus
 from kokex.domain.errors import NotFoundError, StateError
 from kokex.domain.plan import TriggerKind
-from kokex.ports.store import TurnNotes, TurnRecord
+from kokex.ports.store import TurnNotes, TurnRecord, TurnTally
 
 _LONGEST_QUOTE = 80
 
@@ -148,6 +148,26 @@ class PostgresTurns:
         )
         async with self._database.begin() as connection:
             return (await connection.execute(query)).scalar_one()
+
+    async def tally(self, plan_id: int) -> TurnTally:
+        """See `TurnStore`."""
+        kind = func.split_part(turn_triggers.c.trigger_key, ":", 1)
+        told = select(kind, func.count()).where(turn_triggers.c.plan_id == plan_id).group_by(kind)
+        ends = (
+            select(turns.c.status, turns.c.action, func.count())
+            .where(turns.c.plan_id == plan_id)
+            .group_by(turns.c.status, turns.c.action)
+        )
+        async with self._database.begin() as connection:
+            triggers = {name: number for name, number in (await connection.execute(told)).all()}
+            ended = {(status, action): number for status, action, number in await connection.execute(ends)}
+        done = TurnStatus.DONE.value
+        return TurnTally(
+            triggers,
+            ended.get((done, Action.ACT.value), 0),
+            ended.get((done, Action.HOLD.value), 0),
+            sum(number for (status, _), number in ended.items() if status == TurnStatus.FAILED.value),
+        )
 
     async def _read(self, query: Select[tuple[object, ...]]) -> list[TurnRecord]:
         async with self._database.begin() as connection:
