@@ -159,7 +159,7 @@ class PostgresTurns:
             .group_by(turns.c.status, turns.c.action)
         )
         async with self._database.begin() as connection:
-            triggers = {name: number for name, number in (await connection.execute(told)).all()}
+            triggers = {str(name): number for name, number in (await connection.execute(told)).all()}
             ended = {(status, action): number for status, action, number in await connection.execute(ends)}
         done = TurnStatus.DONE.value
         return TurnTally(
