@@ -14,6 +14,7 @@ from typing import Any
 import pytest
 
 from kokex.adapters.langchain import LangChainAgentService, ModelSettings
+from kokex.adapters.langchain.context import SECTIONS
 from kokex.adapters.langchain.service import EXITS
 from kokex.adapters.langchain.tools import TOOLS
 from kokex.domain.decision import Action, Decision
@@ -37,6 +38,9 @@ from tests.unit.langchain.fake_toolbox import FakeClock, FakeToolbox, plan, pred
 
 BUY = {"side": "buy", "order_type": "limit", "quantity": "0.1", "price": "1999.5"}
 HOLD = final("hold", "Nothing to do.")
+
+READ_BEFORE = [section.tool for section in SECTIONS]
+"""Asked by the program before the model is."""
 
 
 async def think(
@@ -81,9 +85,23 @@ async def test_a_whole_turn() -> None:
     assert decision.action is Action.ACT and decision.confidence == 0.7 and decision.model == "scripted"
     assert decision.reason == "probability_up 0.57, bought 0.1 ETH."
     assert [made.name for made in decision.tool_calls] == ["query_prediction_data", "place_order"]
-    assert box.used == ["query_prediction_data", "place_order"]
+    assert box.used == [*READ_BEFORE, "query_prediction_data", "place_order"]
     assert llm.paths == ["POST /v1/chat/completions"] * 3
     assert llm.results()[0]["probability_up"] == 0.57
+
+
+async def test_the_model_is_told_how_its_plan_stands() -> None:
+    """Every section, read when the turn began; its numbers may be quoted as any that a tool told, and are no calls of the model's."""
+    order = {**BUY, "reason": "probability_up is 0.57"}
+    box = FakeToolbox(prediction=prediction(0.57, 0.003))
+    async with ScriptedLLM([calls(("place_order", order)), final("act", "bought", 0.5)]) as llm:
+        decision = await think(llm, box)
+    told = llm.requests[0]["messages"][1]["content"]
+    facts = json.loads(told.partition("```json\n")[2].rpartition("\n```")[0])
+    stands = facts["how_your_plan_stands"]
+    assert list(stands) == [section.title for section in SECTIONS]
+    assert stands["forecast"]["probability_up"] == 0.57 and "last" not in stands
+    assert [(made.name, "error" in made.result) for made in decision.tool_calls] == [("place_order", False)]
 
 
 async def test_what_the_model_is_told() -> None:
@@ -267,7 +285,7 @@ async def test_endless_loops_end(endless: Callable[[], Answer]) -> None:
     async with ScriptedLLM([endless()]) as llm:
         decision = await think(llm, box, agent=AgentSettings(max_tool_calls=4))
     assert len(llm.requests) == 8 and "no final answer within 8 requests" in decision.reason
-    assert len(box.used) <= 4 and len(decision.tool_calls) <= 5
+    assert len(box.used) <= len(READ_BEFORE) + 4 and len(decision.tool_calls) <= 5
     assert decision.action is (Action.ACT if box.orders else Action.HOLD)
 
 
@@ -276,7 +294,9 @@ async def test_hundreds_of_calls_in_one_message_stop_at_the_limit() -> None:
     box = FakeToolbox()
     async with ScriptedLLM([calls(*[("get_positions", {})] * 60), HOLD]) as llm:
         decision = await think(llm, box, agent=AgentSettings(max_tool_calls=10))
-    assert len(box.used) == 10 and len(decision.tool_calls) == 11 and len(llm.results()) == 60
+    assert (
+        len(box.used) == len(READ_BEFORE) + 10 and len(decision.tool_calls) == 11 and len(llm.results()) == 60
+    )
 
 
 @pytest.mark.parametrize("status", [429, 500, 503])

@@ -154,7 +154,7 @@ def test_texts_from_outside_stay_inside_their_json() -> None:
         cancel_reason=hostile,
     )
     woken_by = turn(woken(TriggerKind.ORDER_EVENT, event_of(update, external=True)))
-    text = turn_message(woken_by, TriggerKind.ORDER_EVENT, datetime(2025, 6, 1, tzinfo=UTC))
+    text = turn_message(woken_by, TriggerKind.ORDER_EVENT, datetime(2025, 6, 1, tzinfo=UTC), {})
     body = text.split("```json\n", 1)[1].rsplit("\n```", 1)[0]
     [event] = json.loads(body)["woken_by"][0]["latest_events"]
     assert event["cancel_reason"] == hostile[:200] and event["made_by_this_plan"] is False

@@ -23,6 +23,7 @@ from pydantic import BaseModel, Field
 
 from kokex.adapters.langchain.breaker import Breaker
 from kokex.adapters.langchain.chats import Chat, make_chat
+from kokex.adapters.langchain.context import CONTEXT_VERSION, read_sections
 from kokex.adapters.langchain.fallback import Fallback, Link
 from kokex.adapters.langchain.metering import SpendingMeter
 from kokex.adapters.langchain.middleware import TurnRules
@@ -85,7 +86,7 @@ class ModelAgent:
             AgentError: the conversation broke in another way.
         """
         most = turn.plan.agent.max_tool_calls + _SPARE_CALLS
-        context = tools.grounding.context = self._begin(turn, occasion)
+        context = tools.grounding.context = await self._begin(turn, occasion, tools)
         spare = min(_EXITS_SECONDS, turn.plan.agent.turn_seconds / 10)
         fallback = Fallback(turn, self._links, self._meter, self._clock, tools.deadline - spare)
         rules: list[AgentMiddleware[Any, Any, Any]] = [
@@ -119,7 +120,7 @@ class ModelAgent:
             turn.transcript.model = fallback.model
         return self._concluded(tools, state, fallback)
 
-    def _begin(self, turn: Turn, occasion: TriggerKind) -> dict[str, Any]:
+    async def _begin(self, turn: Turn, occasion: TriggerKind, tools: TurnTools) -> dict[str, Any]:
         """What the model is given, noted; a context that is there already (a replay's) is given again."""
         settings, transcript = self._chain.models[0], turn.transcript
         transcript.model = settings.model
@@ -130,10 +131,12 @@ class ModelAgent:
             "max_retries": settings.max_retries,
         }
         if not transcript.context:
+            sections = await read_sections(tools)
             transcript.context = {
                 "prompt_version": PROMPT_VERSION,
+                "context_version": CONTEXT_VERSION,
                 "system_prompt": system_prompt(turn.plan),
-                "turn_message": turn_message(turn, occasion, self._clock.now()),
+                "turn_message": turn_message(turn, occasion, self._clock.now(), sections),
             }
         return transcript.context
 

@@ -79,6 +79,21 @@ class TurnTools:
                     self._calls.append(ToolCall(name[:64], shown(arguments), result, seconds, asked_at))
             return result
 
+    async def look(self, name: str, arguments: Mapping[str, Any]) -> dict[str, Any]:
+        """Read something for the turn's context. It is the program that asks: not counted among the calls of whoever decides.
+
+        Raises:
+            StoreError: nothing can be known now.
+        """
+        tool = TOOLS[name]
+        if tool.trades:
+            raise ValueError(f"{name} trades: it is no way to look")
+        checked = tool.arguments.model_validate(dict(arguments))
+        values = {field: getattr(checked, field) for field in type(checked).model_fields}
+        method: Callable[..., Awaitable[ToolResult]] = getattr(self._toolbox, name)
+        async with self._one_at_a_time:
+            return await _read(name, method(**values))
+
     async def settled(self) -> None:
         """Return once no call is running: an order on its way is never left behind."""
         async with self._one_at_a_time:
