@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
@@ -41,6 +42,7 @@ class Trigger:
         account_events: the account events it stands for, oldest first.
         forecast: the forecast that woke it, or None.
         text: what the user said, or None.
+        facts: what a schedule, a risk event or a price alert tells, JSON-ready and flat.
     """
 
     kind: TriggerKind
@@ -50,6 +52,7 @@ class Trigger:
     forecast: Forecast | None = None
     text: str | None = None
     account_events: tuple[AccountEventRecord, ...] = ()
+    facts: Mapping[str, Any] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)

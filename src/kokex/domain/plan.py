@@ -27,7 +27,7 @@ class PlanStatus(StrEnum):
 
 
 class TriggerKind(StrEnum):
-    """What may wake an agent; the last four are events of the account, see `kokex.domain.account_events`."""
+    """What may wake an agent. Position, balance, margin and stop are events of the account, see `kokex.domain.account_events`."""
 
     FORECAST = "forecast"
     CANDLE = "candle"
@@ -46,14 +46,38 @@ class TriggerKind(StrEnum):
 
 _OF_ACCOUNT = frozenset({TriggerKind.POSITION, TriggerKind.BALANCE, TriggerKind.MARGIN, TriggerKind.STOP})
 
+    SCHEDULE = "schedule"
+    RISK_EVENT = "risk_event"
+    PRICE_ALERT = "price_alert"
 
 @dataclass(frozen=True, slots=True)
 class AgentSettings:
     """How a plan's agent thinks.
 
     Attributes:
+    @property
+    def noticed(self) -> bool:
+        """Whether it stands for notices, see `kokex.domain.notice`."""
+        return self in _NOTICED
+
+    @property
+    def waits_at_night(self) -> bool:
+        """Whether it wakes nobody in a plan's quiet hours."""
+        return self in _WAITS_AT_NIGHT
+
         prompt: the user's own instructions, added to the system prompt.
         triggers: what wakes it.
+_NOTICED = frozenset({TriggerKind.RISK_EVENT, TriggerKind.PRICE_ALERT})
+_WAITS_AT_NIGHT = frozenset(
+    {
+        TriggerKind.FORECAST,
+        TriggerKind.CANDLE,
+        TriggerKind.POSITION,
+        TriggerKind.BALANCE,
+        TriggerKind.SCHEDULE,
+        TriggerKind.PRICE_ALERT,
+    }
+)
         order_triggers: which kinds of order event wake it.
         turn_seconds: time limit of one turn.
         max_tool_calls: tool calls in one turn.
@@ -63,7 +87,7 @@ class AgentSettings:
 
     prompt: str = ""
     triggers: frozenset[TriggerKind] = frozenset(
-        {TriggerKind.FORECAST, TriggerKind.ORDER_EVENT, TriggerKind.USER}
+        {TriggerKind.FORECAST, TriggerKind.ORDER_EVENT, TriggerKind.USER, TriggerKind.PRICE_ALERT}
     )
     order_triggers: frozenset[OrderEventKind] = frozenset(
         {

@@ -33,6 +33,8 @@ def trigger_facts(trigger: Trigger) -> dict[str, Any]:
         facts["forecast"] = _forecast(trigger.forecast)
     if trigger.text is not None:
         facts["message_of_the_owner"] = trigger.text[:LONGEST_MESSAGE]
+    if trigger.facts:
+        facts |= {name: value for name, value in trigger.facts.items() if name not in facts}
     return facts
 
 

@@ -96,6 +96,14 @@ ROWS = {
     "0013": """
         INSERT INTO limit_changes VALUES (1, 2, '{}', '{"max_open_orders": 3}', 'ann', 'calmer', now());
         """,
+    "0015": """
+        INSERT INTO plan_watches VALUES (1, now());
+        INSERT INTO plan_notices (plan_id, kind, notice_key, occurred_at, facts)
+        VALUES (1, 'risk_event', 'halt:1:set', now(), '{}');
+        INSERT INTO price_alerts (plan_id, turn_id, price, direction, note, made_at)
+        VALUES (1, 1, 2000.10, 'above', 'look', now());
+        INSERT INTO plan_notes (plan_id, turn_id, text, made_at) VALUES (1, 1, 'patience pays', now());
+        """,
 }
 
 

@@ -16,12 +16,15 @@ from kokex.adapters.postgres.journal_writer import JournalWriter
 from kokex.adapters.postgres.ownership import PostgresAccountLocks, PostgresAccountOwners
 from kokex.adapters.postgres.repositories.account_journal import PostgresAccountJournal
 from kokex.adapters.postgres.repositories.accounts import PostgresAccounts, SecretKeeper
+from kokex.adapters.postgres.repositories.alerts import PostgresAlerts
 from kokex.adapters.postgres.repositories.candles import PostgresCandles
 from kokex.adapters.postgres.repositories.forecasts import PostgresForecasts
 from kokex.adapters.postgres.repositories.instruments import PostgresInstruments
 from kokex.adapters.postgres.repositories.journal import PostgresJournal
 from kokex.adapters.postgres.repositories.messages import PostgresMessages
 from kokex.adapters.postgres.repositories.models import PostgresModels
+from kokex.adapters.postgres.repositories.notes import PostgresNotes
+from kokex.adapters.postgres.repositories.notices import PostgresNotices
 from kokex.adapters.postgres.repositories.orders import PostgresOrders
 from kokex.adapters.postgres.repositories.plans import PostgresPlans
 from kokex.adapters.postgres.repositories.reconciliation import PostgresReconciliation
@@ -62,6 +65,9 @@ class PostgresStore:
         self.reconciliation = PostgresReconciliation(database)
         self.spending = PostgresSpending(database)
         self.risk = PostgresRisk(database)
+        self.notices = PostgresNotices(database)
+        self.alerts = PostgresAlerts(database)
+        self.notes = PostgresNotes(database)
 
     @classmethod
     async def open(cls, url: str, keeper: SecretKeeper) -> Self:

@@ -18,6 +18,7 @@ from kokex.adapters.postgres.tables.models import (
     model_versions,
     work_requests,
 )
+from kokex.adapters.postgres.tables.notices import plan_notes, plan_notices, plan_watches, price_alerts
 from kokex.adapters.postgres.tables.reconciling import account_standings, coverages
 from kokex.adapters.postgres.tables.risk import halt_effects, halts, limit_changes, plan_worths
 from kokex.adapters.postgres.tables.spending import model_usage
@@ -53,8 +54,12 @@ __all__ = [
     "model_versions",
     "order_event_logs",
     "orders",
+    "plan_notes",
+    "plan_notices",
+    "plan_watches",
     "plan_worths",
     "plans",
+    "price_alerts",
     "tool_calls",
     "turn_records",
     "turn_triggers",
