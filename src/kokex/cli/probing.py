@@ -149,6 +149,9 @@ class _Listener:
         """The stream stands."""
         self.subscribed.set()
 
+    def on_stops_subscribed(self) -> None:
+        """None were asked for."""
+
     def on_disconnected(self, reason: str) -> None:
         """It broke, and is made again."""
         self.lost = reason

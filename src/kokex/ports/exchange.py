@@ -198,6 +198,10 @@ class AccountStreamListener(Protocol):
         """Logged in and every wanted channel answered: what happened before may have been missed. Again when channels are added."""
         ...
 
+    def on_stops_subscribed(self) -> None:
+        """The channels of stops opened later than the others, or again: what stops did before may have been missed."""
+        ...
+
     def on_disconnected(self, reason: str) -> None:
         """The connection is gone; a new one is being made."""
         ...

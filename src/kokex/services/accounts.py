@@ -52,6 +52,7 @@ class AccountSession:
         owned: this engine owns the account; no other works on it.
         reconciled: orders may be sent. False from a lost connection to the end of the next reconciliation.
         looked: the first look after (re)connecting is over.
+        stops_due: a look is under way that has yet to read stops.
         standing, trouble: what the account may do, and why not everything; `kokex.domain.standing`.
         reconciled_at: when it was last in line with the exchange, by our clock.
         stopped: why a person must act before anything works; None while all is well.
@@ -67,6 +68,7 @@ class AccountSession:
     owned: bool = False
     reconciled: bool = False
     looked: bool = False
+    stops_due: bool = False
     standing: Standing = Standing.TRADING
     trouble: Trouble | None = None
     reconciled_at: datetime | None = None

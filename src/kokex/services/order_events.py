@@ -41,6 +41,10 @@ class OrderEventSink(JournalSink, Protocol):
         """The account's stream stands (again): reconcile."""
         ...
 
+    def reads_stops_yet(self, connection_key: str) -> bool:
+        """Whether a reconciliation is asked for, or under way, that has yet to read the account's stops."""
+        ...
+
     def on_account_lost(self, connection_key: str) -> None:
         """The account's stream is gone: something may be missed from here on."""
         ...
@@ -222,6 +226,11 @@ class OrderEventService:
         self._look(connection)
         self._save_soon(connection)
 
+    def stops_subscribed(self, connection: Connection) -> None:
+        """The channels of stops are open (again): a look that has yet to read stops covers them, else there is another."""
+        if self._sink is None or not self._sink.reads_stops_yet(connection.key):
+            self._look(connection)
+
     def disconnected(self, connection: Connection, reason: str) -> None:
         """The stream is gone: from here on something may be missed."""
         connection.connected_since = None
@@ -286,6 +295,9 @@ class _Listener:
 
     def on_subscribed(self) -> None:
         self._service.subscribed(self._connection)
+
+    def on_stops_subscribed(self) -> None:
+        self._service.stops_subscribed(self._connection)
 
     def on_disconnected(self, reason: str) -> None:
         self._service.disconnected(self._connection, reason)

@@ -162,6 +162,9 @@ class Ear:
         self.subscribed += 1
         self._heard.set()
 
+    def on_stops_subscribed(self) -> None:
+        self._heard.set()
+
     def on_disconnected(self, reason: str) -> None:
         self.losses.append(reason)
         self._heard.set()

@@ -231,6 +231,58 @@ async def test_a_fill_list_that_lags_behind_its_order_is_read_again(
         assert await world.journalled(plan) == world.pushed()
 
 
+async def test_a_look_covers_stops_until_it_reads_them(
+    database_url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The socket of stops opens beside the other at a start: it asks for a look of its own only where it comes too late."""
+    async with platform(database_url, tmp_path, Asked()) as (world, _, made):
+        await world.plan()
+        session = await reconciled(made, world)
+        key = session.account.connection_key
+        [stream] = [one.stream for one in made.services.order_events.connections.values()]
+        await eventually(lambda: stream.stop_status.connected_since, "the socket of stops")
+        await eventually(
+            lambda: session.reconciled and made.services.reconciling.idle(session), "an account in line"
+        )
+        listener = stream._listener
+        looks, asked, go_on = [], asyncio.Event(), asyncio.Event()
+        look, open_orders, open_stops = (
+            made.services.reconciling.reconcile,
+            session.exchange.open_orders,
+            session.exchange.open_stops,
+        )
+
+        async def counted(one: Any) -> None:
+            looks.append(one)
+            await look(one)
+
+        def slow(answer: Any) -> Any:
+            async def wait(*arguments: Any) -> Any:
+                asked.set()
+                await go_on.wait()
+                return await answer(*arguments)
+
+            return wait
+
+        monkeypatch.setattr(made.services.reconciling, "reconcile", counted)
+        monkeypatch.setattr(session.exchange, "open_orders", slow(open_orders))
+        made.activity.on_account_subscribed(key)
+        await asked.wait()
+        listener.on_stops_subscribed()
+        go_on.set()
+        await eventually(lambda: session.reconciled, "a reconciled account")
+        assert len(looks) == 1
+        asked.clear(), go_on.clear()
+        monkeypatch.setattr(session.exchange, "open_orders", open_orders)
+        monkeypatch.setattr(session.exchange, "open_stops", slow(open_stops))
+        made.activity.on_account_subscribed(key)
+        await asked.wait()
+        listener.on_stops_subscribed()
+        go_on.set()
+        await eventually(lambda: session.reconciled, "a reconciled account")
+        assert len(looks) == 3
+
+
 async def test_dropped_sockets_are_back_and_reconciled(database_url: str, tmp_path: Path) -> None:
     """Again and again, with orders open; how long it takes is printed (the benchmark measures it properly)."""
     asked = Asked()

@@ -59,6 +59,10 @@ class Stage:
         """Return when everything was subscribed for the `times`th time."""
         await until(lambda: self.listener.count("subscribed") >= times)
 
+    async def stops_ready(self, times: int = 1) -> None:
+        """Return when the channels of stops were subscribed for the `times`th time while the stream stood."""
+        await until(lambda: self.listener.count("stops subscribed") >= times)
+
     def order_ids(self) -> list[str]:
         """Of the updates that were heard, in their order."""
         return [update.update.order_id for update in self.listener.updates]

@@ -197,6 +197,9 @@ class RememberingListener:
     def on_subscribed(self) -> None:
         self._note("subscribed")
 
+    def on_stops_subscribed(self) -> None:
+        self._note("stops subscribed")
+
     def on_disconnected(self, reason: str) -> None:
         self._note(f"disconnected: {reason}")
 

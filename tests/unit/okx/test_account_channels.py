@@ -58,7 +58,7 @@ async def test_stops_come_over_a_socket_of_their_own_that_logs_in() -> None:
     """Open while they are wanted; its return is told, for what stops did meanwhile was missed."""
     async with stage() as at:
         at.stream.subscribe_stop_channels()
-        await at.ready(2)
+        await at.stops_ready()
         assert at.server.paths == ["private", "business"]
         login = at.server.received[1][0]
         assert login["op"] == "login" and login["args"][0]["apiKey"] == "the-api-key"
@@ -71,8 +71,8 @@ async def test_stops_come_over_a_socket_of_their_own_that_logs_in() -> None:
         states = [one.state for one in at.listener.reports if isinstance(one, StopReport)]
         assert states == [StopState.TRIGGERED, StopState.LIVE]
         await at.server.drop()
-        await at.ready(3)
-        assert at.listener.count("disconnected") == 0
+        await at.stops_ready(2)
+        assert (at.listener.count("subscribed"), at.listener.count("disconnected")) == (1, 0)
         assert at.stream.stop_status.reconnects == 1 and at.stream.status.reconnects == 0
         at.stream.unsubscribe_stop_channels()
         await until(lambda: at.server.sockets[2].closed)
@@ -83,16 +83,17 @@ async def test_the_business_socket_alone_is_no_account_stream() -> None:
     """While the private one is away, its return is not told: orders are not heard."""
     async with stage() as at:
         at.stream.subscribe_stop_channels()
-        await at.ready(2)
+        await at.stops_ready()
         at.server.refuse_paths.add("private")
         await at.server.sockets[0].close(code=1001)
         await until(lambda: at.listener.count("disconnected") == 1)
         await at.server.sockets[1].close(code=1001)
         await until(lambda: at.stream.stop_status.reconnects == 1 and at.server.paths.count("business") == 2)
         await until(lambda: at.stream.stop_status.connected_since is not None)
-        assert at.listener.count("subscribed") == 2
+        assert (at.listener.count("subscribed"), at.listener.count("stops subscribed")) == (1, 1)
         at.server.refuse_paths.clear()
-        await at.ready(3)
+        await at.ready(2)
+        assert at.listener.count("stops subscribed") == 1
 
 
 async def test_a_refused_business_login_stops_the_stops_alone() -> None:

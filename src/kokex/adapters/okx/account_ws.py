@@ -36,7 +36,7 @@ class OKXAccountWebSocket:
     """The private stream of one account; see `kokex.ports.exchange.AccountStream`.
 
     Two sockets: the private one has orders, positions, balances, margin warnings and fills; the business one, open while
-    stops are wanted, has those. Losing the business socket stops nothing else: its return is told as `on_subscribed`.
+    stops are wanted, has those. Losing the business socket stops nothing else: its return is told as `on_stops_subscribed`.
     OKX v5: the orders channel sends no snapshot, only what is new; whoever listens asks over REST after `on_subscribed`.
 
     Args:
@@ -168,11 +168,12 @@ class OKXAccountWebSocket:
         self._listener.on_refused(channel.name, channel.inst_id or "", reason)
 
     def on_ready(self, path: AccountPath) -> None:
-        """All channels of a path are open. The business path alone is no account stream."""
+        """All channels of a path are open. The business path alone is no account stream: the private one's opening tells both."""
         if path is self._private:
             self._standing = True
-        if self._standing:
             self._listener.on_subscribed()
+        elif self._standing:
+            self._listener.on_stops_subscribed()
 
     def on_dropped(self, channel: str, reason: str) -> None:
         """A channel is dead for now: without orders the stream is as good as lost."""

@@ -93,6 +93,11 @@ class ReconcilingService:
         """Whether the account's first look is over and none is asked for."""
         return session.looked and session.account.connection_key not in self._wanted
 
+    def reads_stops_yet(self, connection_key: str) -> bool:
+        """Whether a look is asked for, or under way, that has yet to read stops."""
+        session = self._sessions.by_key(connection_key)
+        return connection_key in self._wanted or (session is not None and session.stops_due)
+
     def abandon(self, connection_key: str, reason: str = "the account's stream is lost") -> None:
         """The stream is gone: what was being read no longer joins up with it."""
         session = self._sessions.by_key(connection_key)
@@ -187,6 +192,13 @@ class ReconcilingService:
         Raises:
             ExchangeError: the exchange could not be read to the end.
         """
+        session.stops_due = True
+        try:
+            await self._look(session)
+        finally:
+            session.stops_due = False
+
+    async def _look(self, session: AccountSession) -> None:
         instruments = await self._missed.instruments(session)
         for inst_id in instruments:
             await self._sessions.refresh_instrument(session, inst_id)
@@ -208,6 +220,7 @@ class ReconcilingService:
         """Journal what positions, balances and stops became while nobody listened."""
         exchange = session.exchange
         taken_at = max(unfound.coverage.read_to for unfound in picture.unfound)
+        session.stops_due = False
         positions, balances, open_stops = await asyncio.gather(
             exchange.positions(), exchange.balances(), exchange.open_stops()
         )
