@@ -9,6 +9,7 @@ name, so that a fact that arrives twice is kept once:
     an amendment's outcome       amend:<request id>
     accepted                     live
     rejected by the exchange     rejected
+    not approved by a person     rejected
 
 (OKX v5, orders channel: pushes may repeat, even with another update time; these are the identities it prescribes.)
 """
@@ -47,6 +48,9 @@ _KINDS = {
     OrderStatus.FILLED: OrderEventKind.DONE,
     OrderStatus.CANCELED: OrderEventKind.CANCELED,
     OrderStatus.REJECTED: OrderEventKind.REJECTED,
+    # Of orders that waited for a person's approval and never went out; the update's own status says which.
+    OrderStatus.EXPIRED: OrderEventKind.REJECTED,
+    OrderStatus.DENIED: OrderEventKind.REJECTED,
 }
 
 

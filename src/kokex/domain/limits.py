@@ -37,11 +37,11 @@ class RiskLimits:
         max_order_notional: largest single order.
         max_order_share: the same, as a share of the account's equity.
         max_single_order_ratio: the same, as a share of the plan's own capital; what reduces the holding passes.
-        max_position_notional: largest holding, counting orders open, in flight and unknown.
+        max_position_notional: largest holding, counting orders open, in flight, unknown and waiting for approval.
         max_position_share: the same, as a share of the account's equity.
         max_account_notional: largest sum of the holdings of all plans of the account, counted the same way.
         max_leverage: the same sum, as a multiple of the account's equity.
-        max_open_orders: orders open or in flight at once.
+        max_open_orders: orders open, in flight or waiting for approval at once.
         max_orders_per_minute: orders let through in any 60 s.
         max_orders_per_day: orders let through in a UTC day.
         price_collar: how far a limit price may be from the last price and from the mark price, as a share of each.
@@ -50,6 +50,8 @@ class RiskLimits:
         cash_reserve: quote currency of the account that no order may touch.
         capital: quote currency of the account that is this plan's alone, and all that it may use.
         allow_short: whether the holding may go below zero (swaps only).
+        approval_notional: a larger order waits for a person, unless it only reduces the holding; None: none waits.
+        approval_period: how long it waits; then it is over.
     """
 
     max_order_notional: Decimal = Decimal(1000)
@@ -69,6 +71,8 @@ class RiskLimits:
     repeat_period: timedelta = timedelta(minutes=5)
     capital: Decimal | None = None
     max_single_order_ratio: Decimal | None = None
+    approval_notional: Decimal | None = None
+    approval_period: timedelta = timedelta(minutes=15)
     protections: Protections = field(default_factory=Protections)
 
     @property

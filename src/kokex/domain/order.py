@@ -4,10 +4,11 @@
         │            │ │ └──────────┴────────────┴──► canceled
         │            │ └──► rejected                   (by the exchange)
         │            └────► unknown ──► accepted ... or expired (never reached the exchange)
-        └──► denied                                    (by our risk gate)
+        ├──► denied                                    (by our risk gate)
+        └──► awaiting_approval ──► submitted, or denied, rejected, expired, canceled (by a person, or for want of one)
 
-*In flight*: submitted, unknown. *Open*: accepted, partially_filled. *Closed*: the rest. Closed is for ever, and the filled
-quantity never shrinks, whatever arrives late or twice.
+*Waiting*: awaiting_approval. *In flight*: submitted, unknown. *Open*: accepted, partially_filled. *Closed*: the rest. Closed is for
+ever, and the filled quantity never shrinks, whatever arrives late or twice.
 """
 
 from __future__ import annotations
@@ -33,6 +34,7 @@ class OrderType(StrEnum):
 class OrderStatus(StrEnum):
     """Where an order is in its life."""
 
+    AWAITING_APPROVAL = "awaiting_approval"
     SUBMITTED = "submitted"
     UNKNOWN = "unknown"
     ACCEPTED = "accepted"
@@ -42,6 +44,11 @@ class OrderStatus(StrEnum):
     REJECTED = "rejected"
     DENIED = "denied"
     EXPIRED = "expired"
+
+    @property
+    def waiting(self) -> bool:
+        """Let through by our gate and not sent: a person is asked first."""
+        return self is OrderStatus.AWAITING_APPROVAL
 
     @property
     def in_flight(self) -> bool:
@@ -56,7 +63,7 @@ class OrderStatus(StrEnum):
     @property
     def closed(self) -> bool:
         """Nothing can happen to it any more."""
-        return not (self.in_flight or self.open)
+        return not (self.waiting or self.in_flight or self.open)
 
 
 _IN_FLIGHT = frozenset({OrderStatus.SUBMITTED, OrderStatus.UNKNOWN})
@@ -144,6 +151,7 @@ class Order:
     """The life of one order as far as we know it.
 
     Attributes:
+        created_at: when it was meant to go out; for one that a person approved, the moment after that.
         decision_id, step: what asked for it; None for orders made outside KOKEX.
         reason: why it was denied, rejected, canceled or expired.
     """
@@ -194,6 +202,7 @@ class Order:
 
 
 _RANKS = {
+    OrderStatus.AWAITING_APPROVAL: 0,
     OrderStatus.SUBMITTED: 0,
     OrderStatus.UNKNOWN: 0,
     OrderStatus.EXPIRED: 0,

@@ -156,5 +156,7 @@ _PARSERS: Final[dict[str, _Parser]] = {
     "capital": _or_none(_money),
     "max_single_order_ratio": _or_none(_part),
     "allow_short": _switch,
+    "approval_notional": _or_none(_reserve),
+    "approval_period": _duration,
     **_OF_PROTECTIONS,
 }
