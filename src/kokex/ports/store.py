@@ -16,6 +16,7 @@ from kokex.domain.instrument import Instrument
 from kokex.domain.order import Fill, Order, OrderStatus
 from kokex.domain.plan import NewPlan, Plan, PlanStatus
 from kokex.ports.account_journal import AccountJournalStore
+from kokex.ports.approvals import ApprovalStore
 from kokex.ports.candles import CandleStore
 from kokex.ports.messages import MessageStore
 from kokex.ports.models import ModelStore
@@ -108,7 +109,7 @@ class OrderStore(Protocol):
         ...
 
     async def pending(self, *, account_id: int | None = None, plan_id: int | None = None) -> list[Order]:
-        """Orders open, in flight or unknown, oldest first."""
+        """Orders open, in flight, unknown or waiting for approval, oldest first."""
         ...
 
     async def recent(self, plan_id: int, *, limit: int) -> list[Order]:
@@ -405,6 +406,8 @@ class Store(Protocol):
 
     @property
     def risk(self) -> RiskStore: ...
+    @property
+    def approvals(self) -> ApprovalStore: ...
     @property
     def notices(self) -> NoticeStore: ...
     @property

@@ -96,6 +96,10 @@ ROWS = {
     "0013": """
         INSERT INTO limit_changes VALUES (1, 2, '{}', '{"max_open_orders": 3}', 'ann', 'calmer', now());
         """,
+    "0014": """
+        INSERT INTO approvals (account_id, client_order_id, plan_id, notional, price, asked_at, expires_at)
+        VALUES (1, 'KX1', 1, 3000.50, NULL, now(), now());
+        """,
     "0015": """
         INSERT INTO plan_watches VALUES (1, now());
         INSERT INTO plan_notices (plan_id, kind, notice_key, occurred_at, facts)

@@ -8,7 +8,7 @@ its parts one after another. Each part is harmless when repeated: the journal an
 from __future__ import annotations
 
 _RANK = """CASE {status}
-    WHEN 'submitted' THEN 0 WHEN 'unknown' THEN 0 WHEN 'expired' THEN 0
+    WHEN 'awaiting_approval' THEN 0 WHEN 'submitted' THEN 0 WHEN 'unknown' THEN 0 WHEN 'expired' THEN 0
     WHEN 'accepted' THEN 1 WHEN 'partially_filled' THEN 2 ELSE 3 END"""
 
 # Rows of orders, fills and heads come as arrays, a parameter for each column, or, in few rows, as one JSON document: to the server

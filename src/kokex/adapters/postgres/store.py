@@ -17,6 +17,7 @@ from kokex.adapters.postgres.ownership import PostgresAccountLocks, PostgresAcco
 from kokex.adapters.postgres.repositories.account_journal import PostgresAccountJournal
 from kokex.adapters.postgres.repositories.accounts import PostgresAccounts, SecretKeeper
 from kokex.adapters.postgres.repositories.alerts import PostgresAlerts
+from kokex.adapters.postgres.repositories.approvals import PostgresApprovals
 from kokex.adapters.postgres.repositories.candles import PostgresCandles
 from kokex.adapters.postgres.repositories.forecasts import PostgresForecasts
 from kokex.adapters.postgres.repositories.instruments import PostgresInstruments
@@ -65,6 +66,7 @@ class PostgresStore:
         self.reconciliation = PostgresReconciliation(database)
         self.spending = PostgresSpending(database)
         self.risk = PostgresRisk(database)
+        self.approvals = PostgresApprovals(database)
         self.notices = PostgresNotices(database)
         self.alerts = PostgresAlerts(database)
         self.notes = PostgresNotes(database)

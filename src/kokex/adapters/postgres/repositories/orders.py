@@ -5,11 +5,12 @@ from __future__ import annotations
 from datetime import datetime
 
 import msgspec
-from sqlalchemy import Row, Select, func, select, update
+from sqlalchemy import Row, Select, Subquery, and_, func, select, update
 from sqlalchemy.dialects.postgresql import insert
+from sqlalchemy.sql.dml import ReturningInsert
 
 from kokex.adapters.postgres.database import Database
-from kokex.adapters.postgres.tables import orders
+from kokex.adapters.postgres.tables import approvals, orders
 from kokex.adapters.postgres.text import storable_json, storable_text
 from kokex.domain.grant import Grant
 from kokex.domain.instrument import Side
@@ -26,16 +27,8 @@ class PostgresOrders:
 
     async def add(self, order: Order, *, grant_left: Grant | None = None) -> bool:
         """See `OrderStore`."""
-        if order.client_order_id is None:
-            raise ValueError(f"an order of plan {order.plan_id} has no client order id")
-        statement = (
-            insert(orders)
-            .values(**_columns(order), grant_left=None if grant_left is None else storable_json(grant_left))
-            .on_conflict_do_nothing(index_elements=[orders.c.account_id, orders.c.order_key])
-            .returning(orders.c.id)
-        )
         async with self._database.begin() as connection:
-            return (await connection.execute(statement)).first() is not None
+            return (await connection.execute(insert_order(order, grant_left))).first() is not None
 
     async def grant_left(self, plan_id: int, decision_id: int) -> Grant | None:
         """See `OrderStore`."""
@@ -90,11 +83,12 @@ class PostgresOrders:
 
     async def pending(self, *, account_id: int | None = None, plan_id: int | None = None) -> list[Order]:
         """See `OrderStore`."""
-        query = _of_plans().where(orders.c.is_pending).order_by(orders.c.created_at, orders.c.id)
+        found = _pending()
+        query = select(found).where(found.c.plan_id.is_not(None)).order_by(found.c.created_at, found.c.id)
         if account_id is not None:
-            query = query.where(orders.c.account_id == account_id)
+            query = query.where(found.c.account_id == account_id)
         if plan_id is not None:
-            query = query.where(orders.c.plan_id == plan_id)
+            query = query.where(found.c.plan_id == plan_id)
         return await self._read(query)
 
     async def recent(self, plan_id: int, *, limit: int) -> list[Order]:
@@ -129,7 +123,33 @@ class PostgresOrders:
 
     async def _read(self, query: Select[tuple[object, ...]]) -> list[Order]:
         async with self._database.begin() as connection:
-            return [_order(row) for row in (await connection.execute(query)).all()]
+            return [read_order(row) for row in (await connection.execute(query)).all()]
+
+
+def insert_order(order: Order, grant_left: Grant | None) -> ReturningInsert[tuple[int]]:
+    """Keep a new order; gives its number, nothing where its client order id is there already."""
+    if order.client_order_id is None:
+        raise ValueError(f"an order of plan {order.plan_id} has no client order id")
+    return (
+        insert(orders)
+        .values(**_columns(order), grant_left=None if grant_left is None else storable_json(grant_left))
+        .on_conflict_do_nothing(index_elements=[orders.c.account_id, orders.c.order_key])
+        .returning(orders.c.id)
+    )
+
+
+def _pending() -> Subquery:
+    """Orders that are not closed. One statement: an order that moves from waiting to in flight meanwhile is in it all the same."""
+    its_row = and_(
+        approvals.c.account_id == orders.c.account_id, approvals.c.client_order_id == orders.c.order_key
+    )
+    waits = and_(
+        approvals.c.told_at.is_(None),
+        approvals.c.outcome.is_(None),
+        orders.c.status == OrderStatus.AWAITING_APPROVAL.value,
+    )
+    waiting = select(orders).select_from(orders.join(approvals, its_row)).where(waits)
+    return select(orders).where(orders.c.is_pending).union_all(waiting).subquery()
 
 
 def _of_plans() -> Select[tuple[object, ...]]:
@@ -160,7 +180,8 @@ def _columns(order: Order) -> dict[str, object]:
     }
 
 
-def _order(row: Row[tuple[object, ...]]) -> Order:
+def read_order(row: Row[tuple[object, ...]]) -> Order:
+    """An order from its whole row."""
     return Order(
         client_order_id=row.client_order_id,
         order_id=row.order_id,

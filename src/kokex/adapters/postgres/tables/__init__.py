@@ -2,6 +2,7 @@
 
 from kokex.adapters.postgres.tables.account_events import account_books, account_event_logs, account_states
 from kokex.adapters.postgres.tables.accounts import accounts, installation, plans
+from kokex.adapters.postgres.tables.approvals import approvals
 from kokex.adapters.postgres.tables.base import metadata
 from kokex.adapters.postgres.tables.deciding import (
     forecasts,
@@ -36,6 +37,7 @@ __all__ = [
     "account_standings",
     "account_states",
     "accounts",
+    "approvals",
     "candle_ledger",
     "candles",
     "coverages",

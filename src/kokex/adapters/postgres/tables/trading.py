@@ -9,6 +9,7 @@ from __future__ import annotations
 from sqlalchemy import (
     BigInteger,
     Boolean,
+    CheckConstraint,
     Column,
     Computed,
     Double,
@@ -25,6 +26,10 @@ from sqlalchemy.dialects.postgresql import JSONB
 from kokex.adapters.postgres.tables.base import EXACT, MOMENT, metadata, number_column
 
 _PENDING = "status IN ('submitted', 'unknown', 'accepted', 'partially_filled')"
+_STATUSES = (
+    "status IN ('awaiting_approval', 'submitted', 'unknown', 'accepted', 'partially_filled', 'filled', 'canceled', "
+    "'rejected', 'denied', 'expired')"
+)
 
 orders = Table(
     "orders",
@@ -50,12 +55,13 @@ orders = Table(
     Column("reduce_only", Boolean, nullable=False, server_default=text("false")),
     Column("created_at", MOMENT, nullable=False),
     Column("updated_at", MOMENT, nullable=False),
-    # Open, in flight or unknown. A column of its own, so that moving from one such status to the next touches no index.
+    # Open, in flight or unknown; those that wait for approval are found by their row in `approvals`. A column of its own, so that moving from one such status to the next touches no index.
     Column("is_pending", Boolean, Computed(_PENDING, persisted=True), nullable=False),
     Column(
         "grant_left", JSONB(none_as_null=True)
     ),  # of the turn, after this order; None where no grant was spent
     UniqueConstraint("account_id", "order_key"),
+    CheckConstraint(_STATUSES, name="ck_orders_status"),
     postgresql_with={"fillfactor": 60},
 )
 Index("idx_orders_plan_id_created_at", orders.c.plan_id, orders.c.created_at)
