@@ -29,7 +29,7 @@ from kokex.domain.account import Credentials, Environment
 from kokex.domain.candle import Interval
 from kokex.domain.decision import Action, Decision, Turn
 from kokex.domain.events import OrderEventKind
-from kokex.domain.plan import AgentSettings, ForecastSettings, NewPlan, TriggerKind
+from kokex.domain.plan import AgentSettings, ForecastSettings, NewPlan, TradingTool, TriggerKind
 from kokex.ports.store import JournalEntry
 from kokex.ports.toolbox import Toolbox
 from kokex.settings import Settings
@@ -149,7 +149,9 @@ async def make_plans(app: Application, words: Words) -> list[int]:
             INST_ID,
             Interval("1H"),
             agent=AgentSettings(
-                triggers=frozenset({TriggerKind.ORDER_EVENT}), order_triggers=frozenset(OrderEventKind)
+                trading_tools=frozenset(TradingTool),
+                triggers=frozenset({TriggerKind.ORDER_EVENT}),
+                order_triggers=frozenset(OrderEventKind),
             ),
             forecast=ForecastSettings(context=100, horizon=4, paths=16),
         )

@@ -18,10 +18,12 @@ from kokex.domain.account_reports import (
 from kokex.domain.candle import Interval
 from kokex.domain.instrument import Instrument, InstrumentKind, Side
 from kokex.domain.order import Fill, Order, OrderRequest, OrderStatus, OrderType, OrderUpdate
-from kokex.domain.plan import Plan, PlanStatus
+from kokex.domain.plan import AgentSettings, Plan, PlanStatus, TradingTool
 from kokex.domain.risk import RiskState
 
 START = datetime(2026, 1, 1, tzinfo=UTC)
+TRADES = frozenset(TradingTool)
+"""What a plan is granted whose agent may trade."""
 
 ETH = Instrument(
     inst_id="ETH-USDT",
@@ -133,7 +135,16 @@ def update(**changes: Any) -> OrderUpdate:
 
 def plan(**changes: Any) -> Plan:
     """A running ETH-USDT 1H plan."""
-    made = Plan(1, "test", 1, "ETH-USDT", Interval("1H"), PlanStatus.RUNNING, START)
+    made = Plan(
+        1,
+        "test",
+        1,
+        "ETH-USDT",
+        Interval("1H"),
+        PlanStatus.RUNNING,
+        START,
+        agent=AgentSettings(trading_tools=TRADES),
+    )
     return replace(made, **changes)
 
 

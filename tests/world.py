@@ -19,13 +19,14 @@ from kokex.domain.candle import Interval
 from kokex.domain.decision import Action, Decision, Turn
 from kokex.domain.limits import RiskLimits
 from kokex.domain.order import Order
-from kokex.domain.plan import ForecastSettings, NewPlan, Plan
+from kokex.domain.plan import AgentSettings, ForecastSettings, NewPlan, Plan
 from kokex.domain.position import PlanBook
 from kokex.paper.config import AccountConfig, PaperConfig
 from kokex.paper.server import PaperServer
 from kokex.ports.agent import Agent
 from kokex.ports.toolbox import Toolbox
 from kokex.settings import Settings
+from tests.builders import TRADES
 
 LIMITS = RiskLimits(
     max_order_notional=Decimal(3000), max_position_notional=Decimal(20_000), max_open_orders=20
@@ -92,6 +93,7 @@ class Platform:
             "ETH-USDT",
             Interval("1H"),
             limits=LIMITS,
+            agent=AgentSettings(trading_tools=TRADES),
             forecast=ForecastSettings(context=200, horizon=4, paths=16),
         )
         made = await self.application.plans.create(replace(new, **changes))

@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 
 from kokex.cli.app import run
+from tests.builders import TRADES
 from tests.e2e.terminal import KEYS, Running, Terminal, finish, read_line, until
 
 pytestmark = pytest.mark.slow
@@ -52,10 +53,15 @@ def test_a_plan_is_created_started_paused_and_stopped(
     )
     assert added.json["environment"] == "paper"
     assert not any(secret in added.out for secret in KEYS.values())
-    created = terminal.run(
-        "plan", "create", "eth", "--account", "desk", "--inst-id", "ETH-USDT", "--max-order", "1500", "--json"
-    )
-    assert created.json == {"id": 1, "name": "eth", "status": "created", "inst_id": "ETH-USDT"}
+    wish = ("eth", "--account", "desk", "--inst-id", "ETH-USDT", "--max-order", "1500", "--trade")
+    created = terminal.run("plan", "create", *wish, "--json")
+    assert created.json == {
+        "id": 1,
+        "name": "eth",
+        "status": "created",
+        "inst_id": "ETH-USDT",
+        "trading_tools": sorted(TRADES),
+    }
 
     with terminal.serving("up", "--json") as up:
         assert up.ready["ready"] is True

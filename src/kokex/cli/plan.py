@@ -22,6 +22,14 @@ if TYPE_CHECKING:
 app = typer.Typer(no_args_is_help=True, help="Create, show, start, pause and stop plans.")
 
 PlanName = Annotated[str, typer.Argument(metavar="PLAN", help="The plan's name or number.")]
+GrantAll = typer.Option(
+    "--trade", help="Grant the agent all tools that trade; without a grant it can only watch."
+)
+GrantSome = typer.Option(
+    "--tool",
+    metavar="NAME",
+    help="Grant this tool that trades and no others: place_order, cancel_order...; repeat the option.",
+)
 
 
 @app.command()
@@ -70,6 +78,8 @@ def create(  # noqa: PLR0917 - Typer makes options of them
             "repeat the option. `kokex risk limits` changes them later.",
         ),
     ] = None,
+    trade: Annotated[bool, GrantAll] = False,
+    tool: Annotated[list[str] | None, GrantSome] = None,
     prompt: Annotated[str, typer.Option(help="Your own instructions to the agent.")] = "",
     trigger: Annotated[
         list[str] | None,
@@ -105,9 +115,13 @@ def create(  # noqa: PLR0917 - Typer makes options of them
 ) -> None:
     """Create a plan: one instrument and interval on one account, a forecaster, an agent, hard limits.
 
-    The exchange is asked about the instrument first. The plan does nothing until `kokex plan start`.
+    The exchange is asked about the instrument first. The plan does nothing until `kokex plan start`, and only watches unless it is
+    granted tools that trade.
     """
+    from dataclasses import replace
+
     from kokex.cli.plan_settings import agent_settings, positive
+    from kokex.cli.plan_tools import granted_tools, tools_document, tools_sentence
     from kokex.domain.candle import Interval
     from kokex.domain.limits import RiskLimits
     from kokex.domain.plan import ForecastSettings, NewPlan
@@ -124,6 +138,7 @@ def create(  # noqa: PLR0917 - Typer makes options of them
     )
     limits = with_settings(limits, limit or ())
     agent = agent_settings(prompt, trigger, order_trigger, turn_seconds, max_tool_calls, stream, model_budget)
+    agent = replace(agent, trading_tools=granted_tools(trade, tool))
     forecast = ForecastSettings(forecaster, context, horizon, paths, seed)
 
     async def keep(opened: Application) -> Plan:
@@ -133,9 +148,11 @@ def create(  # noqa: PLR0917 - Typer makes options of them
 
     plan = _with_application(keep)
     if as_json:
-        say_json({"id": plan.id, "name": plan.name, "status": plan.status, "inst_id": plan.inst_id})
+        facts = {"id": plan.id, "name": plan.name, "status": plan.status, "inst_id": plan.inst_id}
+        say_json(facts | tools_document(plan))
     else:
         say(f"Plan {plan.name} is created (number {plan.id}). Start it: kokex plan start {plan.name}")
+        say(tools_sentence(plan))
 
 
 @app.command("list")
@@ -196,6 +213,35 @@ def pause(plan: PlanName, as_json: Annotated[bool, AsJson] = False) -> None:
 def stop(plan: PlanName, as_json: Annotated[bool, AsJson] = False) -> None:
     """Have a plan's open orders canceled and its subscriptions ended. What it holds stays."""
     _wish(plan, lambda opened, number: opened.plans.stop(number), as_json=as_json)
+
+
+@app.command()
+def tools(
+    plan: PlanName,
+    trade: Annotated[bool, GrantAll] = False,
+    tool: Annotated[list[str] | None, GrantSome] = None,
+    watch_only: Annotated[bool, typer.Option("--watch-only", help="Take all tools that trade away.")] = False,
+    as_json: Annotated[bool, AsJson] = False,
+) -> None:
+    """Show which tools a plan's agent has, or set those that trade. The engine goes by it from the next turn on.
+
+    What is open or held stays: `kokex plan stop` cancels, `kokex risk halt --flatten` ends a holding.
+    """
+    from kokex.cli.plan_tools import granted_tools, tools_document, tools_sentence
+
+    wanted = granted_tools(trade, tool, watch_only)
+
+    async def keep(opened: Application) -> Plan:
+        found = await _find(opened, plan)
+        if not (wanted or watch_only):
+            return found
+        return await opened.plans.grant(found.id, wanted)
+
+    kept = _with_application(keep)
+    if as_json:
+        say_json({"id": kept.id, "name": kept.name} | tools_document(kept))
+    else:
+        say(tools_sentence(kept))
 
 
 def _with_application(work: Callable[[Application], Awaitable[Any]]) -> Any:

@@ -108,6 +108,7 @@ def print_report(report: PlanReport) -> None:
         ("price collar", f"{limits.price_collar:.2%} from the last price"),
         ("cash reserve", f"{plain(limits.cash_reserve)} {quote}"),
         ("short", "allowed" if limits.allow_short else "not allowed"),
+        ("tools that trade", ", ".join(sorted(agent.trading_tools)) or "none: it can only watch"),
         ("agent wakes on", ", ".join(sorted(agent.triggers))),
         (
             "forecast",

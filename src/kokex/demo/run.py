@@ -37,7 +37,7 @@ from kokex.demo.training import DemoTraining
 from kokex.demo.watch import LOOK_SECONDS, Happening, Picture, Watcher
 from kokex.domain.account import Environment, ExchangeAccount
 from kokex.domain.errors import KokexError, NotFoundError, StateError
-from kokex.domain.plan import NewPlan, Plan, PlanStatus
+from kokex.domain.plan import AgentSettings, NewPlan, Plan, PlanStatus, TradingTool
 from kokex.services.accounts import market_of
 from kokex.settings import Settings
 
@@ -246,5 +246,6 @@ async def _plan(opened: Application, account: ExchangeAccount, choice: MarketCho
             if plan.status in (PlanStatus.RUNNING, PlanStatus.PAUSED):
                 await opened.plans.stop(plan.id)
             return plan
-    new = NewPlan(NAME, account.id, choice.inst_id, INTERVAL, limits=LIMITS, forecast=FORECAST)
+    agent = AgentSettings(trading_tools=frozenset(TradingTool))
+    new = NewPlan(NAME, account.id, choice.inst_id, INTERVAL, LIMITS, agent, FORECAST)
     return await opened.plans.create(new)

@@ -11,6 +11,15 @@ from kokex.domain.candle import Interval
 from kokex.domain.events import OrderEventKind
 from kokex.domain.limits import RiskLimits
 from kokex.domain.market import StreamKind
+from kokex.domain.quiet_hours import QuietHours
+from kokex.domain.schedule import Schedule
+
+
+class TradingTool(StrEnum):
+    """A tool that reaches the exchange, by its name. A plan's agent has those that a person granted; tools that only read it has anyway."""
+
+    PLACE_ORDER = "place_order"
+    CANCEL_ORDER = "cancel_order"
 
 
 class PlanStatus(StrEnum):
@@ -37,24 +46,15 @@ class TriggerKind(StrEnum):
     BALANCE = "balance"
     MARGIN = "margin"
     STOP = "stop"
+    SCHEDULE = "schedule"
+    RISK_EVENT = "risk_event"
+    PRICE_ALERT = "price_alert"
 
     @property
     def of_account(self) -> bool:
         """Whether it stands for events of the account rather than of an order, the market or the user."""
         return self in _OF_ACCOUNT
 
-
-_OF_ACCOUNT = frozenset({TriggerKind.POSITION, TriggerKind.BALANCE, TriggerKind.MARGIN, TriggerKind.STOP})
-
-    SCHEDULE = "schedule"
-    RISK_EVENT = "risk_event"
-    PRICE_ALERT = "price_alert"
-
-@dataclass(frozen=True, slots=True)
-class AgentSettings:
-    """How a plan's agent thinks.
-
-    Attributes:
     @property
     def noticed(self) -> bool:
         """Whether it stands for notices, see `kokex.domain.notice`."""
@@ -65,8 +65,8 @@ class AgentSettings:
         """Whether it wakes nobody in a plan's quiet hours."""
         return self in _WAITS_AT_NIGHT
 
-        prompt: the user's own instructions, added to the system prompt.
-        triggers: what wakes it.
+
+_OF_ACCOUNT = frozenset({TriggerKind.POSITION, TriggerKind.BALANCE, TriggerKind.MARGIN, TriggerKind.STOP})
 _NOTICED = frozenset({TriggerKind.RISK_EVENT, TriggerKind.PRICE_ALERT})
 _WAITS_AT_NIGHT = frozenset(
     {
@@ -78,11 +78,24 @@ _WAITS_AT_NIGHT = frozenset(
         TriggerKind.PRICE_ALERT,
     }
 )
+
+
+@dataclass(frozen=True, slots=True)
+class AgentSettings:
+    """How a plan's agent thinks.
+
+    Attributes:
+        prompt: the user's own instructions, added to the system prompt.
+        triggers: what wakes it.
         order_triggers: which kinds of order event wake it.
         turn_seconds: time limit of one turn.
         max_tool_calls: tool calls in one turn.
         streams: what it wants to see of its market besides candles and the last price.
         daily_budget_usd: US dollars that its turns with a language model may cost in one UTC day; None: the platform's setting.
+        trading_tools: which of the tools that reach the exchange a person granted it; without any it can only watch.
+        schedule: when it is woken whatever happens; None where `triggers` has no schedule.
+        debounce_seconds: how long more is waited for after a first trigger that can wait, to tell it together.
+        quiet_hours: when only what cannot wait wakes it; None: never.
     """
 
     prompt: str = ""
@@ -101,6 +114,10 @@ _WAITS_AT_NIGHT = frozenset(
     max_tool_calls: int = 25
     streams: frozenset[StreamKind] = frozenset()
     daily_budget_usd: Decimal | None = None
+    trading_tools: frozenset[TradingTool] = frozenset()
+    schedule: Schedule | None = None
+    debounce_seconds: float = 0.0
+    quiet_hours: QuietHours | None = None
 
 
 KRONOS = "kronos"

@@ -14,7 +14,7 @@ from kokex.domain.forecast import Forecast
 from kokex.domain.grant import Grant
 from kokex.domain.instrument import Instrument
 from kokex.domain.order import Fill, Order, OrderStatus
-from kokex.domain.plan import NewPlan, Plan, PlanStatus
+from kokex.domain.plan import NewPlan, Plan, PlanStatus, TradingTool
 from kokex.ports.account_journal import AccountJournalStore
 from kokex.ports.approvals import ApprovalStore
 from kokex.ports.candles import CandleStore
@@ -183,8 +183,12 @@ class PlanStore(Protocol):
         """Record what the user wants and tell whoever listens to `changes`."""
         ...
 
+    async def set_trading_tools(self, plan_id: int, tools: Collection[TradingTool]) -> None:
+        """Grant the plan exactly these tools that trade, and tell whoever listens to `changes`. Raises `NotFoundError`."""
+        ...
+
     def changes(self) -> AsyncIterator[int]:
-        """Numbers of plans whose status was set, by any process, as it happens; yields 0 after a lost connection."""
+        """Numbers of plans whose status, limits or tools were set, by any process, as it happens; yields 0 after a lost connection."""
         ...
 
 

@@ -7,6 +7,7 @@ opens its account, subscribes its orders and candles, and wakes its agent; a res
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Collection
 
 import structlog
 
@@ -18,7 +19,7 @@ from kokex.domain.errors import (
     StoreUnavailableError,
 )
 from kokex.domain.instrument import Instrument, InstrumentKind
-from kokex.domain.plan import NewPlan, Plan, PlanStatus
+from kokex.domain.plan import NewPlan, Plan, PlanStatus, TradingTool
 from kokex.ports.clock import Clock
 from kokex.ports.exchange import ExchangeAdapter
 from kokex.ports.store import Store
@@ -88,6 +89,16 @@ class PlanService:
     async def stop(self, plan_id: int) -> Plan:
         """Want its open orders cancelled and its subscriptions ended; holdings stay."""
         return await self._move(plan_id, PlanStatus.STOPPED)
+
+    async def grant(self, plan_id: int, tools: Collection[TradingTool]) -> Plan:
+        """Let its agent use exactly these tools that trade, from the next turn on.
+
+        Raises:
+            NotFoundError: there is no such plan.
+        """
+        await self._store.plans.set_trading_tools(plan_id, tools)
+        log.info("tools granted", plan=plan_id, tools=sorted(tools))
+        return await self._store.plans.get(plan_id)
 
     async def run(self, activity: PlanActivity) -> None:
         """Resume every plan that should be working, then follow the users' wishes until cancelled."""

@@ -13,6 +13,7 @@ from kokex.domain.account_reports import BalanceReport, StopReport
 from kokex.domain.events import EventSource
 from kokex.domain.order import OrderStatus
 from kokex.domain.plan import AgentSettings, TriggerKind
+from tests.builders import TRADES
 from tests.integration.paper.client import RestClient, rest
 from tests.world import (
     Platform,
@@ -28,7 +29,8 @@ from tests.world import (
 SPOT, SWAP = "ETH-USDT", "ETH-USDT-SWAP"
 BOTH = market(instruments=(SPOT, SWAP))
 WANTS = AgentSettings(
-    triggers=frozenset({TriggerKind.POSITION, TriggerKind.BALANCE, TriggerKind.STOP, TriggerKind.MARGIN})
+    trading_tools=TRADES,
+    triggers=frozenset({TriggerKind.POSITION, TriggerKind.BALANCE, TriggerKind.STOP, TriggerKind.MARGIN}),
 )
 
 

@@ -10,12 +10,13 @@ import pytest
 
 from kokex.domain.decision import TurnStatus
 from kokex.domain.plan import AgentSettings, PlanStatus, TriggerKind
+from tests.builders import TRADES
 from tests.integration.decisions.desk import desk, told
 from tests.integration.langchain.scripted_llm import Body, ScriptedLLM, calls, final
 from tests.world import eventually, idle, paper_world, running_engine
 
-CHATTY = AgentSettings(triggers=frozenset({TriggerKind.FORECAST, TriggerKind.USER}))
-CHAT_ALONE = AgentSettings(triggers=frozenset({TriggerKind.USER}))
+CHATTY = AgentSettings(trading_tools=TRADES, triggers=frozenset({TriggerKind.FORECAST, TriggerKind.USER}))
+CHAT_ALONE = AgentSettings(trading_tools=TRADES, triggers=frozenset({TriggerKind.USER}))
 BUY = {"side": "buy", "order_type": "market", "quantity": "0.1"}
 
 
@@ -99,7 +100,7 @@ async def test_what_cannot_be_sent(
 ) -> None:
     """Nothing is kept; the sentence says why."""
     async with paper_world(database_url, tmp_path) as world:
-        deaf = AgentSettings(triggers=frozenset({TriggerKind.FORECAST}))
+        deaf = AgentSettings(trading_tools=TRADES, triggers=frozenset({TriggerKind.FORECAST}))
         await world.plan(name="deaf", agent=deaf)
         paused = await world.plan(name="paused")
         await world.application.store.plans.set_status(paused.id, PlanStatus.PAUSED)

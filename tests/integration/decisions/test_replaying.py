@@ -9,10 +9,13 @@ import psycopg
 import pytest
 
 from kokex.domain.plan import AgentSettings, TriggerKind
+from tests.builders import TRADES
 from tests.integration.decisions.desk import Desk, desk, told
 from tests.integration.langchain.scripted_llm import Answer, ScriptedLLM, call, calls, failure, final, message
 
-FORECASTS = AgentSettings(triggers=frozenset({TriggerKind.FORECAST, TriggerKind.USER}), prompt="Be bold.")
+FORECASTS = AgentSettings(
+    trading_tools=TRADES, triggers=frozenset({TriggerKind.FORECAST, TriggerKind.USER}), prompt="Be bold."
+)
 BUY = {"side": "buy", "order_type": "market", "quantity": "0.1"}
 MALFORMED = message(tool_calls=[call("place_order", '{"side": ')])
 
@@ -56,7 +59,8 @@ async def test_the_built_in_policy_is_identical(
 ) -> None:
     """Turns woken by forecasts, by order events and by a message; and not identical once the record was changed."""
     agent = AgentSettings(
-        triggers=frozenset({TriggerKind.FORECAST, TriggerKind.ORDER_EVENT, TriggerKind.USER})
+        trading_tools=TRADES,
+        triggers=frozenset({TriggerKind.FORECAST, TriggerKind.ORDER_EVENT, TriggerKind.USER}),
     )
     async with desk(database_url, tmp_path, agent=agent) as made:
         for _ in range(4):

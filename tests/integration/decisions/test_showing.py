@@ -13,6 +13,7 @@ from kokex.adapters.system_clock import SystemClock
 from kokex.domain.decision import Decision, Turn, TurnStatus
 from kokex.domain.plan import AgentSettings, TriggerKind
 from kokex.ports.toolbox import Toolbox
+from tests.builders import TRADES
 from tests.integration.decisions.desk import desk, told
 from tests.integration.langchain.scripted_llm import FINAL, ScriptedLLM, calls, final
 from tests.world import eventually
@@ -38,7 +39,7 @@ async def test_a_decision_with_everything_behind_it(
         calls(("place_order", BUY)),
         calls((FINAL, ANSWER)),
     ]
-    agent = AgentSettings(triggers=FORECASTS, prompt="Be bold.")
+    agent = AgentSettings(trading_tools=TRADES, triggers=FORECASTS, prompt="Be bold.")
     async with ScriptedLLM(script) as llm, desk(database_url, tmp_path, llm, agent=agent) as made:
         turn = await made.first_turn()
 
@@ -87,7 +88,9 @@ async def test_a_decision_of_the_built_in_policy(
     database_url: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     """The same, without messages."""
-    async with desk(database_url, tmp_path, agent=AgentSettings(triggers=FORECASTS)) as made:
+    async with desk(
+        database_url, tmp_path, agent=AgentSettings(trading_tools=TRADES, triggers=FORECASTS)
+    ) as made:
         turn = await made.first_turn()
     text = await told(capsys, "decision", "show", str(turn.id), "--messages")
     assert "built-in policy" in text and "query_prediction_data()" in text
@@ -108,7 +111,7 @@ async def test_a_turn_that_took_too_long_shows_what_it_had_done(
     database_url: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     """The order before the silence."""
-    agent = AgentSettings(triggers=FORECASTS, turn_seconds=1.0)
+    agent = AgentSettings(trading_tools=TRADES, triggers=FORECASTS, turn_seconds=1.0)
     async with desk(database_url, tmp_path, thinker=Stuck(), agent=agent) as made:
         turn = await made.first_turn()
         assert turn.status is TurnStatus.FAILED and "longer than" in (turn.error or "")
@@ -133,7 +136,7 @@ async def test_figures_that_were_not_read_are_flagged(
         calls(("place_order", invented)),
         final("act", "Bought at a chance of 93.7%."),
     ]
-    agent = AgentSettings(triggers=FORECASTS)
+    agent = AgentSettings(trading_tools=TRADES, triggers=FORECASTS)
     async with ScriptedLLM(script) as llm, desk(database_url, tmp_path, llm, agent=agent) as made:
         turn = await made.first_turn()
     assert [call.result.get("code") for call in turn.tool_calls] == [None, "figures_not_in_record", None]

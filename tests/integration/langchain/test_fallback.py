@@ -20,6 +20,7 @@ from kokex.domain.errors import StoreUnavailableError
 from kokex.domain.order import OrderStatus
 from kokex.domain.plan import AgentSettings
 from kokex.domain.spending import Budget, ModelUsage, Price
+from tests.builders import TRADES
 from tests.integration.langchain.scripted_llm import (
     Answer,
     ScriptedLLM,
@@ -206,7 +207,9 @@ async def test_exits_have_tools_left_when_a_model_used_them_up() -> None:
     box = FakeToolbox(prediction=prediction(0.3, -0.02), held=Decimal("0.5"))
     script = [calls(*[("get_positions", {})] * 5), failure(500)]
     async with House([script], max_retries=0) as house:
-        decision = await house.think(box, turn(of=plan(agent=AgentSettings(max_tool_calls=3))))
+        decision = await house.think(
+            box, turn(of=plan(agent=AgentSettings(trading_tools=TRADES, max_tool_calls=3)))
+        )
     assert len(box.orders) == 1 and decision.model == EXITS
 
 
@@ -264,7 +267,7 @@ async def test_the_platform_s_budget_and_a_plan_s_own() -> None:
     """The platform's counts all plans; a plan's own replaces the setting; without prices it stops the plan."""
     async with House([[HOLD]], price=PRICE, budget=Budget(Decimal(30), Decimal(1000))) as house:
         assert (await house.think()).model == "model-1"
-        own = replace(plan(agent=AgentSettings(daily_budget_usd=Decimal(0))), id=2)
+        own = replace(plan(agent=AgentSettings(trading_tools=TRADES, daily_budget_usd=Decimal(0))), id=2)
         assert "budget of 0 USD" in (await house.think(of=turn(of=own))).reason
         assert (await house.think()).model == "model-1"
         assert (
@@ -272,7 +275,7 @@ async def test_the_platform_s_budget_and_a_plan_s_own() -> None:
             in (await house.think(of=turn(of=replace(plan(), id=3)))).reason
         )
     async with House([[HOLD]]) as house:
-        own = plan(agent=AgentSettings(daily_budget_usd=Decimal(5)))
+        own = plan(agent=AgentSettings(trading_tools=TRADES, daily_budget_usd=Decimal(5)))
         assert "cost of model-1 is not known" in (await house.think(of=turn(of=own))).reason
         assert house.asked == [0]
 

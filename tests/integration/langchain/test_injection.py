@@ -26,6 +26,7 @@ from kokex.domain.instrument import Side
 from kokex.domain.limits import RiskLimits
 from kokex.domain.order import OrderStatus, OrderUpdate
 from kokex.domain.plan import AgentSettings, TriggerKind
+from tests.builders import TRADES
 from tests.integration.langchain.scripted_llm import Body, ScriptedLLM, calls, final
 from tests.unit.langchain.fake_toolbox import (
     START,
@@ -172,7 +173,9 @@ def planted(case: Case, limits: RiskLimits = LIMITS, grant: Grant | None = GRANT
     """The turn and the toolbox with the text where it belongs."""
     text = f"{MARK} {case.text}"
     box = FakeToolbox(prediction=prediction(0.6, 0.01), limits=limits, grant=grant)
-    agent = AgentSettings(prompt=text if case.place == "prompt" else "", max_tool_calls=30)
+    agent = AgentSettings(
+        trading_tools=TRADES, prompt=text if case.place == "prompt" else "", max_tool_calls=30
+    )
     trigger: Trigger = woken(TriggerKind.FORECAST)
     match case.place:
         case "tag" | "reason" | "type":

@@ -21,6 +21,7 @@ from kokex.domain.decision import Action, Decision
 from kokex.domain.errors import StoreUnavailableError
 from kokex.domain.limits import RiskLimits
 from kokex.domain.plan import AgentSettings, TriggerKind
+from tests.builders import TRADES
 from tests.integration.langchain.scripted_llm import (
     FINAL,
     Answer,
@@ -68,7 +69,9 @@ async def think(
 
 async def bounded(llm: ScriptedLLM, box: FakeToolbox) -> None:
     """One turn that ends as a hold with a reason, and in no other way."""
-    decision = await think(llm, box, agent=AgentSettings(max_tool_calls=4), max_retries=0)
+    decision = await think(
+        llm, box, agent=AgentSettings(trading_tools=TRADES, max_tool_calls=4), max_retries=0
+    )
     assert decision.action is Action.HOLD and decision.reason
 
 
@@ -107,7 +110,12 @@ async def test_the_model_is_told_how_its_plan_stands() -> None:
 async def test_what_the_model_is_told() -> None:
     """System prompt with role and limits, what woke it, every tool with its schema, key and temperature as configured."""
     async with ScriptedLLM([HOLD]) as llm:
-        await think(llm, agent=AgentSettings(prompt="Be patient."), trigger=TriggerKind.USER, text="why?")
+        await think(
+            llm,
+            agent=AgentSettings(trading_tools=TRADES, prompt="Be patient."),
+            trigger=TriggerKind.USER,
+            text="why?",
+        )
     [request] = llm.requests
     system, user = request["messages"]
     assert (
@@ -283,7 +291,7 @@ async def test_endless_loops_end(endless: Callable[[], Answer]) -> None:
     """After the plan's tool calls and a few requests more, whatever the model goes on asking for."""
     box = FakeToolbox()
     async with ScriptedLLM([endless()]) as llm:
-        decision = await think(llm, box, agent=AgentSettings(max_tool_calls=4))
+        decision = await think(llm, box, agent=AgentSettings(trading_tools=TRADES, max_tool_calls=4))
     assert len(llm.requests) == 8 and "no final answer within 8 requests" in decision.reason
     assert len(box.used) <= len(READ_BEFORE) + 4 and len(decision.tool_calls) <= 5
     assert decision.action is (Action.ACT if box.orders else Action.HOLD)
@@ -293,7 +301,7 @@ async def test_hundreds_of_calls_in_one_message_stop_at_the_limit() -> None:
     """The rest is answered without being done."""
     box = FakeToolbox()
     async with ScriptedLLM([calls(*[("get_positions", {})] * 60), HOLD]) as llm:
-        decision = await think(llm, box, agent=AgentSettings(max_tool_calls=10))
+        decision = await think(llm, box, agent=AgentSettings(trading_tools=TRADES, max_tool_calls=10))
     assert (
         len(box.used) == len(READ_BEFORE) + 10 and len(decision.tool_calls) == 11 and len(llm.results()) == 60
     )
@@ -349,7 +357,7 @@ async def test_a_silent_endpoint_times_out() -> None:
 async def test_a_silent_endpoint_leaves_time_for_the_exits() -> None:
     """A request ends before the turn does."""
     async with ScriptedLLM([silence()]) as llm:
-        decision = await think(llm, agent=AgentSettings(turn_seconds=1.0))
+        decision = await think(llm, agent=AgentSettings(trading_tools=TRADES, turn_seconds=1.0))
     assert decision.model == EXITS and "did not answer within 0.9 s" in decision.reason
 
 

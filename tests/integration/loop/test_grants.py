@@ -16,6 +16,7 @@ from kokex.domain.order import OrderType
 from kokex.domain.plan import AgentSettings
 from kokex.ports.toolbox import Toolbox
 from kokex.services.turn_budget import TurnBudget
+from tests.builders import TRADES
 from tests.world import LIMITS, eventually, platform
 
 LOT = Decimal("0.5")
@@ -62,7 +63,7 @@ async def test_a_turn_has_as_many_orders_as_tool_calls(database_url: str, tmp_pa
                 answers.append(made)
 
     async with platform(database_url, tmp_path, eager) as (world, _, _):
-        await world.plan(agent=AgentSettings(max_tool_calls=3))
+        await world.plan(agent=AgentSettings(trading_tools=TRADES, max_tool_calls=3))
         await eventually(lambda: len(answers) == 4, "four answers")
         assert [answer.get("code") for answer in answers] == [None, None, None, "grant_used"]
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from contextlib import aclosing
 from dataclasses import replace
 from decimal import Decimal
 
@@ -22,6 +23,7 @@ from kokex.domain.plan import (
     Plan,
     PlanStatus,
     RiskLimits,
+    TradingTool,
     TriggerKind,
 )
 from tests.integration.postgres.journalling import CREDENTIALS, ENDPOINTS, new_account, new_plan
@@ -130,6 +132,7 @@ async def test_plan_round_trip(store: PostgresStore) -> None:
             triggers=frozenset({TriggerKind.CANDLE}),
             order_triggers=frozenset({OrderEventKind.DONE}),
             turn_seconds=7.5,
+            trading_tools=frozenset({TradingTool.PLACE_ORDER}),
         ),
         forecast=ForecastSettings(horizon=12, seed=42),
     )
@@ -161,6 +164,35 @@ async def test_plan_kept_by_an_older_program(store: PostgresStore, database_url:
         connection.execute("""UPDATE plans SET limits = '{"max_open_orders": 2, "gone": 1}'""")
 
     assert (await store.plans.get(plan.id)).limits == RiskLimits(max_open_orders=2)
+
+
+async def test_a_plan_of_before_the_granting_of_tools_keeps_what_it_could_do(
+    store: PostgresStore, database_url: str
+) -> None:
+    """It may use all tools that trade; one that is made now only watches; a grant of nothing stays one."""
+    plan = await new_plan(store)
+    assert (await store.plans.get(plan.id)).agent.trading_tools == frozenset()
+    with psycopg.connect(database_url) as connection:
+        connection.execute("UPDATE plans SET agent = agent - 'trading_tools'")
+
+    kept = (await store.plans.get(plan.id)).agent
+    assert kept == replace(plan.agent, trading_tools=frozenset(TradingTool))
+
+
+async def test_tools_are_granted_and_taken_away(store: PostgresStore) -> None:
+    """Nothing else of the plan changes, and whoever follows the plans is told."""
+    plan = await new_plan(store)
+    async with aclosing(store.plans.changes()) as told, asyncio.timeout(20):
+        assert await anext(told) == 0
+        await store.plans.set_trading_tools(plan.id, {TradingTool.CANCEL_ORDER})
+        assert await anext(told) == plan.id
+
+    granted = replace(plan, agent=replace(plan.agent, trading_tools=frozenset({TradingTool.CANCEL_ORDER})))
+    assert await store.plans.get(plan.id) == granted
+    await store.plans.set_trading_tools(plan.id, ())
+    assert await store.plans.get(plan.id) == plan
+    with pytest.raises(NotFoundError, match="99"):
+        await store.plans.set_trading_tools(99, ())
 
 
 async def test_plan_that_cannot_be_added(store: PostgresStore) -> None:

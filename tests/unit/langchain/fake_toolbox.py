@@ -20,6 +20,7 @@ from kokex.domain.order import Order, OrderRequest, OrderStatus, OrderType, Orde
 from kokex.domain.plan import AgentSettings, Plan, PlanStatus, TriggerKind
 from kokex.domain.risk import Denied, RiskState, check
 from kokex.domain.risk.question import Question
+from tests.builders import TRADES
 
 START = datetime(2025, 6, 1, tzinfo=UTC)
 HOUR = Interval("1H")
@@ -353,7 +354,7 @@ def plan(
         PlanStatus.RUNNING,
         START,
         limits or RiskLimits(),
-        agent or AgentSettings(),
+        agent or AgentSettings(trading_tools=TRADES),
     )
 
 

@@ -14,6 +14,7 @@ from kokex.domain.instrument import Side
 from kokex.domain.limits import RiskLimits
 from kokex.domain.order import OrderStatus, OrderType
 from kokex.domain.plan import AgentSettings
+from tests.builders import TRADES
 from tests.unit.langchain.fake_toolbox import SPOT, SWAP, FakeClock, FakeToolbox, plan, prediction, turn
 
 POLICY = BuiltInPolicy(exits_only=True)
@@ -24,7 +25,7 @@ async def exits(box: FakeToolbox) -> str:
     box.turn_id += 1
     of = plan(inst_id=box.instrument.inst_id, limits=box.limits)
     decision = await POLICY.decide(
-        turn(number=box.turn_id, of=of), TurnTools(box, AgentSettings(), FakeClock())
+        turn(number=box.turn_id, of=of), TurnTools(box, AgentSettings(trading_tools=TRADES), FakeClock())
     )
     return decision.reason
 

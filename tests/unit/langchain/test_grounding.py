@@ -8,13 +8,14 @@ import pytest
 
 from kokex.adapters.langchain.tools import TurnTools
 from kokex.domain.plan import AgentSettings
+from tests.builders import TRADES
 from tests.unit.langchain.fake_toolbox import FakeClock, FakeToolbox, prediction
 
 BUY = {"side": "buy", "order_type": "limit", "quantity": "0.1", "price": "1999.5"}
 
 
 def tools(box: FakeToolbox) -> TurnTools:
-    return TurnTools(box, AgentSettings(), FakeClock())
+    return TurnTools(box, AgentSettings(trading_tools=TRADES), FakeClock())
 
 
 async def place(door: TurnTools, reason: str | None, **changes: Any) -> str:

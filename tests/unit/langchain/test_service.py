@@ -20,6 +20,7 @@ from kokex.domain.order import OrderStatus, OrderUpdate
 from kokex.domain.plan import AgentSettings, TriggerKind
 from kokex.ports.agent import Agent
 from kokex.ports.toolbox import Toolbox
+from tests.builders import TRADES
 from tests.unit.langchain.fake_toolbox import (
     START,
     Decimal,
@@ -85,7 +86,7 @@ async def test_a_turn_ends_at_its_time_limit() -> None:
         async def get_positions(self) -> dict[str, Any]:
             return await asyncio.Event().wait()  # type: ignore[return-value]
 
-    slow = turn(of=plan(agent=AgentSettings(turn_seconds=0.05)))
+    slow = turn(of=plan(agent=AgentSettings(trading_tools=TRADES, turn_seconds=0.05)))
     with pytest.raises(AgentError, match=r"limit of 0.05 s; nothing was sent"):
         await service().run_turn(slow, Box(prediction=prediction(0.6, 0.01)))
 
@@ -103,7 +104,7 @@ async def test_a_tool_s_own_timeout_is_not_the_turn_s() -> None:
 
 async def test_the_policy_keeps_to_the_plan_s_tool_calls() -> None:
     """With too few calls it holds and says so."""
-    short = turn(of=plan(agent=AgentSettings(max_tool_calls=3)))
+    short = turn(of=plan(agent=AgentSettings(trading_tools=TRADES, max_tool_calls=3)))
     decision = await service().run_turn(short, FakeToolbox(prediction=prediction(0.6, 0.01)))
     assert decision.action is Action.HOLD and "3 tool calls are used up" in decision.reason
 
@@ -163,7 +164,9 @@ def test_texts_from_outside_stay_inside_their_json() -> None:
 
 def test_the_owner_s_prompt_is_in_the_system_prompt_below_the_limits() -> None:
     """The plan's own instructions come last and are named as such."""
-    text = system_prompt(plan(agent=AgentSettings(prompt="Prefer {patience}.", max_tool_calls=9)))
+    text = system_prompt(
+        plan(agent=AgentSettings(trading_tools=TRADES, prompt="Prefer {patience}.", max_tool_calls=9))
+    )
     assert text.endswith(
         "The owner's instructions for this plan, within the limits above:\nPrefer {patience}."
     )

@@ -17,13 +17,18 @@ from kokex.domain.instrument import Side
 from kokex.domain.order import OrderType
 from kokex.domain.plan import AgentSettings
 from kokex.ports.toolbox import Toolbox
+from tests.builders import TRADES
 from tests.unit.langchain.fake_toolbox import FakeClock, FakeToolbox
 
 LIMIT_ORDER = {"side": "buy", "order_type": "limit", "quantity": "0.1", "price": "1999.5"}
 
 
 def door(box: Any, *, calls: int = 25, seconds: float = 120.0, clock: FakeClock | None = None) -> TurnTools:
-    return TurnTools(box, AgentSettings(max_tool_calls=calls, turn_seconds=seconds), clock or FakeClock())
+    return TurnTools(
+        box,
+        AgentSettings(trading_tools=TRADES, max_tool_calls=calls, turn_seconds=seconds),
+        clock or FakeClock(),
+    )
 
 
 def test_every_tool_of_the_port_is_there_and_no_other() -> None:

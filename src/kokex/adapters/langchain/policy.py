@@ -36,11 +36,12 @@ from kokex.domain.decision import Action, Decision, Turn
 from kokex.domain.events import OrderEvent, OrderEventKind
 from kokex.domain.instrument import InstrumentKind, Side
 from kokex.domain.order import OrderType
-from kokex.domain.plan import TriggerKind
+from kokex.domain.plan import TradingTool, TriggerKind
 
 _TOUCH = Decimal("0.001")
 """A resting order further than this share from the touch is moved."""
 _MOST_CANCELS = 5
+_NOT_GRANTED = "this plan was not granted the tool"
 _AT_ONCE = 20
 """An order that lived less than the interval's length over this was refused by the exchange, not withdrawn by us."""
 
@@ -129,6 +130,8 @@ class BuiltInPolicy:
             return f"Hold {situation.held} {unit} until the next forecast: the exchange would not keep {_named(refusal)}."
         price = f" at {wish.price}" if wish.price is not None else ""
         asked = f"{wish.side.value} {wish.quantity} {unit} {wish.order_type.value}{price}"
+        if not tools.may(TradingTool.PLACE_ORDER):
+            return f"Hold {situation.held} {unit}: would {asked} because {aim.because}, but {_NOT_GRANTED} place_order."
         result = await tools.call(
             "place_order",
             {
@@ -208,7 +211,9 @@ async def _withdraw(turn: Turn, situation: Situation, aim: Target, tools: TurnTo
         if not order.open or order.turn_id == turn.id or len(sentences) == _MOST_CANCELS:
             continue
         why = _out_of_place(order, situation, aim)
-        if why:
+        if why and not tools.may(TradingTool.CANCEL_ORDER):
+            sentences.append(f"Leave {order.client_order_id} ({why}): {_NOT_GRANTED} cancel_order.")
+        elif why:
             result = await tools.call("cancel_order", {"client_order_id": order.client_order_id})
             verdict = f"{outcome(result)}, {result.get('error')}" if refused(result) else "asked"
             sentences.append(f"Cancel {order.client_order_id} ({why}): {verdict}.")
@@ -218,6 +223,8 @@ async def _withdraw(turn: Turn, situation: Situation, aim: Target, tools: TurnTo
 async def _withdraw_entries(situation: Situation, tools: TurnTools) -> list[str]:
     """Cancel resting orders that would add to the holding; those that reduce it stay."""
     sentences: list[str] = []
+    if not tools.may(TradingTool.CANCEL_ORDER):
+        return sentences
     for order in situation.resting:
         if order.open and order.side.sign * situation.held >= 0 and len(sentences) < _MOST_CANCELS:
             result = await tools.call("cancel_order", {"client_order_id": order.client_order_id})

@@ -63,6 +63,8 @@ def system_prompt(plan: Plan) -> str:
         calls=plan.agent.max_tool_calls,
         seconds=plan.agent.turn_seconds,
     )
+    if not plan.agent.trading_tools:
+        text += "\n\nThis plan can only watch: its owner granted you no tool that trades. Say what you would do and why, and hold."
     if plan.agent.prompt.strip():
         text += f"\n\nThe owner's instructions for this plan, within the limits above:\n{plan.agent.prompt.strip()}"
     return text

@@ -16,6 +16,7 @@ from kokex.adapters.langchain.settings import ChainSettings, ModelSettings
 from kokex.adapters.langchain.tools import TOOLS, TurnTools, shown
 from kokex.domain.decision import ToolCall, Transcript, Turn, TurnStatus
 from kokex.domain.errors import AgentError, ConfigurationError
+from kokex.domain.plan import TradingTool
 from kokex.ports.clock import Clock
 from kokex.ports.replay import Replayed, ReplayWish
 from kokex.ports.store import TurnRecord
@@ -141,12 +142,19 @@ def _prepared(turn: Turn, notes: Mapping[str, Any], wish: ReplayWish) -> Turn:
         max_tool_calls=then.get("max_tool_calls", agent.max_tool_calls),
         turn_seconds=max(then.get("turn_seconds", agent.turn_seconds), agent.turn_seconds),
         daily_budget_usd=None,
+        trading_tools=_granted(then),
     )
     plan = replace(turn.plan, agent=agent)
     context = {name: text for name, text in (notes.get("context") or {}).items() if name != "no_model"}
     if context and wish.prompt is not None:
         context["system_prompt"] = system_prompt(plan)
     return replace(turn, plan=plan, transcript=Transcript(context=context))
+
+
+def _granted(then: Mapping[str, Any]) -> frozenset[TradingTool]:
+    """The tools that trade which the plan had; all, where its record is older than the granting of tools."""
+    kept = then.get("trading_tools")
+    return frozenset(TradingTool) if kept is None else frozenset(map(TradingTool, kept))
 
 
 def _words(name: str, arguments: Mapping[str, Any]) -> str:

@@ -151,6 +151,7 @@ class LangChainAgentService:
     async def _exits(self, turn: Turn, tools: TurnTools, why: NoModelError) -> Decision:
         """The turn's end without a model: nothing that adds risk."""
         tools.make_room(_EXIT_CALLS)
+        tools.permit_exits()
         decision = await replace(self._policy, exits_only=True).decide(turn, tools)
         turn.transcript.model = EXITS
         turn.transcript.context["no_model"] = str(why)

@@ -7,7 +7,7 @@ and answered. `structured_tools` shows the same door to LangChain.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Collection, Mapping
 from typing import TYPE_CHECKING, Any
 
 from pydantic import ValidationError
@@ -18,7 +18,7 @@ from kokex.adapters.langchain.tools.catalogue import TOOLS
 from kokex.adapters.langchain.tools.tool import Tool
 from kokex.domain.decision import ToolCall
 from kokex.domain.errors import KokexError, StoreError
-from kokex.domain.plan import AgentSettings
+from kokex.domain.plan import AgentSettings, TradingTool
 from kokex.ports.clock import Clock
 from kokex.ports.toolbox import Toolbox, ToolResult
 
@@ -26,6 +26,8 @@ if TYPE_CHECKING:
     from langchain_core.tools import StructuredTool
 
 _LONGEST_RECORD = 2000
+_EXITS = frozenset({TradingTool.PLACE_ORDER, TradingTool.CANCEL_ORDER})
+"""What the built-in exits need."""
 
 
 class TurnTools:
@@ -41,6 +43,7 @@ class TurnTools:
         self.deadline = clock.monotonic() + limits.turn_seconds
         self._calls = [] if calls is None else calls
         self._asked = 0
+        self._exits = False
         self.grounding = Grounding()
         self._one_at_a_time = asyncio.Lock()
 
@@ -55,6 +58,18 @@ class TurnTools:
         return any(
             TOOLS[call.name].trades and not refused(call.result) for call in self._calls if call.name in TOOLS
         )
+
+    def may(self, name: str) -> bool:
+        """Whether the plan has the tool: all that read, and of those that trade the granted ones."""
+        tool = TOOLS[name]
+        return not tool.trades or name in self._limits.trading_tools or (self._exits and name in _EXITS)
+
+    def permit_exits(self) -> None:
+        """Let what reduces and withdraws through for the rest of the turn, if the plan was granted any tool that trades.
+
+        For the built-in exits, which never ask for more. A plan without any such grant sends nothing, whoever decides.
+        """
+        self._exits = bool(self._limits.trading_tools)
 
     def make_room(self, calls: int) -> None:
         """Let `calls` more be made from now on: for the built-in exits, when a model is gone that had used up the turn's."""
@@ -102,7 +117,9 @@ class TurnTools:
     async def _answer(self, name: str, arguments: Mapping[str, Any]) -> dict[str, Any]:
         tool = TOOLS.get(name)
         if tool is None:
-            return _refusal("unknown_tool", f"there is no tool {name[:64]!r}; use one of {', '.join(TOOLS)}")
+            return _refusal("unknown_tool", f"there is no tool {name[:64]!r}; use one of {', '.join(filter(self.may, TOOLS))}")
+        if not self.may(name):
+            return _not_permitted(name, self._limits.trading_tools)
         spent = self._spent()
         if spent is not None:
             return spent
@@ -142,7 +159,7 @@ def outcome(result: Mapping[str, Any]) -> str:
 
 
 def structured_tools(tools: TurnTools) -> list[StructuredTool]:
-    """The same tools for LangChain. Arguments are checked behind the door, so that a wrong one is recorded and answered."""
+    """The tools that the plan has, for LangChain. Arguments are checked behind the door, so that a wrong one is recorded and answered."""
     from langchain_core.tools import StructuredTool  # noqa: PLC0415 - 0.7 s and 43 MB that the built-in policy does without
 
     def bind(tool: Tool) -> StructuredTool:
@@ -156,7 +173,7 @@ def structured_tools(tools: TurnTools) -> list[StructuredTool]:
             coroutine=ask,
         )
 
-    return [bind(tool) for tool in TOOLS.values()]
+    return [bind(tool) for tool in TOOLS.values() if tools.may(tool.name)]
 
 
 async def _read(name: str, query: Awaitable[ToolResult]) -> dict[str, Any]:
@@ -180,6 +197,14 @@ async def _to_its_end(command: Awaitable[ToolResult]) -> dict[str, Any]:
             task.cancel()
             raise
         raise
+
+
+def _not_permitted(name: str, granted: Collection[str]) -> dict[str, Any]:
+    has = f"of those that trade it has {', '.join(sorted(granted))}" if granted else "it can only watch"
+    return _refusal(
+        "tool_not_permitted",
+        f"{name} did nothing: this plan was not granted it, {has}; only its owner can change that",
+    )
 
 
 def _refusal(code: str, error: str) -> dict[str, Any]:

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import builtins
-from collections.abc import AsyncIterator, Collection
+from collections.abc import AsyncIterator, Collection, Mapping
+from dataclasses import replace
 
 import msgspec
 from sqlalchemy import Row, Select, func, insert, select, text, update
@@ -15,7 +16,7 @@ from kokex.adapters.postgres.text import storable_json
 from kokex.domain.candle import Interval
 from kokex.domain.errors import NotFoundError, StateError
 from kokex.domain.limits import RiskLimits
-from kokex.domain.plan import AgentSettings, ForecastSettings, NewPlan, Plan, PlanStatus
+from kokex.domain.plan import AgentSettings, ForecastSettings, NewPlan, Plan, PlanStatus, TradingTool
 
 STATUS_CHANNEL = "kokex_plan_status"
 """Where changes of plans are told; the payload is the plan's number."""
@@ -77,6 +78,21 @@ class PostgresPlans:
                 raise NotFoundError(f"plan {plan_id} does not exist")
             await connection.execute(tell, {"channel": STATUS_CHANNEL, "plan_id": str(plan_id)})
 
+    async def set_trading_tools(self, plan_id: int, tools: Collection[TradingTool]) -> None:
+        """See `PlanStore`. Raises `NotFoundError`."""
+        this = plans.c.id == plan_id
+        tell = text("SELECT pg_notify(:channel, :plan_id)")
+        async with self._database.begin() as connection:
+            kept = (
+                await connection.execute(select(plans.c.agent).where(this).with_for_update())
+            ).one_or_none()
+            if kept is None:
+                raise NotFoundError(f"plan {plan_id} does not exist")
+            agent = replace(_agent(kept.agent), trading_tools=frozenset(tools))
+            change = update(plans).where(this).values(agent=storable_json(agent), updated_at=func.now())
+            await connection.execute(change)
+            await connection.execute(tell, {"channel": STATUS_CHANNEL, "plan_id": str(plan_id)})
+
     async def changes(self) -> AsyncIterator[int]:
         """See `PlanStore`. The first item is 0, once it listens: what was set before must be read.
 
@@ -91,6 +107,12 @@ class PostgresPlans:
             return [_plan(row) for row in (await connection.execute(query)).all()]
 
 
+def _agent(kept: Mapping[str, object]) -> AgentSettings:
+    """Settings as kept. A plan that was made before tools were granted keeps what it could do then: all."""
+    before: dict[str, object] = {"trading_tools": [tool.value for tool in TradingTool]}
+    return msgspec.convert(before | dict(kept), AgentSettings)
+
+
 def _plan(row: Row[tuple[object, ...]]) -> Plan:
     return Plan(
         id=row.id,
@@ -101,6 +123,6 @@ def _plan(row: Row[tuple[object, ...]]) -> Plan:
         status=PlanStatus(row.status),
         created_at=row.created_at,
         limits=msgspec.convert(row.limits, RiskLimits),
-        agent=msgspec.convert(row.agent, AgentSettings),
+        agent=_agent(row.agent),
         forecast=msgspec.convert(row.forecast, ForecastSettings),
     )
