@@ -13,6 +13,8 @@ from kokex.domain.decision import ModelCall, Transcript
 from kokex.ports.clock import Clock
 
 _LONGEST_ERROR = 500
+_SECONDS = "kokex_seconds"
+"""Where an answer carries how long it took."""
 
 
 class Recording(AgentMiddleware[AgentState[Any], None, Any]):
@@ -24,6 +26,15 @@ class Recording(AgentMiddleware[AgentState[Any], None, Any]):
         self._clock = clock
         self._hide = hide
         self._told = 0
+
+    def go_on(self, messages: Sequence[BaseMessage]) -> None:
+        """Note what was asked and answered before the turn was cut short."""
+        for number, said in enumerate(messages):
+            if isinstance(said, AIMessage):
+                asked = tuple(self._plain(one) for one in messages[self._told : number])
+                seconds = float(said.response_metadata.get(_SECONDS, 0.0))
+                self._transcript.model_calls.append(ModelCall(asked, self._plain(said), seconds, *_tokens(said)))
+                self._told = number + 1
 
     async def awrap_model_call(
         self,
@@ -45,24 +56,18 @@ class Recording(AgentMiddleware[AgentState[Any], None, Any]):
             error = self._hide(f"{type(failure).__name__}: {failure}"[:_LONGEST_ERROR])
             raise
         finally:
-            tokens_in, tokens_out = _tokens(answer)
-            self._transcript.model_calls.append(
-                ModelCall(
-                    asked,
-                    None if answer is None else self._plain(answer),
-                    self._clock.monotonic() - begun,
-                    tokens_in,
-                    tokens_out,
-                    error,
-                )
-            )
+            seconds = self._clock.monotonic() - begun
+            if answer is not None:
+                answer.response_metadata[_SECONDS] = seconds
+            said = None if answer is None else self._plain(answer)
+            self._transcript.model_calls.append(ModelCall(asked, said, seconds, *_tokens(answer), error))
         return response
 
     def _plain(self, message: BaseMessage) -> dict[str, Any]:
         """A message as JSON-ready values, without the key."""
         plain: dict[str, Any] = {
             "role": _ROLES.get(message.type, message.type),
-            "content": self._hide(message.text),
+            "content": self._hide(str(message.text)),
         }
         if isinstance(message, ToolMessage):
             plain |= {"name": message.name, "tool_call_id": message.tool_call_id}
