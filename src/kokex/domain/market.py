@@ -1,4 +1,4 @@
-"""What a market's public streams tell besides candles and tickers: single trades, and the top of the order book."""
+"""What a market tells besides candles and tickers: single trades, its order book, and what holding a swap costs."""
 
 from __future__ import annotations
 
@@ -48,3 +48,40 @@ class BookTop:
     ask: Decimal | None
     ask_quantity: Decimal | None
     occurred_at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class BookLevel:
+    """What is on offer at one price. Quantities as in `Trade`."""
+
+    price: Decimal
+    quantity: Decimal
+
+
+@dataclass(frozen=True, slots=True)
+class OrderBook:
+    """The best prices of both sides, best first; a side may be empty."""
+
+    inst_id: str
+    bids: tuple[BookLevel, ...]
+    asks: tuple[BookLevel, ...]
+    occurred_at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class FundingRate:
+    """What holders of a swap pay each other.
+
+    Attributes:
+        rate: share of the position's value that longs pay shorts at `due_at`; below zero, shorts pay longs.
+        next_due_at: of the funding after that one; None where the exchange does not tell.
+        last_rate: what was paid last; None where the exchange does not tell.
+        occurred_at: when the exchange said so; None where it does not tell.
+    """
+
+    inst_id: str
+    rate: Decimal
+    due_at: datetime
+    next_due_at: datetime | None
+    last_rate: Decimal | None
+    occurred_at: datetime | None

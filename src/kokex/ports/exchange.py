@@ -12,7 +12,7 @@ from kokex.domain.account_reports import AccountReport, BalanceReport, PositionR
 from kokex.domain.candle import Candle, Interval
 from kokex.domain.events import ClassifiedUpdate
 from kokex.domain.instrument import Instrument, InstrumentKind
-from kokex.domain.market import BookTop, Trade
+from kokex.domain.market import BookTop, FundingRate, OrderBook, Trade
 from kokex.domain.order import Fill, OrderUpdate
 from kokex.domain.risk import Approved
 from kokex.domain.time_range import RangeSet
@@ -86,6 +86,14 @@ class Exchange(Protocol):
 
     async def ticker(self, inst_id: str) -> Ticker:
         """Last price and top of the book."""
+        ...
+
+    async def order_book(self, inst_id: str, depth: int) -> OrderBook:
+        """The best prices of both sides, at most `depth` (1 to 400) each."""
+        ...
+
+    async def funding_rate(self, inst_id: str) -> FundingRate:
+        """What a swap's next funding will be. Raises `ExchangeRejectedError` for what is no swap."""
         ...
 
     async def candles(

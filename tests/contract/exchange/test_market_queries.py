@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
+from decimal import Decimal
 
 import pytest
 
@@ -36,6 +37,8 @@ async def test_an_unknown_instrument_is_rejected(venue: Venue) -> None:
         await venue.exchange.instrument("NOSUCH-USDT")
     with pytest.raises(ExchangeRejectedError):
         await venue.exchange.ticker("NOSUCH-USDT")
+    with pytest.raises(ExchangeRejectedError):
+        await venue.exchange.order_book("NOSUCH-USDT", 5)
 
 
 async def test_the_ticker_has_a_last_price_between_the_sides(venue: Venue) -> None:
@@ -44,6 +47,29 @@ async def test_the_ticker_has_a_last_price_between_the_sides(venue: Venue) -> No
     assert ticker.inst_id == venue.spot and ticker.last > 0
     assert ticker.bid is not None and ticker.ask is not None and ticker.bid < ticker.ask
     assert ticker.occurred_at.tzinfo is UTC
+
+
+@pytest.mark.parametrize("depth", [1, 5])
+async def test_the_order_book_is_sorted_and_no_deeper_than_asked(venue: Venue, depth: int) -> None:
+    """Best prices first, the sides apart, quantities on every level; its top is the ticker's."""
+    book = await venue.exchange.order_book(venue.spot, depth)
+    ticker = await venue.exchange.ticker(venue.spot)
+    assert book.inst_id == venue.spot and book.occurred_at.tzinfo is UTC
+    bids, asks = [level.price for level in book.bids], [level.price for level in book.asks]
+    assert 1 <= len(bids) <= depth and 1 <= len(asks) <= depth
+    assert bids == sorted(set(bids), reverse=True) and asks == sorted(set(asks)) and bids[0] < asks[0]
+    assert all(level.quantity > 0 for level in (*book.bids, *book.asks))
+    assert (bids[0], asks[0]) == (ticker.bid, ticker.ask)
+
+
+async def test_a_swap_has_a_funding_rate_and_spot_has_none(venue: Venue) -> None:
+    """Due in the future, a small share."""
+    found = await venue.exchange.funding_rate(venue.swap)
+    now = (await venue.exchange.ticker(venue.swap)).occurred_at
+    assert found.inst_id == venue.swap and abs(found.rate) < Decimal("0.05")
+    assert found.due_at > now and (found.next_due_at is None or found.next_due_at > found.due_at)
+    with pytest.raises(ExchangeRejectedError, match="no swap"):
+        await venue.exchange.funding_rate(venue.spot)
 
 
 @pytest.mark.parametrize("kind", ["spot", "swap"])

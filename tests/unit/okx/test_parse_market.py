@@ -2,20 +2,23 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 
 import pytest
 
 from kokex.adapters.okx.parse.market import (
     parse_candle,
+    parse_funding_rate,
     parse_instrument,
+    parse_order_book,
     parse_server_time,
     parse_ticker,
 )
 from kokex.adapters.okx.parse.scalars import interval_of, milliseconds
 from kokex.domain.errors import DataError
 from kokex.domain.instrument import InstrumentKind
+from kokex.domain.market import BookLevel
 from tests.unit.okx.okx_fakes import item
 
 D = Decimal
@@ -53,6 +56,22 @@ def test_a_linear_swap_takes_its_currencies_from_its_family() -> None:
 def test_inverse_swaps_are_left_out() -> None:
     """Their value is in dollars: another arithmetic."""
     assert parse_instrument(item("rest_instruments_swap.json", 1)) is None
+
+
+def test_an_order_book_has_its_levels_best_first() -> None:
+    """Numbers of orders and sequence are not read."""
+    book = parse_order_book(item("rest_books.json"), "ETH-USDT")
+    assert book.asks == (BookLevel(D("2000.6"), D(11)), BookLevel(D("2000.7"), D("0.5")))
+    assert book.bids == (BookLevel(D("2000.4"), D(5)),) and milliseconds(book.occurred_at) == 1795000000123
+
+
+def test_a_funding_rate_may_be_below_zero() -> None:
+    """What OKX leaves blank is unknown."""
+    found = parse_funding_rate(item("rest_funding_rate.json"))
+    assert found.rate == D("-0.0000182221218054") and found.last_rate == D("0.0000145824401745")
+    assert found.next_due_at is not None and found.next_due_at - found.due_at == timedelta(hours=8)
+    blank = parse_funding_rate(item("rest_funding_rate.json", 1))
+    assert blank.next_due_at is blank.last_rate is blank.occurred_at is None
 
 
 def test_a_ticker_may_lack_a_side() -> None:

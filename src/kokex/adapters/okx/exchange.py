@@ -12,7 +12,13 @@ from kokex.adapters.okx.commands import OrderCommands
 from kokex.adapters.okx.errors import NO_MARKET_DATA
 from kokex.adapters.okx.order_reading import INSTRUMENT_TYPES, OrderReading
 from kokex.adapters.okx.parse.account import account_snapshot, parse_balances, parse_position
-from kokex.adapters.okx.parse.market import parse_candle, parse_instrument, parse_ticker
+from kokex.adapters.okx.parse.market import (
+    parse_candle,
+    parse_funding_rate,
+    parse_instrument,
+    parse_order_book,
+    parse_ticker,
+)
 from kokex.adapters.okx.parse.scalars import kind_of, milliseconds
 from kokex.adapters.okx.parse.settings import parse_settings
 from kokex.adapters.okx.rest import OKXRestClient
@@ -21,6 +27,7 @@ from kokex.domain.account_reports import BalanceReport, PositionReport, StopRepo
 from kokex.domain.candle import Candle, Interval
 from kokex.domain.errors import ExchangeRejectedError
 from kokex.domain.instrument import Instrument, InstrumentKind
+from kokex.domain.market import FundingRate, OrderBook
 from kokex.domain.order import Fill, OrderUpdate
 from kokex.domain.risk import Approved
 from kokex.domain.time_range import TimeRange
@@ -68,6 +75,22 @@ class OKXExchange:
         if not rows:
             raise ExchangeRejectedError(f"OKX has no ticker of {inst_id}", code="51001")
         return parse_ticker(rows[0])
+
+    async def order_book(self, inst_id: str, depth: int) -> OrderBook:
+        """The book's best levels, `depth` a side (OKX v5: 1 to 400)."""
+        rows = await self._rest.read(routes.ORDER_BOOK, {"instId": inst_id, "sz": str(depth)})
+        if not rows:
+            raise ExchangeRejectedError(f"OKX has no order book of {inst_id}", code="51001")
+        return parse_order_book(rows[0], inst_id)
+
+    async def funding_rate(self, inst_id: str) -> FundingRate:
+        """What a swap's next funding will be."""
+        if kind_of(inst_id) is not InstrumentKind.SWAP:
+            raise ExchangeRejectedError(f"{inst_id} is no swap: nothing is paid for holding it", code="51000")
+        rows = await self._rest.read(routes.FUNDING_RATE, {"instId": inst_id}, scope=inst_id)
+        if not rows:
+            raise ExchangeRejectedError(f"OKX has no funding rate of {inst_id}", code="51001")
+        return parse_funding_rate(rows[0])
 
     async def candles(
         self, inst_id: str, interval: Interval, *, start: datetime, end: datetime

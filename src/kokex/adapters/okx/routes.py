@@ -37,6 +37,8 @@ def _command(path: str, calls: int) -> Route:
 SERVER_TIME = _public("public/time", 10)
 INSTRUMENTS = _public("public/instruments", 20)
 TICKER = _public("market/ticker", 20)
+ORDER_BOOK = _public("market/books", 40)
+FUNDING_RATE = _public("public/funding-rate", 10)
 CANDLES = _public("market/candles", 40)
 HISTORY_CANDLES = _public("market/history-candles", 20)
 

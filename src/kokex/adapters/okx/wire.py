@@ -90,8 +90,22 @@ class TradeRow(msgspec.Struct, rename="camel"):
     count: Text = ""
 
 
+class FundingRow(msgspec.Struct, rename="camel"):
+    """One row of `public/funding-rate`: `funding_time` is when `funding_rate` will be paid."""
+
+    inst_id: str
+    funding_rate: str
+    funding_time: str
+    next_funding_time: Text = ""
+    sett_funding_rate: Text = ""
+    ts: Text = ""
+
+
 class BookTopRow(msgspec.Struct):
-    """A push of `bbo-tbt`: levels are [price, size, "0", orders], at most one a side. Its argument names the instrument."""
+    """A push of `bbo-tbt`, with at most one level a side, or a row of `market/books`: levels are [price, size, "0", orders].
+
+    What was asked for names the instrument.
+    """
 
     ts: str
     asks: list[list[str]] = []

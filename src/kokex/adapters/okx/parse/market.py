@@ -1,4 +1,4 @@
-"""Public data: the exchange's clock, instruments, tickers, candles, trades and the top of the book."""
+"""Public data: the exchange's clock, instruments, tickers, candles, trades, order books and funding."""
 
 from __future__ import annotations
 
@@ -12,13 +12,14 @@ from kokex.adapters.okx.parse.scalars import Payload, guarded, known, moment, nu
 from kokex.domain.account import Ticker
 from kokex.domain.candle import Candle
 from kokex.domain.instrument import Instrument, InstrumentKind, Side
-from kokex.domain.market import BookTop, Trade
+from kokex.domain.market import BookLevel, BookTop, FundingRate, OrderBook, Trade
 
 _instrument_decoder = msgspec.json.Decoder(wire.InstrumentRow)
 _ticker_decoder = msgspec.json.Decoder(wire.TickerRow)
 _candle_decoder = msgspec.json.Decoder(wire.CandleRow)
 _trade_decoder = msgspec.json.Decoder(wire.TradeRow)
 _top_decoder = msgspec.json.Decoder(wire.BookTopRow)
+_funding_decoder = msgspec.json.Decoder(wire.FundingRow)
 _time_decoder = msgspec.json.Decoder(wire.ServerTime)
 
 
@@ -128,6 +129,32 @@ def parse_book_top(payload: Payload, inst_id: str) -> BookTop:
     bid, bid_quantity = _level(row.bids)
     ask, ask_quantity = _level(row.asks)
     return BookTop(inst_id, bid, bid_quantity, ask, ask_quantity, moment(row.ts))
+
+
+@guarded
+def parse_order_book(payload: Payload, inst_id: str) -> OrderBook:
+    """A row of `market/books`."""
+    row = _top_decoder.decode(payload)
+    return OrderBook(inst_id, _levels(row.bids), _levels(row.asks), moment(row.ts))
+
+
+@guarded
+def parse_funding_rate(payload: Payload) -> FundingRate:
+    """A row of `public/funding-rate`. OKX v5: `settFundingRate` is what was paid last."""
+    row = _funding_decoder.decode(payload)
+    due_at = moment(row.funding_time)
+    return FundingRate(
+        inst_id=row.inst_id,
+        rate=number(row.funding_rate),
+        due_at=due_at,
+        next_due_at=moment(row.next_funding_time) if row.next_funding_time else None,
+        last_rate=known(row.sett_funding_rate),
+        occurred_at=moment(row.ts) if row.ts else None,
+    )
+
+
+def _levels(levels: list[list[str]]) -> tuple[BookLevel, ...]:
+    return tuple(BookLevel(number(level[0]), number(level[1])) for level in levels)
 
 
 def _level(levels: list[list[str]]) -> tuple[Decimal | None, Decimal | None]:
