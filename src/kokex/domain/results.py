@@ -6,12 +6,13 @@ the one and opens the other. Money is in quote currency.
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from decimal import Decimal
 
-from kokex.domain.instrument import Instrument, InstrumentKind
+from kokex.domain.instrument import Instrument, InstrumentKind, Side
 from kokex.domain.order import Fill
 
 _KEPT = 200
@@ -20,17 +21,12 @@ _KEPT = 200
 
 @dataclass(frozen=True, slots=True)
 class Result:
-    """Profit or loss that one closing order made, after fees.
-
-    Attributes:
-        by_stop: the order was a stop that the exchange triggered.
-    """
+    """Profit or loss that one closing order made, after fees."""
 
     order_id: str
     closed_at: datetime
     pnl: Decimal
     quantity: Decimal
-    by_stop: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,29 +56,16 @@ class TradeResults:
         """The same, by the instrument's present steps."""
         return replace(self, instrument=instrument)
 
-    def apply(self, fill: Fill, *, by_stop: bool = False) -> TradeResults:
+    def apply(self, fill: Fill) -> TradeResults:
         """After `fill`."""
-        moved, cash = _effect(self.instrument, fill)
-        held = self.quantity
-        if not held or (held > 0) == (moved > 0):
-            return replace(self, quantity=held + moved, cost=self.cost - cash)
-        closing = min(abs(moved), abs(held)) / abs(moved) if moved else Decimal(1)
-        released = self.cost if abs(moved) >= abs(held) else self.cost * abs(moved) / abs(held)
-        pnl = cash * closing - released
-        opened = replace(
-            self,
-            quantity=held + moved,
-            cost=self.cost - released - cash * (1 - closing),
-            realised=self.realised + pnl,
-        )
-        return opened._keep(Result(fill.order_id, fill.occurred_at, pnl, min(abs(moved), abs(held)), by_stop))
+        return self.apply_all((fill,))
 
     def apply_all(self, fills: Iterable[Fill]) -> TradeResults:
         """After `fills`."""
-        after = self
+        count = _Count(self)
         for fill in fills:
-            after = after.apply(fill)
-        return after
+            count.add(fill)
+        return TradeResults(self.instrument, count.quantity, count.cost, count.realised, tuple(count.results))
 
     def losing_streak(self) -> int:
         """How many of the latest results in a row were losses."""
@@ -93,17 +76,54 @@ class TradeResults:
             count += 1
         return count
 
-    def _keep(self, result: Result) -> TradeResults:
-        if self.results and self.results[-1].order_id == result.order_id:
-            last = self.results[-1]
-            merged = replace(
-                last,
-                closed_at=result.closed_at,
-                pnl=last.pnl + result.pnl,
-                quantity=last.quantity + result.quantity,
-            )
-            return replace(self, results=(*self.results[:-1], merged))
-        return replace(self, results=(*self.results, result)[-_KEPT:])
+
+class _Count:
+    """Results while fills are added to them: a value for each of thousands of fills would cost more than the counting."""
+
+    def __init__(self, begun: TradeResults) -> None:
+        self.quantity = begun.quantity
+        self.cost = begun.cost
+        self.realised = begun.realised
+        self.results = deque(begun.results, _KEPT)
+        self._instrument = begun.instrument
+        self._spot = begun.instrument.kind is InstrumentKind.SPOT
+
+    def add(self, fill: Fill) -> None:
+        """Count one fill."""
+        moved, cash = self._effect(fill)
+        held = self.quantity
+        self.quantity = held + moved
+        if not held or (held > 0) == (moved > 0):
+            self.cost -= cash
+            return
+        size, most = abs(moved), abs(held)
+        if size > most:
+            closing = most / size
+            pnl = cash * closing - self.cost
+            self.cost = -cash * (1 - closing)
+        else:
+            released = self.cost if size == most else self.cost * size / most
+            pnl = cash - released
+            self.cost -= released
+        self.realised += pnl
+        self._keep(fill, pnl, min(size, most))
+
+    def _effect(self, fill: Fill) -> tuple[Decimal, Decimal]:
+        """What a fill adds to the holding, and to the cash."""
+        value = self._instrument.notional(fill.quantity, fill.price)
+        moved, cash = (fill.quantity, -value) if fill.side is Side.BUY else (-fill.quantity, value)
+        if not fill.fee:
+            return moved, cash
+        if self._spot and fill.fee_currency == self._instrument.base_currency:
+            return moved + fill.fee, cash
+        return moved, cash + fill.fee
+
+    def _keep(self, fill: Fill, pnl: Decimal, quantity: Decimal) -> None:
+        """Executions of one closing order are one result."""
+        if self.results and self.results[-1].order_id == fill.order_id:
+            last = self.results.pop()
+            pnl, quantity = last.pnl + pnl, last.quantity + quantity
+        self.results.append(Result(fill.order_id, fill.occurred_at, pnl, quantity))
 
 
 @dataclass(frozen=True, slots=True)
@@ -140,16 +160,3 @@ class Worth:
     def drawdown(self, pnl: Decimal) -> Decimal:
         """How far `pnl` is below the peak, in quote currency."""
         return max(self.peak - pnl, Decimal(0))
-
-
-def _effect(instrument: Instrument, fill: Fill) -> tuple[Decimal, Decimal]:
-    """What a fill adds to the holding, and to the cash."""
-    moved = fill.side.sign * fill.quantity
-    cash = -fill.side.sign * instrument.notional(fill.quantity, fill.price)
-    if fill.fee:
-        in_base = fill.fee_currency == instrument.base_currency and instrument.kind is InstrumentKind.SPOT
-        if in_base:
-            moved += fill.fee
-        else:
-            cash += fill.fee
-    return moved, cash

@@ -76,6 +76,20 @@ def test_a_gain_ends_the_streak() -> None:
     assert after.losing_streak() == 1
 
 
+def test_a_fee_of_no_known_currency_is_cash_for_a_contract() -> None:
+    """Contracts held are a number of contracts: no fee takes a part of one away."""
+    charged = fill(
+        1,
+        inst_id="ETH-USDT-SWAP",
+        quantity=Decimal(10),
+        price=Decimal(2000),
+        fee=Decimal(-2),
+        fee_currency=None,
+    )
+    after = TradeResults(ETH_SWAP).apply(charged)
+    assert (after.quantity, after.cost) == (10, 2002)
+
+
 amounts = st.decimals("0.001", "50", places=3, allow_nan=False)
 prices = st.decimals("100", "9999", places=2, allow_nan=False)
 
