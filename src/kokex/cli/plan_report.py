@@ -88,6 +88,9 @@ def document(report: PlanReport) -> dict[str, Any]:
         "standing": _standing(report.standing),
         "engine": report.engine,
         "connected": bool(report.subscription and report.subscription.connected_since),
+        "stopped": report.subscription.stopped
+        if report.subscription and report.subscription.active
+        else None,
     }
 
 
@@ -100,6 +103,7 @@ def print_report(report: PlanReport) -> None:
         ("account", f"{report.account.name} ({report.account.exchange} {report.account.environment.value})"),
         ("at work in", _engine(report)),
         ("account may", _may(report.standing)),
+        *_stopped_rows(report),
         ("trades", f"{plan.inst_id}, candles of {plan.interval}"),
         ("created", when(plan.created_at)),
         ("largest order", f"{plain(limits.max_order_notional)} {quote}"),
@@ -147,6 +151,14 @@ def _may(standing: AccountStanding | None) -> str:
     if standing.trouble is None:
         return f"{words}; last reconciled {when(standing.reconciled_at)}"
     return f"{words}, since {when(standing.trouble.since)}: {standing.trouble.reason}"
+
+
+def _stopped_rows(report: PlanReport) -> list[tuple[str, str]]:
+    """Why this plan stands still until a person acts, where it does."""
+    subscription = report.subscription
+    if subscription is None or not subscription.active or subscription.stopped is None:
+        return []
+    return [("stands still", subscription.stopped)]
 
 
 def _standing(standing: AccountStanding | None) -> dict[str, Any] | None:

@@ -81,7 +81,8 @@ def remarks(statuses: Sequence[SubscriptionStatus], now: datetime) -> list[str]:
     said: dict[str, None] = {}
     for row in statuses:
         if row.active and row.stopped is not None:
-            said[f"{row.connection_key} is stopped: {row.stopped}"] = None
+            alone = f" for {row.inst_id}" if row.connected_since else ""
+            said[f"{row.connection_key} is stopped{alone}: {row.stopped}"] = None
         if row.active:
             for channel, reason in row.refused.items():
                 said[f"{row.connection_key} is not given {channel}: {reason}"] = None

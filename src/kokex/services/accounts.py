@@ -58,6 +58,7 @@ class AccountSession:
         stopped: why a person must act before anything works; None while all is well.
         instruments: as the exchange described them when the account was last reconciled.
         read: instruments whose record was read then.
+        lost: why, by instrument, of those whose record the exchange refuses to show: their plans may do nothing.
         doubted: our orders that we think open and the exchange would not cancel, with when it said so.
     """
 
@@ -77,6 +78,7 @@ class AccountSession:
     snapshot: AccountSnapshot | None = None
     instruments: dict[str, Instrument] = field(default_factory=dict)
     read: frozenset[str] = frozenset()
+    lost: dict[str, str] = field(default_factory=dict)
     doubted: dict[str, datetime] = field(default_factory=dict)
     _asked_at: float = 0.0
     _spent: dict[str, _Spent] = field(default_factory=dict)
@@ -88,6 +90,10 @@ class AccountSession:
         if not self.owned or self.standing is Standing.HALTED:
             return False
         return self.reconciled or self.standing is Standing.REDUCE_ONLY
+
+    def may_act_on(self, inst_id: str) -> bool:
+        """The same of orders of one instrument."""
+        return self.may_act and inst_id not in self.lost
 
     @property
     def snapshot_age(self) -> float:

@@ -299,7 +299,9 @@ class PlanActivity:
                 work.runner.hear_forecast(*made)
 
     def _wake_if_ready(self, work: _Work) -> None:
-        work.runner.awake = work.session.may_act and work.plan.status is PlanStatus.RUNNING
+        work.runner.awake = (
+            work.session.may_act_on(work.plan.inst_id) and work.plan.status is PlanStatus.RUNNING
+        )
         if work.runner.awake:
             work.runner.wake.set()
 
@@ -379,7 +381,9 @@ class PlanActivity:
     def on_account_reconciled(self, session: AccountSession) -> None:
         """Orders may go out, in the steps that the exchange takes now."""
         for work in self._of(session):
-            self._services.ledgers.of(work.plan.id).use(session.instruments[work.plan.inst_id])
+            instrument = session.instruments.get(work.plan.inst_id)
+            if instrument is not None:
+                self._services.ledgers.of(work.plan.id).use(instrument)
             self._wake_if_ready(work)
 
     def _not_reconciled(self, connection_key: str) -> None:

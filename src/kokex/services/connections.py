@@ -55,6 +55,7 @@ class Connection:
         events, reports: order updates, and reports of the account, that the stream told.
         flaws: items that could not be read, or that prove that one was missed.
         refused: why, by channel, of those that the exchange does not give.
+        lost: why, by instrument, of those that cannot be reconciled.
         asking: the next look that flaws ask for, while it waits for its time.
     """
 
@@ -73,6 +74,7 @@ class Connection:
     lag: Lag = field(default_factory=Lag)
     reconciled_at: datetime | None = None
     stopped: str | None = None
+    lost: dict[str, str] = field(default_factory=dict)
     task: asyncio.Task[None] | None = None
     asking: asyncio.Task[None] | None = None
     asked_at: float = float("-inf")
@@ -127,5 +129,5 @@ class Connection:
             lag_seconds=self.lag.last,
             worst_lag_seconds=self.lag.worst,
             refused=dict(self.refused),
-            stopped=self.stopped,
+            stopped=self.stopped or self.lost.get(self.plans[plan_id]),
         )

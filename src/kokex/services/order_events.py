@@ -7,7 +7,7 @@ stream ─┬► take ─► held until the account is reconciled ─► `Journa
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Protocol
 
@@ -159,6 +159,12 @@ class OrderEventService:
             self._enqueue(connection, update, received_at)
         if not self._account_events.release(account):
             self._look_soon(connection)
+
+    def lost(self, account: ExchangeAccount, instruments: Mapping[str, str]) -> None:
+        """Which instruments cannot be reconciled, and why: their plans' subscriptions say so."""
+        connection = self.connections.get(account.connection_key)
+        if connection is not None:
+            connection.lost = dict(instruments)
 
     def _start(self, connection: Connection) -> None:
         if self._tasks is not None and connection.task is None:

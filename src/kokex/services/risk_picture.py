@@ -51,6 +51,7 @@ class RiskPictures:
         now = self._clock.now()
         ticker = self._market_data.fresh_ticker(session.account, plan.inst_id)
         instrument, limits = ledger.book.instrument, plan.limits
+        lost = session.lost.get(plan.inst_id)
         return RiskState(
             instrument=instrument,
             plan_status=plan.status,
@@ -63,8 +64,8 @@ class RiskPictures:
             free_cash=session.free_cash(instrument.quote_currency),
             orders_last_minute=ledger.orders_since(now - _MINUTE),
             checked_at=now,
-            account=session.standing if session.owned else Standing.HALTED,
-            trouble=session.trouble.reason if session.trouble else NOT_OURS,
+            account=session.standing if session.owned and lost is None else Standing.HALTED,
+            trouble=lost or (session.trouble.reason if session.trouble else NOT_OURS),
             orders_today=ledger.pace.today(now),
             recent=() if limits.repeat_distance is None else ledger.pace.lately(now, limits.repeat_period),
             performance=self._performance.of(plan.id),

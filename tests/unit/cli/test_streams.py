@@ -52,9 +52,13 @@ def test_an_engine_that_is_down_is_said_once() -> None:
 
 def test_what_is_refused_and_stopped_is_told_with_its_reason() -> None:
     """Once a connection, however many plans share it; not of one that ended."""
-    row = replace(ROW, refused={"fills": "64003: fee tier"}, stopped="the API key is unknown")
-    lines = remarks([row, replace(row, plan_id=2), replace(row, plan_id=3, active=False)], SOON)
+    row = replace(
+        ROW, refused={"fills": "64003: fee tier"}, stopped="the API key is unknown", connected_since=None
+    )
+    lost = replace(ROW, plan_id=4, inst_id="OLD-USDT", stopped="not listed any more")
+    lines = remarks([row, replace(row, plan_id=2), replace(row, plan_id=3, active=False), lost], SOON)
     assert lines == [
         "okx:live:1 is stopped: the API key is unknown",
         "okx:live:1 is not given fills: 64003: fee tier",
+        "okx:live:1 is stopped for OLD-USDT: not listed any more",
     ]

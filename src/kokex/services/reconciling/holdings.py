@@ -68,6 +68,7 @@ class Holdings:
         """Journal what was missed, and compare. A difference counts once it was seen several times in a row.
 
         Raises:
+            RecordRefusedError: one instrument cannot be read; the others may be, without it.
             ExchangeError: the exchange could not be read, or nothing stood still for long enough.
         """
         picture = await self._calm_picture(session, instruments)
@@ -93,7 +94,7 @@ class Holdings:
     async def _differences(
         self, session: AccountSession, snapshot: AccountSnapshot, marks: _Marks, unfound: list[Unfound]
     ) -> dict[str, str]:
-        found = self._spot(session, snapshot)
+        found = self._spot(session, snapshot, [one.inst_id for one in unfound])
         if marks.swaps:
             fault = position_mode_fault(session.account, await session.exchange.settings())
             if fault is not None:
@@ -111,12 +112,14 @@ class Holdings:
                 found[inst_id] = sentence
         return found
 
-    def _spot(self, session: AccountSession, snapshot: AccountSnapshot) -> dict[str, str]:
+    def _spot(
+        self, session: AccountSession, snapshot: AccountSnapshot, instruments: Collection[str]
+    ) -> dict[str, str]:
         held: dict[str, Decimal] = {}
         traded: dict[str, str] = {}
         for _, ledger in self._at_work(session):
             instrument = ledger.book.instrument
-            if instrument.kind is InstrumentKind.SPOT:
+            if instrument.kind is InstrumentKind.SPOT and instrument.inst_id in instruments:
                 currency = instrument.base_currency
                 held[currency] = held.get(currency, Decimal(0)) + ledger.book.quantity
                 traded[currency] = instrument.inst_id

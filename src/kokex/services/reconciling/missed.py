@@ -21,6 +21,7 @@ from kokex.ports.reconciliation import Coverage
 from kokex.ports.store import Store
 from kokex.services.accounts import AccountSession, AccountSessions
 from kokex.services.order_events import OrderEventService
+from kokex.services.reconciling.refused import record_of
 from kokex.services.trading import TradingService
 
 OVERLAP = timedelta(minutes=1)
@@ -75,14 +76,16 @@ class MissedEvents:
         """Journal what was missed in `instruments`; what is left to be judged.
 
         Raises:
+            RecordRefusedError: one instrument cannot be read.
             ExchangeError: the exchange could not be read to the end.
         """
-        pending = await self._store.orders.pending(account_id=session.account.id)
+        known = await self._store.orders.pending(account_id=session.account.id)
+        pending = [order for order in known if not order.status.waiting]  # those the exchange cannot know
         try:
             async with asyncio.TaskGroup() as tasks:
                 reading = [
                     tasks.create_task(
-                        self._instrument(session, inst_id, [one for one in pending if one.inst_id == inst_id])
+                        self._readable(session, inst_id, [one for one in pending if one.inst_id == inst_id])
                     )
                     for inst_id in instruments
                 ]
@@ -100,6 +103,10 @@ class MissedEvents:
         await self._journal(session, {row.order_id: rows[row.order_id]}, still)
         await self._trading.found(session, order, row.order_id)
         return True
+
+    async def _readable(self, session: AccountSession, inst_id: str, pending: list[Order]) -> Unfound:
+        with record_of(inst_id):
+            return await self._instrument(session, inst_id, pending)
 
     async def _instrument(self, session: AccountSession, inst_id: str, pending: list[Order]) -> Unfound:
         exchange, account_id = session.exchange, session.account.id

@@ -25,6 +25,7 @@ from kokex.services.order_events import OrderEventService
 from kokex.services.reconciling.fates import OrderFates
 from kokex.services.reconciling.holdings import Holdings, Picture
 from kokex.services.reconciling.missed import MissedEvents
+from kokex.services.reconciling.refused import RecordRefusedError, record_of
 from kokex.services.reconciling.standings import Standings
 from kokex.services.trading import TradingService
 
@@ -200,9 +201,10 @@ class ReconcilingService:
 
     async def _look(self, session: AccountSession) -> None:
         instruments = await self._missed.instruments(session)
-        for inst_id in instruments:
-            await self._sessions.refresh_instrument(session, inst_id)
-        picture = await self._holdings.picture(session, instruments)
+        lost: dict[str, str] = {}
+        picture = await self._picture(session, instruments, lost)
+        self._order_events.lost(session.account, lost)
+        self.standings.lost(session, lost)
         for unfound in picture.unfound:
             agrees = unfound.inst_id not in picture.differences
             await self._fates.judge(session, unfound, agrees=agrees)
@@ -213,6 +215,26 @@ class ReconcilingService:
             self.standings.agrees(session)
         else:
             self.standings.disagrees(session, picture.reason)
+
+    async def _picture(
+        self, session: AccountSession, instruments: list[str], lost: dict[str, str]
+    ) -> Picture:
+        """Of all instruments that can be read; into `lost` goes why the others cannot.
+
+        Raises:
+            ExchangeError: not even one can.
+        """
+        while True:
+            readable = [inst_id for inst_id in instruments if inst_id not in lost]
+            try:
+                for inst_id in readable:
+                    with record_of(inst_id):
+                        await self._sessions.refresh_instrument(session, inst_id)
+                return await self._holdings.picture(session, readable)
+            except RecordRefusedError as error:
+                if len(readable) == 1:
+                    raise
+                lost[error.inst_id] = error.sentence
 
     async def _compare_account(
         self, session: AccountSession, account_events: AccountEventService, picture: Picture

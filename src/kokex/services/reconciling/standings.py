@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import replace
 from typing import Protocol
 
@@ -71,6 +72,16 @@ class Standings:
         session.trouble = None
         session.reconciled_at = self._clock.now()
         self._age(session)
+
+    def lost(self, session: AccountSession, instruments: Mapping[str, str]) -> None:
+        """The account was read but for these instruments: only their plans suffer."""
+        if session.lost == instruments:
+            return
+        for inst_id in sorted(instruments.keys() - session.lost.keys()):
+            log.error("instrument lost", account=session.account.name, reason=instruments[inst_id])
+        session.lost = dict(instruments)
+        if self._sink is not None:
+            self._sink.on_standing_changed(session)
 
     async def run(self, sink: StandingSink) -> None:
         """Age troubles and keep what changed, until cancelled."""
