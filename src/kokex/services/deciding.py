@@ -1,6 +1,7 @@
 """Turns: what wakes an agent, and one turn per plan at a time.
 
-A trigger is durable before the agent hears of it: order events and account events are in their journals, forecasts in their table.
+A trigger is durable before the agent hears of it: order events and account events are in their journals, forecasts, messages and
+notices in their tables, and a schedule follows from the clock and from what was told last.
 A turn is opened with the last number of each journal that it is told of, so after a crash the plan goes on exactly there: the turn
 that was cut short is run again under its own number (its orders keep their names, so none is sent twice), then everything after it.
 """
@@ -31,6 +32,8 @@ log = structlog.get_logger(__name__)
 
 PAGE = 1000
 """Journalled events that are read at once."""
+LONGEST_SLEEP = 60.0
+"""How long a plan waits for a moment before it looks at the clock again, which may have been put right."""
 
 
 class DecidingService:
@@ -46,13 +49,29 @@ class DecidingService:
         while not await self._has_recovered(runner):
             await self._clock.sleep(0.5)
         while True:
-            await runner.wake.wait()
-            runner.wake.clear()
+            await self._woken(runner)
             if not runner.awake:
                 continue
-            triggers = runner.take_triggers()
+            runner.hear_time(self._clock.now())
+            triggers = runner.take_triggers(self._clock.now(), self._clock.monotonic())
             if triggers:
                 await self._turn(runner, triggers)
+
+    async def _woken(self, runner: PlanRunner) -> None:
+        """Return when something happened, or a moment came that the plan waits for."""
+        left = runner.seconds_left(self._clock.now(), self._clock.monotonic()) if runner.awake else None
+        if left is None or runner.wake.is_set():
+            await runner.wake.wait()
+        elif left > 0:
+            async with asyncio.TaskGroup() as tasks:
+                alarm = tasks.create_task(self._ring(runner, min(left, LONGEST_SLEEP)))
+                await runner.wake.wait()
+                alarm.cancel()
+        runner.wake.clear()
+
+    async def _ring(self, runner: PlanRunner, seconds: float) -> None:
+        await self._clock.sleep(seconds)
+        runner.wake.set()
 
     async def _has_recovered(self, runner: PlanRunner) -> bool:
         """Recover; False where the database is away: once more."""
@@ -84,6 +103,7 @@ class DecidingService:
             runner.wake.set()
         await self._recover_account_events(runner)
         await self.hear_messages(runner)
+        await self._recover_notices(runner)
         latest = await store.forecasts.latest(plan.id)
         if latest is None:
             return
@@ -117,6 +137,17 @@ class DecidingService:
                 runner.wake.set()
             full = len(page) == PAGE
             after = page[-1].id if page else after
+
+    async def _recover_notices(self, runner: PlanRunner) -> None:
+        """Risk events and alerts that no turn was told of, and how far the schedule was told."""
+        agent, notices = runner.plan.agent, self._store.notices
+        if any(kind.noticed for kind in agent.triggers):
+            runner.hear_notices(await notices.waiting(runner.plan.id))
+        if agent.schedule is not None and TriggerKind.SCHEDULE in agent.triggers:
+            since = await notices.watch(runner.plan.id, self._clock.now())
+            told = await notices.last_schedule(runner.plan.id)
+            runner.due.until = since if told is None else max(since, told)
+            runner.wake.set()
 
     async def hear_messages(self, runner: PlanRunner) -> None:
         """Tell the plan's agent of messages from the user that no turn was told of yet."""

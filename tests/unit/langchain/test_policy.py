@@ -90,6 +90,29 @@ async def test_a_strong_edge_is_taken_at_the_market_and_built_up_to_the_target()
     assert decisions[-1].action is Action.HOLD and box.denied == 0
 
 
+@pytest.mark.parametrize("kind", [TriggerKind.RISK_EVENT, TriggerKind.MARGIN])
+async def test_nothing_is_added_when_the_ground_has_moved(kind: TriggerKind) -> None:
+    """Until the market has something new to say; a warning of liquidation goes before that too."""
+    box = FakeToolbox(prediction=UP)
+    decision = await decide(box, woken(kind))
+    assert placed(box) == []
+    assert decision.reason.endswith(
+        {
+            TriggerKind.RISK_EVENT: "what may be done has just changed, and the market has nothing new to say.",
+            TriggerKind.MARGIN: "the exchange warns that a position is near its liquidation.",
+        }[kind]
+    )
+    await decide(box, woken(kind), woken(TriggerKind.FORECAST), number=2)
+    assert len(placed(box)) == (1 if kind is TriggerKind.RISK_EVENT else 0)
+
+
+@pytest.mark.parametrize("kind", [TriggerKind.SCHEDULE, TriggerKind.PRICE_ALERT])
+async def test_a_schedule_and_an_alert_are_looks_at_the_market(kind: TriggerKind) -> None:
+    box = FakeToolbox(prediction=UP)
+    await decide(box, woken(kind))
+    assert len(placed(box)) == 1
+
+
 async def test_no_edge_no_order() -> None:
     """A coin toss whose mean does not pay the fees is left alone."""
     box = FakeToolbox(prediction=NONE)

@@ -54,6 +54,9 @@ def test_it_is_an_agent() -> None:
         ([TriggerKind.ORDER_EVENT, TriggerKind.FORECAST], "handle_forecast"),
         ([TriggerKind.CANDLE, TriggerKind.ORDER_EVENT], "handle_candle"),
         ([TriggerKind.FORECAST, TriggerKind.ORDER_EVENT, TriggerKind.USER], "handle_user_message"),
+        ([TriggerKind.SCHEDULE], "handle_occasion"),
+        ([TriggerKind.CANDLE, TriggerKind.PRICE_ALERT], "handle_occasion"),
+        ([TriggerKind.FORECAST, TriggerKind.RISK_EVENT], "handle_occasion"),
     ],
 )
 async def test_what_woke_the_turn_decides_the_handler(
@@ -62,7 +65,7 @@ async def test_what_woke_the_turn_decides_the_handler(
     """Each kind has its entry point; of several, the one that asks most; the handler gets the whole turn."""
     seen: list[Turn] = []
 
-    async def handle(self: object, given: Turn, toolbox: Toolbox) -> Decision:
+    async def handle(self: object, given: Turn, *kind_and_toolbox: object) -> Decision:
         seen.append(given)
         return Decision(Action.HOLD, "seen")
 
@@ -70,6 +73,14 @@ async def test_what_woke_the_turn_decides_the_handler(
     asked = turn(*(woken(kind) for kind in kinds))
     assert (await service().run_turn(asked, FakeToolbox())).reason == "seen"
     assert seen == [asked]
+
+
+@pytest.mark.parametrize("kind", list(TriggerKind))
+async def test_every_kind_of_trigger_is_handled(kind: TriggerKind) -> None:
+    """And has its sentence in what a language model is told."""
+    asked = turn(woken(kind))
+    assert (await service().run_turn(asked, FakeToolbox())).action is Action.HOLD
+    assert turn_message(asked, kind, START, {}).partition("\n")[0].strip()
 
 
 async def test_a_turn_that_nothing_woke_is_an_error() -> None:

@@ -41,6 +41,7 @@ from kokex.domain.plan import TradingTool, TriggerKind
 _TOUCH = Decimal("0.001")
 """A resting order further than this share from the touch is moved."""
 _MOST_CANCELS = 5
+_OLD_NEWS = (TriggerKind.ORDER_EVENT, TriggerKind.USER, TriggerKind.RISK_EVENT)
 _NOT_GRANTED = "this plan was not granted the tool"
 _AT_ONCE = 20
 """An order that lived less than the interval's length over this was refused by the exchange, not withdrawn by us."""
@@ -122,10 +123,9 @@ class BuiltInPolicy:
             waiting = f", orders still working: {working}" if working else ""
             return f"Hold {situation.held} {unit}{waiting}: {aim.because}."
         growing = wish.side.sign * situation.held >= 0
-        if growing and any(trigger.kind is TriggerKind.MARGIN for trigger in turn.triggers):
-            return (
-                f"Hold {situation.held} {unit}: the exchange warns that a position is near its liquidation."
-            )
+        barred = _barred(turn) if growing else None
+        if barred is not None:
+            return f"Hold {situation.held} {unit}: {barred}."
         if refusal is not None and (growing or refusal.update.order_type == OrderType.MARKET.value):
             return f"Hold {situation.held} {unit} until the next forecast: the exchange would not keep {_named(refusal)}."
         price = f" at {wish.price}" if wish.price is not None else ""
@@ -261,10 +261,17 @@ def _events(turn: Turn) -> list[OrderEvent]:
 
 def _fresh(turn: Turn) -> bool:
     """Whether the market has something new to say, rather than what became of orders and account, or a question."""
-    return any(
-        trigger.kind not in (TriggerKind.ORDER_EVENT, TriggerKind.USER) and not trigger.kind.of_account
-        for trigger in turn.triggers
-    )
+    return any(trigger.kind not in _OLD_NEWS and not trigger.kind.of_account for trigger in turn.triggers)
+
+
+def _barred(turn: Turn) -> str | None:
+    """Why nothing is added in this turn, whatever the forecast says; None where it may be."""
+    kinds = {trigger.kind for trigger in turn.triggers}
+    if TriggerKind.MARGIN in kinds:
+        return "the exchange warns that a position is near its liquidation"
+    if TriggerKind.RISK_EVENT in kinds and not _fresh(turn):
+        return "what may be done has just changed, and the market has nothing new to say"
+    return None
 
 
 def _happenings(turn: Turn) -> list[str]:

@@ -34,8 +34,11 @@ _PRECEDENCE = (
     TriggerKind.USER,
     TriggerKind.MARGIN,
     TriggerKind.FORECAST,
+    TriggerKind.RISK_EVENT,
+    TriggerKind.PRICE_ALERT,
     TriggerKind.CANDLE,
     TriggerKind.STOP,
+    TriggerKind.SCHEDULE,
     TriggerKind.POSITION,
     TriggerKind.ORDER_EVENT,
     TriggerKind.BALANCE,
@@ -88,6 +91,8 @@ class LangChainAgentService:
         raise AgentError(f"turn {turn.id} of plan {turn.plan.id} has nothing that woke it")
 
     async def handle_order_event(self, turn: Turn, toolbox: Toolbox) -> Decision:
+            if kind in kinds and kind not in handlers:
+                return await self.handle_occasion(turn, kind, toolbox)
         """Orders filled, partially filled, were canceled or rejected: see what is left to do."""
         return await self._think(turn, TriggerKind.ORDER_EVENT, toolbox)
 
@@ -100,6 +105,10 @@ class LangChainAgentService:
         return await self._think(turn, TriggerKind.FORECAST, toolbox)
 
     async def handle_candle(self, turn: Turn, toolbox: Toolbox) -> Decision:
+    async def handle_occasion(self, turn: Turn, kind: TriggerKind, toolbox: Toolbox) -> Decision:
+        """Its schedule, a risk event or a price alert: see what there is to do."""
+        return await self._think(turn, kind, toolbox)
+
         """A candle closed: see whether what is held and what rests is still right."""
         return await self._think(turn, TriggerKind.CANDLE, toolbox)
 
