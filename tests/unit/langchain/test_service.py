@@ -19,7 +19,6 @@ from kokex.domain.instrument import Side
 from kokex.domain.order import OrderStatus, OrderUpdate
 from kokex.domain.plan import AgentSettings, TriggerKind
 from kokex.ports.agent import Agent
-from kokex.ports.toolbox import Toolbox
 from tests.builders import TRADES
 from tests.unit.langchain.fake_toolbox import (
     START,
