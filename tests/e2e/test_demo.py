@@ -23,6 +23,18 @@ FIGURES = [
     "equity",
     "forecaster",
     "model",
+    "market_hours",
+    "triggers",
+    "acted",
+    "held",
+    "failed",
+    "denials",
+    "tokens_in",
+    "tokens_out",
+    "cost_usd",
+    "mishaps",
+    "plans",
+    "commands",
 ]
 
 
@@ -48,6 +60,43 @@ def await_words(process: subprocess.Popen[str], words: str) -> None:
         if words in line:
             return
     raise AssertionError(f"{words!r} never came; standard error was: {told}")
+
+
+def test_a_day_of_both_plans(tmp_path: Path) -> None:
+    """Every kind of trigger, denials, fills; a decision that bought is shown, run again, and explained with its own numbers."""
+    terminal = Terminal(tmp_path)
+    ended = terminal.run("demo", "--headless", "--json", "--duration", "30", "--speed", "3600", "--no-train")
+    assert_books_agree(ended)
+    figures = ended.last
+    assert figures["market_hours"] >= 24
+    assert {"forecast", "candle", "order_event", "user"} <= set(figures["triggers"])
+    assert figures["denials"].get("order_too_large", 0) > 0
+    assert figures["fills"] > 0 and figures["acted"] > 0 and figures["held"] > 0
+    assert figures["failed"] == 0
+    assert figures["acted"] + figures["held"] == figures["decisions"]
+    built_in, language = figures["plans"]
+    assert (built_in["plan"], built_in["requests"]) == ("demo", 0)
+    assert language["requests"] > 0 and float(language["cost_usd"]) > 0
+    assert sum(plan["fills"] for plan in figures["plans"]) == figures["fills"]
+    assert "an order far over the limit" in figures["mishaps"]
+    assert "a script that speaks OpenAI's protocol" in ended.err
+
+    show, replay, chat = figures["commands"]
+    assert [one["exit_code"] for one in figures["commands"]] == [0, 0, 0]
+    number = show["command"].split()[-1]
+    assert replay["command"] == f"kokex decision replay {number}"
+    assert "it comes out identical" in replay["output"]
+    assert f"In decision {number} I bought" in chat["output"]
+    assert chat["command"] == "kokex agent chat language 'Why did you buy?'"
+
+    folder = str(tmp_path / "demo")
+    kept = terminal.run("decision", "show", number, "--json", KOKEX_HOME=folder)
+    assert kept.code == 0, kept.err
+    (order,) = [one for one in kept.json["orders"] if one["status"] == "filled"]
+    assert f"{order['filled_quantity']} ETH at {order['average_price']} USDT" in chat["output"]
+    assert kept.json["model"] == "scripted-trader"
+    again = terminal.run("decision", "replay", number, "--json", KOKEX_HOME=folder)
+    assert again.code == 0 and again.json["identical"] is True, again.err
 
 
 def test_a_plan_trades_and_the_books_agree(tmp_path: Path) -> None:

@@ -13,7 +13,7 @@ import structlog
 
 from kokex.bootstrap import sole_engine
 from kokex.cli.running import run_async
-from kokex.demo import run as demo_run
+from kokex.demo import cast
 from kokex.demo.model import ModelState
 from kokex.demo.options import DemoOptions, MarketChoice
 from kokex.demo.run import run_demo
@@ -100,7 +100,7 @@ def test_without_the_libraries_one_sentence_says_so_and_the_baseline_goes_on(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Nothing fails."""
-    monkeypatch.setattr(demo_run, "missing_libraries", lambda: ["torch"])
+    monkeypatch.setattr(cast, "missing_libraries", lambda: ["torch"])
     audience = Audience("block_bootstrap")
     summary = play(tmp_path / "demo", audience, CHOICE, WISH)
     assert summary.agrees and summary.record.forecaster == "block_bootstrap"

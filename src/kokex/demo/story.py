@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 
 from rich import box
 from rich.console import Console, Group, RenderableType
@@ -10,6 +10,7 @@ from rich.table import Table
 from rich.text import Text
 
 from kokex.demo.options import MarketChoice
+from kokex.demo.records import Desk
 from kokex.demo.summary import Summary
 
 
@@ -30,9 +31,11 @@ def closing(summary: Summary, choice: MarketChoice) -> RenderableType:
         Text(),
         table,
         Text(
-            f"{record.decisions} decisions, {record.denied} orders denied by the risk gate, "
-            f"fees paid: {summary.fees}; money in {quote}."
+            f"{summary.hours:.1f} hours of market time in this run. {record.decisions} decisions, {record.denied} orders denied by the "
+            f"risk gate, fees paid: {summary.fees}; money in {quote}."
         ),
+        *(Text(line) for desk in record.desks for line in _desk(desk)),
+        *(Text(line) for line in _mishaps(summary)),
         Text(f"Forecaster: {record.forecaster}{_skill(record.forecaster)}. The market: {choice.words}."),
         *(Text(line) for line in (summary.model.closing_lines() if summary.model else ())),
         Text(
@@ -40,6 +43,28 @@ def closing(summary: Summary, choice: MarketChoice) -> RenderableType:
         ),
         *_verdict(summary),
     )
+
+
+def _desk(desk: Desk) -> Iterable[str]:
+    """One plan's doings."""
+    tally = desk.tally
+    failed = f", {tally.failed} failed" if tally.failed else ""
+    yield f"Plan {desk.plan.name}: {tally.acted} decisions to act, {tally.held} to hold{failed}; {desk.fills} fills."
+    yield f"  woken by {_counts(desk.triggers)}; denied: {_counts(desk.denials)}"
+    if desk.requests:
+        yield (
+            f"  {desk.requests} requests to the scripted model, {desk.tokens_in} tokens read and {desk.tokens_out} written, "
+            f"{desk.cost_usd:.4f} US dollars at made-up prices"
+        )
+
+
+def _mishaps(summary: Summary) -> Iterable[str]:
+    if summary.mishaps:
+        yield f"What the script did wrong on purpose: {_counts(summary.mishaps)}."
+
+
+def _counts(numbers: Mapping[str, int]) -> str:
+    return ", ".join(f"{number} {name}" for name, number in numbers.items()) or "nothing"
 
 
 def _skill(forecaster: str) -> str:

@@ -5,39 +5,24 @@ Both sides are computed apart, exactly, and compared to the last digit. Nothing 
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections import Counter
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
 from decimal import Decimal, localcontext
 from typing import Any, Final
 
+from kokex.demo.commands import Shown
 from kokex.demo.model import DemoModel
-from kokex.domain.errors import StateError
-from kokex.domain.events import EventSource, OrderEvent
-from kokex.domain.instrument import Instrument, InstrumentKind
-from kokex.domain.order import Fill, OrderStatus
-from kokex.domain.plan import Plan
+from kokex.demo.records import Desk, Record
+from kokex.domain.events import OrderEvent
+from kokex.domain.instrument import InstrumentKind
 from kokex.domain.position import PlanBook
-from kokex.ports.store import Store
 
 _PRECISION: Final = 60
 """Digits of the arithmetic: enough that no sum or product is rounded."""
 
 Identity = tuple[str, str]
 """Of one order event: the exchange's order id, and what tells it from the order's other events."""
-
-
-@dataclass(frozen=True, slots=True)
-class Record:
-    """A plan's doings as the database has them."""
-
-    plan: Plan
-    instrument: Instrument
-    fills: tuple[Fill, ...]
-    events: tuple[OrderEvent, ...]
-    events_counted: int
-    decisions: int
-    denied: int
-    forecaster: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,7 +41,15 @@ class Row:
 
 @dataclass(frozen=True, slots=True)
 class Summary:
-    """Both sides. `differences`: what is in one and not in the other, as sentences; empty where they agree."""
+    """Both sides.
+
+    Attributes:
+        differences: what is in one and not in the other, as sentences; empty where they agree.
+        model: the demo's own forecasting model, and how good it is; None where nobody asked.
+        hours: of market time that passed in this run.
+        mishaps: what the scripted language model did wrong on purpose in this run, by kind.
+        shown: commands that were run at the end.
+    """
 
     record: Record
     rows: tuple[Row, ...]
@@ -68,7 +61,9 @@ class Summary:
     fees: str
     differences: tuple[str, ...]
     model: DemoModel | None = None
-    """The demo's own model, and how good it is; None where nobody asked."""
+    hours: float = 0.0
+    mishaps: Mapping[str, int] = field(default_factory=dict)
+    shown: tuple[Shown, ...] = ()
 
     @property
     def agrees(self) -> bool:
@@ -88,41 +83,26 @@ class Summary:
             "equity": exact(self.equity),
             "forecaster": self.record.forecaster,
             "model": None if self.model is None else self.model.document(),
+            "market_hours": round(self.hours, 2),
+            "triggers": self.of_all(lambda desk: desk.triggers),
+            "acted": sum(desk.tally.acted for desk in self.record.desks),
+            "held": sum(desk.tally.held for desk in self.record.desks),
+            "failed": sum(desk.tally.failed for desk in self.record.desks),
+            "denials": self.of_all(lambda desk: desk.denials),
+            "tokens_in": sum(desk.tokens_in for desk in self.record.desks),
+            "tokens_out": sum(desk.tokens_out for desk in self.record.desks),
+            "cost_usd": f"{sum((desk.cost_usd for desk in self.record.desks), Decimal(0)):f}",
+            "mishaps": dict(self.mishaps),
+            "plans": [desk.document() for desk in self.record.desks],
+            "commands": [one.document() for one in self.shown],
         }
 
-
-async def read_record(store: Store, plan_id: int, market: str) -> Record:
-    """Read a plan's doings from the database.
-
-    Raises:
-        StateError: the plan never worked, so there is nothing to compare.
-    """
-    plan = await store.plans.get(plan_id)
-    instrument = await store.instruments.get(market, plan.inst_id)
-    if instrument is None:
-        raise StateError(f"plan {plan.name} never worked: its instrument {plan.inst_id} was not read")
-    latest = await store.forecasts.latest(plan_id)
-    orders = await store.orders.recent(plan_id, limit=1_000_000)
-    return Record(
-        plan=plan,
-        instrument=instrument,
-        fills=tuple(await store.journal.fills(plan_id)),
-        events=tuple(await journalled(store, plan_id)),
-        events_counted=await store.journal.count(plan_id),
-        decisions=await store.turns.count(plan_id),
-        denied=sum(order.status is OrderStatus.DENIED for order in orders),
-        forecaster=latest[1].forecaster if latest else plan.forecast.forecaster,
-    )
-
-
-async def journalled(store: Store, plan_id: int) -> list[OrderEvent]:
-    """Events of the plan that the exchange made, in the journal's order."""
-    events: list[OrderEvent] = []
-    after = 0
-    while page := await store.journal.events_after(plan_id, after):
-        after = page[-1].id
-        events += [event for event in page if event.source is not EventSource.COMMAND]
-    return events
+    def of_all(self, counts: Callable[[Desk], Mapping[str, int]]) -> dict[str, int]:
+        """The counts of all plans, added up by name."""
+        total: Counter[str] = Counter()
+        for desk in self.record.desks:
+            total.update(counts(desk))
+        return dict(sorted(total.items()))
 
 
 def compare(record: Record, books: Mapping[str, Any], made: Sequence[Mapping[str, Any]]) -> Summary:

@@ -90,7 +90,7 @@ def draw(picture: Picture, choice: MarketChoice | None, width: int) -> Renderabl
         Layout(
             Panel(_market(picture, max(width // 2 - 6, 10)), title="market and forecast", title_align="left")
         ),
-        Layout(Panel(_position(picture), title="the plan", title_align="left"), size=max(width // 3, 42)),
+        Layout(Panel(_position(picture), title="the plans", title_align="left"), size=max(width // 2, 42)),
     )
     lower.split_row(
         Layout(
@@ -171,37 +171,50 @@ def _forecast(forecast: Forecast, width: int) -> list[RenderableType]:
 
 
 def _position(picture: Picture) -> RenderableType:
-    table = Table.grid(padding=(0, 2))
-    book = picture.book
-    if book is None:
+    """How each plan stands, side by side."""
+    shown = [one for one in (picture, picture.second) if one is not None and one.book is not None]
+    if not shown:
         return Text("waiting for the account")
+    table = Table.grid(padding=(0, 2))
+    if len(shown) > 1:
+        table.add_row("plan", *(Text(one.plan.name, "bold") for one in shown))
+    rows = [_standing(one) for one in shown]
+    for name in rows[0]:
+        table.add_row(name, *(row[name] for row in rows))
+    return table
+
+
+def _standing(picture: Picture) -> dict[str, Text]:
+    book = picture.book
+    assert book is not None
     quote, base = book.instrument.quote_currency, book.instrument.base_currency
     unit = base if book.instrument.contract_value == 1 else "contracts"
     pnl = picture.pnl
     style = "" if pnl is None else "green" if pnl > 0 else "red" if pnl < 0 else ""
     fees = ", ".join(f"{-amount:.4f} {currency}" for currency, amount in book.fees) or "none"
-    table.add_row("holds", Text(f"{plain(book.quantity)} {unit}"))
-    table.add_row("P&L after fees", Text("-" if pnl is None else f"{pnl:+.2f} {quote}", style))
-    table.add_row("fees paid", Text(fees))
-    table.add_row("fills", str(book.fills))
-    table.add_row("open orders", str(picture.open_orders))
-    table.add_row("decisions", str(picture.decisions))
-    table.add_row("denied", str(picture.denied))
-    table.add_row("events", str(picture.events))
-    return table
+    return {
+        "holds": Text(f"{plain(book.quantity)} {unit}"),
+        "P&L after fees": Text("-" if pnl is None else f"{pnl:+.2f} {quote}", style),
+        "fees paid": Text(fees),
+        "fills": Text(str(book.fills)),
+        "open orders": Text(str(picture.open_orders)),
+        "decisions": Text(str(picture.decisions)),
+        "denied": Text(str(picture.denied)),
+        "events": Text(str(picture.events)),
+    }
 
 
 def _decisions(picture: Picture) -> RenderableType:
     rows = [
-        Text.assemble((f"{row.kind} ", _style(row)), row.text)
-        for row in _newest(picture, "decision", "denied")
+        Text.assemble((f"{row.kind} ", _style(row)), (f"{row.plan}: " if row.plan else "", "bold"), row.text)
+        for row in _newest(picture, "decision", "denied", "owner")
     ]
     return Group(*rows) if rows else Text("none yet")
 
 
 def _events(picture: Picture) -> RenderableType:
     rows = [
-        Text(f"{market_time(row.at)[5:]}  {row.text}", _style(row), no_wrap=True)
+        Text(f"{market_time(row.at)[5:]}  {row.plan[:4]:<4}  {row.text}", _style(row), no_wrap=True)
         for row in _newest(picture, "event")
     ]
     return Group(*rows) if rows else Text("none yet")
@@ -214,6 +227,8 @@ def _newest(picture: Picture, *kinds: str) -> list[Happening]:
 def _style(row: Happening) -> str:
     if row.kind == "denied":
         return "bold red"
+    if row.kind == "owner":
+        return "bold cyan"
     if row.kind == "decision":
         return "bold green" if row.text.startswith("act") else "dim"
     if "done" in row.text or "partial" in row.text:

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections import deque
-from dataclasses import dataclass, field
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from decimal import Decimal
-from typing import Final
+from typing import Final, TypeVar
 
 import numpy as np
 
@@ -25,17 +26,21 @@ from kokex.services.accounts import market_of
 
 LOOK_SECONDS: Final = 0.2
 _SHOWN: Final = 60
-_AT_ONCE: Final = 200
-"""Most turns or orders between two looks; there are never so many."""
+_AT_ONCE: Final = 25
+"""Turns or orders that are read at first; more where more is new."""
+
+
+_Row = TypeVar("_Row")
 
 
 @dataclass(frozen=True, slots=True)
 class Happening:
-    """One line of the story. `kind`: candle, forecast, decision, denied, event or training."""
+    """One line of the story. `kind`: candle, forecast, decision, denied, event, owner or training; `plan`: whose it is, where that says something."""
 
     kind: str
     at: datetime | None
     text: str
+    plan: str = ""
 
 
 @dataclass(slots=True)
@@ -46,6 +51,7 @@ class Picture:
         closes: closing prices of the latest candles, oldest first.
         model: the demo's own; None before anything is known of it.
         market_time: the market's own clock.
+        second: the other plan's, whose happenings are told with this one's.
     """
 
     plan: Plan
@@ -60,6 +66,7 @@ class Picture:
     events: int = 0
     model: DemoModel | None = None
     latest: dict[str, deque[Happening]] = field(default_factory=dict)
+    second: Picture | None = None
 
     @property
     def market_time(self) -> datetime | None:
@@ -82,9 +89,15 @@ class Picture:
 
 
 class Watcher:
-    """Looks, and tells what is new since the last look."""
+    """Looks at one plan, and tells what is new since the last look.
 
-    def __init__(self, engine: Engine, plan: Plan, account: ExchangeAccount) -> None:
+    Args:
+        first: the watcher of a plan on the same market, which tells what happens there.
+    """
+
+    def __init__(
+        self, engine: Engine, plan: Plan, account: ExchangeAccount, first: Watcher | None = None
+    ) -> None:
         self._engine = engine
         self._store = engine.application.store
         self._account = account
@@ -93,19 +106,28 @@ class Watcher:
         self._forecast = 0
         self._candle: datetime | None = None
         self._denied: set[str] = set()
+        self._newest_order: str | None = None
+        self._tells_market = first is None
         self.picture = Picture(plan)
+        if first is not None:
+            self.picture.latest = first.picture.latest
+            first.picture.second = self.picture
 
     async def catch_up(self) -> None:
         """Take note of what a former demo left, without telling it."""
-        await self.look()
         picture = self.picture
+        for turn in await self._store.turns.recent(picture.plan.id, limit=1):
+            self._turn = turn.id - (turn.status is TurnStatus.RUNNING)
+        picture.decisions = await self._store.turns.count(picture.plan.id)
+        await self.look()
         picture.latest.clear()
         picture.candles = 0
 
     async def look(self) -> list[Happening]:
         """Bring the picture up to date; what is new, in order."""
-        happenings = await self._candles() + await self._forecasts()
-        happenings += await self._denials() + await self._turns() + await self._events()
+        happenings = await self._candles() + await self._forecasts() if self._tells_market else []
+        own = await self._denials() + await self._turns() + await self._events()
+        happenings += [replace(one, plan=self.picture.plan.name) for one in own]
         ledger = self._engine.services.ledgers.get(self.picture.plan.id)
         self.picture.ticker = self._engine.services.market_data.fresh_ticker(
             self._account, self.picture.plan.inst_id
@@ -157,7 +179,7 @@ class Watcher:
         return [Happening("forecast", forecast.origin_time, words)]
 
     async def _turns(self) -> list[Happening]:
-        rows = await self._store.turns.recent(self.picture.plan.id, limit=_AT_ONCE)
+        rows = await _read_back(self._store.turns.recent, self.picture.plan.id, self._known_turn)
         fresh = sorted(
             (row for row in rows if row.id > self._turn and row.status is not TurnStatus.RUNNING),
             key=lambda row: row.id,
@@ -168,7 +190,9 @@ class Watcher:
         return [Happening("decision", self.picture.market_time, _turn_words(row)) for row in fresh]
 
     async def _denials(self) -> list[Happening]:
-        rows = await self._store.orders.recent(self.picture.plan.id, limit=_AT_ONCE)
+        rows = await _read_back(self._store.orders.recent, self.picture.plan.id, self._known_order)
+        if rows:
+            self._newest_order = rows[0].client_order_id
         fresh = [
             row
             for row in reversed(rows)
@@ -178,6 +202,12 @@ class Watcher:
         self.picture.denied = len(self._denied)
         return [Happening("denied", self.picture.market_time, denial_words(row)) for row in fresh]
 
+    def _known_turn(self, turn: TurnRecord) -> bool:
+        return turn.id <= self._turn
+
+    def _known_order(self, order: Order) -> bool:
+        return order.client_order_id == self._newest_order
+
     async def _events(self) -> list[Happening]:
         fresh: list[OrderEvent] = []
         while page := await self._store.journal.events_after(self.picture.plan.id, self._event):
@@ -185,6 +215,18 @@ class Watcher:
             fresh += page
         self.picture.events += len(fresh)
         return [Happening("event", event.update.occurred_at, event_words(event)) for event in fresh]
+
+
+async def _read_back(
+    recent: Callable[..., Awaitable[list[_Row]]], plan_id: int, known: Callable[[_Row], bool]
+) -> list[_Row]:
+    """The newest rows, newest first, back to one that is known or to the first."""
+    limit = _AT_ONCE
+    while True:
+        rows = await recent(plan_id, limit=limit)
+        if len(rows) < limit or any(known(row) for row in rows):
+            return rows
+        limit *= 4
 
 
 def event_words(event: OrderEvent) -> str:
@@ -210,4 +252,5 @@ def _turn_words(turn: TurnRecord) -> str:
 
 def line(happening: Happening) -> str:
     """One happening as one line."""
-    return f"{market_time(happening.at)} UTC  {happening.kind:<8}  {happening.text}"
+    whose = f"{happening.plan}: " if happening.plan else ""
+    return f"{market_time(happening.at)} UTC  {happening.kind:<8}  {whose}{happening.text}"

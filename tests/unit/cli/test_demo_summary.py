@@ -9,14 +9,17 @@ from typing import Any
 
 from rich.console import Console
 
+from kokex.demo.commands import Shown
 from kokex.demo.options import LIMITS, MarketChoice
+from kokex.demo.records import Desk, Record
 from kokex.demo.story import closing
-from kokex.demo.summary import Record, compare, exact, exchange_identity
+from kokex.demo.summary import compare, exact, exchange_identity
 from kokex.domain.candle import Interval
 from kokex.domain.events import EventSource, OrderEvent, classify
 from kokex.domain.instrument import Side
 from kokex.domain.order import Fill, OrderStatus, OrderUpdate
 from kokex.domain.plan import Plan, PlanStatus
+from kokex.ports.store import TurnTally
 from tests.builders import ETH
 
 NOW = datetime(2026, 1, 1, tzinfo=UTC)
@@ -60,6 +63,13 @@ def event(number: int, fill: Fill | None, status: OrderStatus, order_id: str) ->
     )
 
 
+DESKS = (
+    Desk(PLAN, 1, TurnTally({"events": 3, "forecast": 2}, 2, 3, 0), {"short_not_allowed": 1}, 0, 0, 0, Decimal(0)),
+    Desk(
+        replace(PLAN, id=2, name="language"), 1, TurnTally({"forecast": 4, "user": 1}, 1, 3, 1),
+        {"order_too_large": 1}, 9, 1200, 80, Decimal("0.0003"),
+    ),
+)  # fmt: skip
 RECORD = Record(
     plan=PLAN,
     instrument=ETH,
@@ -74,6 +84,7 @@ RECORD = Record(
     decisions=9,
     denied=2,
     forecaster="block_bootstrap",
+    desks=DESKS,
 )
 MADE = [
     {"ordId": "11", "state": "live", "tradeId": ""},
@@ -114,7 +125,8 @@ def words(summary: Any) -> str:
 
 def test_books_that_agree_agree_to_the_last_digit() -> None:
     """The keys and kinds of values are those that were promised."""
-    summary = compare(RECORD, books(), MADE)
+    shown = Shown(("decision", "replay", "7"), 0, "it comes out identical")
+    summary = replace(compare(RECORD, books(), MADE), hours=24.5, mishaps={"HTTP 429": 2}, shown=(shown,))
     assert summary.agrees
     pnl = exact(CASH + HELD * PRICE - 10000)
     assert summary.document() == {
@@ -128,7 +140,26 @@ def test_books_that_agree_agree_to_the_last_digit() -> None:
         "equity": exact(CASH + HELD * PRICE),
         "forecaster": "block_bootstrap",
         "model": None,
+        "market_hours": 24.5,
+        "triggers": {"forecast": 6, "order_event": 3, "user": 1},
+        "acted": 3,
+        "held": 6,
+        "failed": 1,
+        "denials": {"order_too_large": 1, "short_not_allowed": 1},
+        "tokens_in": 1200,
+        "tokens_out": 80,
+        "cost_usd": "0.0003",
+        "mishaps": {"HTTP 429": 2},
+        "plans": [desk.document() for desk in DESKS],
+        "commands": [
+            {"command": "kokex decision replay 7", "exit_code": 0, "output": "it comes out identical"}
+        ],
     }
+    told = words(summary)
+    assert "24.5 hours of market time" in told
+    assert "woken by 4 forecast, 1 user; denied: 1 order_too_large" in told
+    assert "9 requests to the scripted model, 1200 tokens read and 80 written, 0.0003 US dollars" in told
+    assert "wrong on purpose: 2 HTTP 429" in told
     assert "The two agree to the last digit." in words(summary)
 
 

@@ -72,6 +72,18 @@ def test_the_screen_shows_everything() -> None:
         assert words in shown
 
 
+def test_two_plans_stand_side_by_side() -> None:
+    """Each with its holding; a decision says whose it is, a question who was asked."""
+    picture = full_picture()
+    picture.second = replace(full_picture(), plan=replace(PLAN, name="language"))
+    picture.second.book = PlanBook(ETH, quantity=Decimal("0.25"))
+    picture.latest["decision"].append(Happening("decision", NOW, "hold: enough", "language"))
+    picture.latest["owner"] = deque([Happening("owner", NOW, "Why did you buy?", "language")])
+    shown = screen(picture)
+    for words in ("0.5 ETH", "0.25 ETH", "language: hold: enough", "owner language: Why did you buy?"):
+        assert words in shown
+
+
 def judged_model(model_crps: float = 1.9, baseline_crps: float = 1.6, **changes: Any) -> DemoModel:
     """A version that was judged beside the baseline."""
     scores = {
@@ -163,7 +175,11 @@ def test_without_terminal_each_happening_is_a_line() -> None:
     """With the market's time and its kind."""
     written: list[str] = []
     Lines(written.append).show(Picture(PLAN), [Happening("denied", NOW, "buy 9: too large")])
-    assert written == ["2026-01-03 14:00 UTC  denied    buy 9: too large"]
+    Lines(written.append).show(Picture(PLAN), [Happening("decision", NOW, "hold: enough", "language")])
+    assert written == [
+        "2026-01-03 14:00 UTC  denied    buy 9: too large",
+        "2026-01-03 14:00 UTC  decision  language: hold: enough",
+    ]
 
 
 def test_a_new_demo_removes_the_former_and_nothing_else(tmp_path: Path) -> None:
