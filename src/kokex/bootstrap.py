@@ -36,6 +36,7 @@ from kokex.ports.store import Store
 from kokex.services.account_events import AccountEventService
 from kokex.services.accounts import AccountSessions
 from kokex.services.activity import PlanActivity
+from kokex.services.approving import ApprovingService
 from kokex.services.deciding import DecidingService
 from kokex.services.flattening import Flattening
 from kokex.services.forecast_age import ForecastAges
@@ -198,6 +199,7 @@ async def engine(application: Application, agent: Agent | None = None) -> Engine
         performance=performance,
         pictures=pictures,
         halting=HaltService(store, clock, halts, Flattening(clock, ledgers, trading, neighbourhood)),
+        approving=ApprovingService(store, clock, halts, trading),
     )
     return Engine(application, PlanActivity(store, clock, services), services)
 

@@ -34,7 +34,6 @@ class OrderType(StrEnum):
 class OrderStatus(StrEnum):
     """Where an order is in its life."""
 
-    AWAITING_APPROVAL = "awaiting_approval"
     SUBMITTED = "submitted"
     UNKNOWN = "unknown"
     ACCEPTED = "accepted"
@@ -44,6 +43,7 @@ class OrderStatus(StrEnum):
     REJECTED = "rejected"
     DENIED = "denied"
     EXPIRED = "expired"
+    AWAITING_APPROVAL = "awaiting_approval"
 
     @property
     def waiting(self) -> bool:

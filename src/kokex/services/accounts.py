@@ -117,6 +117,11 @@ class AccountSession:
         """Count quote currency that an order on its way out may take."""
         self._spent[client_order_id] = _Spent(amount)
 
+    def spent_on(self, client_order_id: str) -> Decimal:
+        """What `free_cash` leaves out for an order."""
+        spent = self._spent.get(client_order_id)
+        return Decimal(0) if spent is None else spent.amount
+
     def outcome_known(self, client_order_id: str) -> None:
         """The exchange has told what became of the order: balances asked for from now on count it."""
         spent = self._spent.get(client_order_id)

@@ -78,6 +78,7 @@ class PlanActivity:
             tasks.create_task(follow_messages(self._store.messages, self._clock, self))
             tasks.create_task(self._services.performance.run())
             tasks.create_task(self._services.halting.run(self))
+            tasks.create_task(self._services.approving.run(self))
 
     def works(self, plan_id: int) -> bool:
         """Whether the plan is at work here."""

@@ -16,6 +16,11 @@ class Halts:
         self._records: list[HaltRecord] | None = None
 
     @property
+    def known(self) -> bool:
+        """Whether they were read yet."""
+        return self._records is not None
+
+    @property
     def in_force(self) -> list[HaltRecord]:
         """Oldest first; empty too before the first reading."""
         return self._records or []

@@ -7,7 +7,8 @@ the exchange's fill and our commit an order therefore still counts as pending, n
 from __future__ import annotations
 
 from collections import OrderedDict
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from decimal import Decimal
@@ -55,8 +56,24 @@ class PlanLedger:
         if order.client_order_id and not order.status.closed:
             self.pending[order.client_order_id] = order
             self._remember(order.client_order_id)
-            if order.status is not OrderStatus.SUBMITTED:
+            if order.status not in (OrderStatus.AWAITING_APPROVAL, OrderStatus.SUBMITTED):
                 self._doubtful.add(order.client_order_id)
+
+    @contextmanager
+    def without(self, waiting: Order) -> Iterator[None]:
+        """As long as it lasts the ledger is as if that order had never been let through. Nothing is to be awaited meanwhile."""
+        pending, pace = self.pending, self.pace
+        others = {name: order for name, order in pending.items() if name != waiting.client_order_id}
+        self.pending, self.pace = others, pace.without(waiting.created_at)
+        try:
+            yield
+        finally:
+            self.pending, self.pace = pending, pace
+
+    def let_go(self, waiting: Order, order: Order, price: Decimal | None) -> None:
+        """An order that waited is about to be sent, as `order`: it counts as let through now, not when it was asked for."""
+        self.pace = self.pace.without(waiting.created_at)
+        self.add(order, price)
 
     def settle(
         self, client_order_id: str, status: OrderStatus, *, order_id: str | None, reason: str | None

@@ -33,6 +33,15 @@ class OrderPace:
             del self._times[:old]
             del self._orders[:old]
 
+    def without(self, at: datetime) -> OrderPace:
+        """The same, where one order of that very moment was never let through."""
+        index = bisect_left(self._times, at)
+        if index == len(self._times) or self._times[index] != at:
+            return self
+        times, orders = list(self._times), list(self._orders)
+        del times[index], orders[index]
+        return OrderPace(times, orders)
+
     def since(self, moment: datetime) -> int:
         """How many at or after `moment` (a day back at most)."""
         return len(self._times) - bisect_left(self._times, moment)

@@ -34,7 +34,7 @@ class PlanBooks:
             )
             await self._open_neighbours(plan, session)
         for order in ledger.pending.values():
-            if order.status.in_flight:
+            if order.status.in_flight or order.status.waiting:
                 services.trading.count_cash(session, plan, order)
         services.neighbourhood.know(plan)
         return ledger

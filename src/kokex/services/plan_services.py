@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 from kokex.services.account_events import AccountEventService
 from kokex.services.accounts import AccountSessions
+from kokex.services.approving import ApprovingService
 from kokex.services.deciding import DecidingService
 from kokex.services.forecasting import ForecastingService
 from kokex.services.halting import HaltService
@@ -37,4 +38,5 @@ class Services:
     neighbourhood: Neighbourhood
     performance: PerformanceService
     halting: HaltService
+    approving: ApprovingService
     pictures: RiskPictures

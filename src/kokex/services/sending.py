@@ -7,6 +7,7 @@ from decimal import Decimal
 
 import structlog
 
+from kokex.domain.approvals import never_sent
 from kokex.domain.errors import ExchangeError, ExchangeStoppedError
 from kokex.domain.events import EventSource, classify
 from kokex.domain.instrument import Side
@@ -59,6 +60,12 @@ class OrderSending:
         session.outcome_known(order.client_order_id or "")
         await self._settle(order, OrderStatus.EXPIRED, reason=reason)
         log.warning("order without effect", order=order.client_order_id, reason=reason)
+
+    async def tell_never_sent(self, session: AccountSession, order: Order) -> None:
+        """Journal the end of an order that never went out, so that its plan hears of it."""
+        session.outcome_known(order.client_order_id or "")
+        event = classify(never_sent(order))
+        await self._order_events.ingest(session.account, [event], EventSource.COMMAND)
 
     def count_cash(self, session: AccountSession, plan: Plan, order: Order) -> None:
         """Take what a buy on its way out may cost off the account's free cash."""

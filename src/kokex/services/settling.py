@@ -26,7 +26,7 @@ async def settle_order(
 
     Raises:
         NotFoundError: no plan has such a pending order.
-        StateError: the exchange knows the order.
+        StateError: the exchange knows the order, or it waits for approval.
         ExchangeError: the exchange cannot be asked.
     """
     found = [one for one in await store.orders.pending() if one.client_order_id == client_order_id]
@@ -35,6 +35,10 @@ async def settle_order(
             f"no order {client_order_id!r} is pending; `kokex order list` shows those that are"
         )
     order = found[0]
+    if order.status.waiting:
+        raise StateError(
+            f"order {client_order_id} was never sent: it waits for approval; `kokex approve {client_order_id} --refuse` ends it"
+        )
     if not unasked:
         await _refuse_known(store, adapter, order)
     if order.status.in_flight:

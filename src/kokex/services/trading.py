@@ -13,7 +13,9 @@ from typing import Protocol
 
 import structlog
 
+from kokex.domain.approvals import Approval, ApprovalOutcome, needs_approval
 from kokex.domain.errors import ExchangeError, NotFoundError
+from kokex.domain.grant import Grant
 from kokex.domain.ids import OrderOrigin, client_order_id
 from kokex.domain.instrument import InstrumentKind
 from kokex.domain.limits import RiskLimits
@@ -22,7 +24,7 @@ from kokex.domain.plan import Plan
 from kokex.domain.risk import Approved, Denied, RiskState, check, check_flattening
 from kokex.domain.standing import Standing
 from kokex.ports.clock import Clock
-from kokex.ports.exchange import Outcome, Rejected
+from kokex.ports.exchange import Accepted, Outcome, Rejected
 from kokex.ports.store import Store
 from kokex.services.accounts import AccountSession
 from kokex.services.answers import Answer, Wish
@@ -30,6 +32,7 @@ from kokex.services.ledger import Ledgers, PlanLedger
 from kokex.services.risk_picture import NOT_OURS, RiskPictures
 from kokex.services.sending import OrderSending
 from kokex.services.turn_budget import TurnBudget
+from kokex.services.waiting_orders import UNKNOWN_NOW, WaitingOrders
 
 log = structlog.get_logger(__name__)
 
@@ -79,6 +82,7 @@ class TradingService:
         self._installation = installation
         self._ownership = ownership
         self._pictures = pictures
+        self.waiting = WaitingOrders(store, clock, ledgers, sending, pictures)
 
     async def submit(
         self,
@@ -90,6 +94,8 @@ class TradingService:
         budget: TurnBudget | None = None,
     ) -> Answer:
         """Gate, record and send one order. The same (plan, decision, step) a second time sends nothing.
+
+        Where a person has to approve it first, it waits: see `release`.
 
         Args:
             budget: of the turn that asks; spent with what the gate lets through.
@@ -129,22 +135,76 @@ class TradingService:
             ledger = self._ledgers.of(plan.id)
             request = _request(name, plan, wish, session, ledger)
             grant = None if budget is None else budget.left
-            verdict = gate(request, plan.limits, self._pictures.state(session, plan, ledger, grant))
+            state = self._pictures.state(session, plan, ledger, grant)
+            verdict = gate(request, plan.limits, state)
             if isinstance(verdict, Denied):
                 return await self._record_denial(plan, origin, verdict)
             order = self._intended(plan, origin, request)
             left = None if grant is None else grant.spend(verdict.added)
-            if not await self._store.orders.add(order, grant_left=left):
+            approval = needs_approval(order, request, plan.limits, state)
+            if approval is not None:
+                order = replace(order, status=OrderStatus.AWAITING_APPROVAL, reason=approval.sentence)
+            if not await self._keep(order, approval, left):
                 return Answer(order, "already_submitted")
             if budget is not None and left is not None:
                 budget.left = left
             ledger.add(order, self._sending.last_price(session, plan))
             self._sending.count_cash(session, plan, order)
+        if approval is not None:
+            return await self._wait(session, order, approval)
+        return await self._send_unless_changed(session, order, verdict, seen)
+
+    async def _send_unless_changed(
+        self, session: AccountSession, order: Order, verdict: Approved, seen: tuple[bool, Standing]
+    ) -> Answer:
         code, reason = await self._changed_since(session, order, seen)
         if code is not None:
             await self._sending.gone(session, order, reason)
             return Answer(replace(order, status=OrderStatus.EXPIRED, reason=reason), code)
         return await self._sending.send(session, order, verdict, SETTLED_AFTER)
+
+    async def _wait(self, session: AccountSession, order: Order, approval: Approval) -> Answer:
+        """Leave it to a person; but not where another engine, which does not count this order, may own the account by now."""
+        if not await self._ownership.prove(order.account_id):
+            await self.waiting.end(session, order, ApprovalOutcome.EXPIRED, NOT_OURS)
+            return Answer(replace(order, status=OrderStatus.EXPIRED, reason=NOT_OURS), "account_elsewhere")
+        log.info("order waits for approval", order=order.client_order_id, until=approval.expires_at)
+        return Answer(order)
+
+    async def _keep(self, order: Order, approval: Approval | None, left: Grant | None) -> bool:
+        if approval is None:
+            return await self._store.orders.add(order, grant_left=left)
+        return await self._store.approvals.add(order, approval, grant_left=left)
+
+    async def release(
+        self, session: AccountSession, plan: Plan, approval: Approval, *, patient: bool
+    ) -> None:
+        """Send an order that a person approved, if the gate lets it through as everything is now. Once, whoever tries.
+
+        Args:
+            patient: let it wait on where what the gate must know is not known at this moment.
+
+        Raises:
+            StoreUnavailableError: nothing was sent.
+        """
+        if plan.limits.of_account:
+            await self._know_equity(session)
+        if not await self._ownership.prove(plan.account_id):
+            return
+        async with session.submitting:
+            waited = await self._store.orders.get(plan.account_id, approval.client_order_id)
+            if waited is None or not waited.status.waiting:
+                return
+            seen = session.reconciled, session.standing
+            verdict = self.waiting.judge(session, plan, waited, approval)
+            passed = isinstance(verdict, Approved)
+            order = await self.waiting.let_go(session, plan, waited) if passed else None
+        if isinstance(verdict, Denied):
+            if not (patient and verdict.code in UNKNOWN_NOW):
+                reason = f"{verdict.code.value}: {verdict.reason}"
+                await self.waiting.end(session, waited, ApprovalOutcome.DENIED, reason)
+        elif order is not None:
+            await self._send_unless_changed(session, order, verdict, seen)
 
     async def _changed_since(
         self, session: AccountSession, order: Order, seen: tuple[bool, Standing]
@@ -159,7 +219,7 @@ class TradingService:
         return None, ""
 
     async def cancel(self, session: AccountSession, plan: Plan, name: str) -> Outcome:
-        """Ask the exchange to cancel the plan's order of that client order id.
+        """Ask the exchange to cancel the plan's order of that client order id; one that waits for approval ends at once.
 
         Raises:
             NotFoundError: the plan has no such order.
@@ -171,6 +231,8 @@ class TradingService:
             return Rejected(order.status.value, f"order {name} is {order.status.value} already")
         if not await self._ownership.prove(plan.account_id):
             return Rejected("account_elsewhere", NOT_OURS)
+        if order.status.waiting and await self.waiting.cancel(session, order):
+            return Accepted(name)
         outcome = await session.exchange.cancel(plan.inst_id, name)
         if isinstance(outcome, Rejected):
             session.doubted[name] = self._clock.now()

@@ -61,6 +61,7 @@ ON CONFLICT (account_id, order_key) DO UPDATE SET
     updated_at = excluded.updated_at,
     reason = coalesce(excluded.reason, known.reason)
 WHERE known.status NOT IN ('filled', 'canceled', 'rejected', 'denied')
+    AND excluded.status NOT IN ('expired', 'denied')  -- told of orders that are so already, and never went out
     AND excluded.filled_quantity >= known.filled_quantity
     AND {_RANK.format(status="excluded.status")} >= {_RANK.format(status="known.status")}
 """  # noqa: S608 - put together from constants

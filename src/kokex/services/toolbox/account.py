@@ -58,6 +58,7 @@ class AccountTools(Room):
             "price_collar": str(limits.price_collar),
             "cash_reserve": str(limits.cash_reserve),
             "allow_short": limits.allow_short,
+            "approval_notional": decimal_text(limits.approval_notional),
             "unit": instrument.quote_currency,
             "tick_size": str(instrument.tick_size),
             "lot_size": str(instrument.lot_size),
