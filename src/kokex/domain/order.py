@@ -18,7 +18,9 @@ from datetime import datetime
 from decimal import Decimal
 from enum import StrEnum
 
+from kokex.domain.amendment import Amendment, AmendmentStatus
 from kokex.domain.instrument import PositionSide, Side
+from kokex.domain.quick_init import quick_init
 
 
 class OrderType(StrEnum):
@@ -84,6 +86,7 @@ class OrderRequest:
     reduce_only: bool = False
 
 
+@quick_init
 @dataclass(frozen=True, slots=True)
 class Fill:
     """One execution of an order of ours.
@@ -108,6 +111,7 @@ class Fill:
     bill_id: str | None = None
 
 
+@quick_init
 @dataclass(frozen=True, slots=True)
 class OrderUpdate:
     """What the exchange said of one order at one moment (a push, or a REST row).
@@ -146,6 +150,7 @@ class OrderUpdate:
     raw: bytes = b"{}"
 
 
+@quick_init
 @dataclass(frozen=True, slots=True)
 class Order:
     """The life of one order as far as we know it.
@@ -154,6 +159,7 @@ class Order:
         created_at: when it was meant to go out; for one that a person approved, the moment after that.
         decision_id, step: what asked for it; None for orders made outside KOKEX.
         reason: why it was denied, rejected, canceled or expired.
+        amendments: every change that was sent, oldest first.
     """
 
     client_order_id: str | None
@@ -174,11 +180,34 @@ class Order:
     step: int | None = None
     reason: str | None = None
     reduce_only: bool = False
+    amendments: tuple[Amendment, ...] = ()
+
+    @property
+    def amending(self) -> Amendment | None:
+        """The change that is under way: sent, and neither seen on the order nor known to have come to nothing."""
+        if not self.amendments or self.status.closed:
+            return None
+        last = self.amendments[-1]
+        return None if not last.status.undecided or self._has(last) else last
 
     @property
     def remaining(self) -> Decimal:
-        """Quantity that may still fill; zero once closed."""
-        return Decimal(0) if self.status.closed else self.quantity - self.filled_quantity
+        """Quantity that may still fill, by the larger of what the order is and may have been changed to; zero once closed."""
+        if self.status.closed:
+            return Decimal(0)
+        change = self.amending
+        most = self.quantity
+        if change is not None and change.quantity is not None:
+            most = max(most, change.quantity)
+        return most - self.filled_quantity
+
+    @property
+    def keenest_price(self) -> Decimal | None:
+        """The price at which it takes most: its own, or that of a change under way; None for market orders."""
+        change = self.amending
+        if change is None or change.price is None or self.price is None:
+            return self.price
+        return max(self.price, change.price) if self.side is Side.BUY else min(self.price, change.price)
 
     def apply(self, update: OrderUpdate) -> Order:
         """The order after `update`; unchanged where the update is older than what is known."""
@@ -198,8 +227,47 @@ class Order:
             price=update.price,
             updated_at=update.occurred_at,
             reason=update.cancel_reason or self.reason,
+            amendments=self._decided_by(update),
         )
 
+    def decide(
+        self, request_id: str, status: AmendmentStatus, reason: str | None = None, *, applied: bool = False
+    ) -> Order:
+        """The order once more is known of an amendment that is undecided; unchanged where it is decided.
+
+        Args:
+            applied: the exchange was seen to have made the change.
+        """
+        found = [one for one in self.amendments if one.request_id == request_id and one.status.undecided]
+        if not found:
+            return self
+        told = replace(found[0], status=status, reason=reason)
+        others = tuple(told if one is found[0] else one for one in self.amendments)
+        changed = replace(self, amendments=others)
+        if not applied:
+            return changed
+        quantity = self.quantity if told.quantity is None else told.quantity
+        return replace(changed, quantity=quantity, price=self.price if told.price is None else told.price)
+
+    def _decided_by(self, update: OrderUpdate) -> tuple[Amendment, ...]:
+        """The amendments, the last of them decided where `update` answers it. OKX v5: `amendResult` 0 is done, -1 failed."""
+        change = self.amending
+        if change is None:
+            return self.amendments
+        if update.request_id == change.request_id and update.amend_result not in (None, "0"):
+            failed = replace(change, status=AmendmentStatus.FAILED, reason=_AMEND_FAILED)
+            return (*self.amendments[:-1], failed)
+        done = (change.quantity in (None, update.quantity)) and (change.price in (None, update.price))
+        if done:
+            return (*self.amendments[:-1], replace(change, status=AmendmentStatus.APPLIED, reason=None))
+        return self.amendments
+
+    def _has(self, change: Amendment) -> bool:
+        """Whether the order is as `change` asks."""
+        return change.quantity in (None, self.quantity) and change.price in (None, self.price)
+
+
+_AMEND_FAILED = "the exchange took the change and could not make it; the order is as it was"
 
 _RANKS = {
     OrderStatus.AWAITING_APPROVAL: 0,

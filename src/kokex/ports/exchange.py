@@ -14,7 +14,7 @@ from kokex.domain.events import ClassifiedUpdate
 from kokex.domain.instrument import Instrument, InstrumentKind
 from kokex.domain.market import BookTop, FundingRate, OrderBook, Trade
 from kokex.domain.order import Fill, OrderUpdate
-from kokex.domain.risk import Approved
+from kokex.domain.risk import Approved, ApprovedAmendment
 from kokex.domain.time_range import RangeSet
 
 
@@ -114,6 +114,13 @@ class Exchange(Protocol):
 
     async def submit(self, order: Approved) -> Outcome:
         """Send an order that the risk gate let through."""
+        ...
+
+    async def amend(self, change: ApprovedAmendment, request_id: str) -> Outcome:
+        """Ask for a change of an open order. Accepted is not done: an update that repeats `request_id` tells whether it was made.
+
+        Where it cannot be made the order stays as it was.
+        """
         ...
 
     async def cancel(self, inst_id: str, client_order_id: str) -> Outcome:

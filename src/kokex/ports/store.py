@@ -8,6 +8,7 @@ from datetime import datetime
 from typing import Any, Protocol
 
 from kokex.domain.account import Credentials, Endpoints, Environment, ExchangeAccount
+from kokex.domain.amendment import Amendment, AmendmentStatus
 from kokex.domain.decision import Decision, ToolCall, Trigger, TurnStatus
 from kokex.domain.events import ClassifiedUpdate, EventSource, OrderEvent
 from kokex.domain.forecast import Forecast
@@ -85,7 +86,29 @@ class OrderStore(Protocol):
         ...
 
     async def grant_left(self, plan_id: int, decision_id: int) -> Grant | None:
-        """What the turn's latest order that spent of its grant left over; None where none did."""
+        """What the turn's latest order, or change of one, that spent of its grant left over; None where none did."""
+        ...
+
+    async def amend(
+        self, account_id: int, client_order_id: str, change: Amendment, *, grant_left: Grant | None = None
+    ) -> bool:
+        """Keep a change that is about to be sent. False where the order is closed or has another of that `request_id`."""
+        ...
+
+    async def decide(
+        self,
+        account_id: int,
+        client_order_id: str,
+        request_id: str,
+        status: AmendmentStatus,
+        reason: str | None = None,
+        *,
+        applied: bool = False,
+    ) -> bool:
+        """Record what is known of a change that is undecided; where it was seen `applied`, on the order too.
+
+        False where it was decided before: nothing changed.
+        """
         ...
 
     async def settle(
@@ -121,7 +144,7 @@ class OrderStore(Protocol):
         ...
 
     async def let_through_since(self, plan_id: int, since: datetime) -> list[Order]:
-        """The plan's orders made at or after `since` that the gate did not deny, oldest first."""
+        """The plan's orders made or changed at or after `since` that the gate did not deny, oldest first."""
         ...
 
     async def count_since(self, plan_id: int, since: datetime) -> int:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Collection
 from dataclasses import dataclass, field
 from datetime import datetime
 from decimal import Decimal
@@ -114,7 +115,7 @@ class AccountSession:
             return self.snapshot
 
     def spend(self, client_order_id: str, amount: Decimal) -> None:
-        """Count quote currency that an order on its way out may take."""
+        """Count quote currency that an order on its way out may take; a change of one is named `<order>/<request id>`."""
         self._spent[client_order_id] = _Spent(amount)
 
     def spent_on(self, client_order_id: str) -> Decimal:
@@ -127,6 +128,13 @@ class AccountSession:
         spent = self._spent.get(client_order_id)
         if spent is not None and spent.known_at is None:
             spent.known_at = self.clock.monotonic()
+
+    def changes_known(self, pending: Collection[str]) -> None:
+        """What changes of orders that are not `pending` any more may have taken is counted from now on: the orders are over."""
+        for name in list(self._spent):
+            order, _, change = name.partition("/")
+            if change and order not in pending:
+                self.outcome_known(name)
 
     def free_cash(self, currency: str) -> Decimal | None:
         """Free by the exchange's last word, less what it may not have counted then; None before its first word."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from decimal import Decimal
 
+from kokex.domain.amendment import Amendment
 from kokex.domain.instrument import Side
 from kokex.domain.order import Order, OrderType
 
@@ -29,3 +30,18 @@ class Answer:
 
     order: Order
     code: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Amended:
+    """What became of a wish to change an order.
+
+    Attributes:
+        code, reason: the gate's or the exchange's; None where the exchange took the change (which is not done yet).
+        change: as it is on record; None where the gate denied it: nothing was sent.
+    """
+
+    order: Order
+    code: str | None = None
+    reason: str | None = None
+    change: Amendment | None = None

@@ -13,6 +13,7 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime
 from decimal import Decimal
 
+from kokex.domain.amendment import Amendment, AmendmentStatus
 from kokex.domain.events import EventSource, OrderEvent, OrderEventKind
 from kokex.domain.instrument import Instrument, Side
 from kokex.domain.order import Fill, Order, OrderStatus
@@ -48,7 +49,7 @@ class PlanLedger:
     def add(self, order: Order, price: Decimal | None = None) -> None:
         """Count an order that is about to be sent; `price`: the last price, where it has none of its own."""
         if order.client_order_id and not order.status.closed:
-            self.pace.add(order.side, order.price or price, order.created_at)
+            self.pace.add(order.side, order.price or price, order.created_at, order.client_order_id)
             self.watch(order)
 
     def watch(self, order: Order) -> None:
@@ -84,6 +85,27 @@ class PlanLedger:
             return
         settled = replace(order, status=status, order_id=order_id or order.order_id, reason=reason)
         self._keep(client_order_id, settled)
+
+    def amend(self, client_order_id: str, change: Amendment) -> None:
+        """Count a change that is about to be sent: until it is decided the larger of both orders is pending."""
+        order = self.pending.get(client_order_id)
+        if order is not None:
+            self.pace.add(order.side, change.price or order.price, change.asked_at, client_order_id)
+            self.pending[client_order_id] = replace(order, amendments=(*order.amendments, change))
+
+    def decide(
+        self,
+        client_order_id: str,
+        request_id: str,
+        status: AmendmentStatus,
+        reason: str | None,
+        *,
+        applied: bool = False,
+    ) -> None:
+        """What is known of a change by now; an event that decided it before wins."""
+        order = self.pending.get(client_order_id)
+        if order is not None:
+            self.pending[client_order_id] = order.decide(request_id, status, reason, applied=applied)
 
     def apply(self, event: OrderEvent) -> bool:
         """A journalled event of this plan's own order. False: whether its execution is counted cannot be known: `recount`."""
@@ -131,9 +153,9 @@ class PlanLedger:
         """Quote currency that pending buys with a limit price may still take."""
         return sum(
             (
-                self.book.instrument.notional(order.remaining, order.price)
+                self.book.instrument.notional(order.remaining, order.keenest_price)
                 for order in self.pending.values()
-                if order.side is Side.BUY and order.price is not None
+                if order.side is Side.BUY and order.keenest_price is not None
             ),
             Decimal(0),
         )
@@ -251,7 +273,12 @@ def _ledger(
         lost = order.status is OrderStatus.SUBMITTED
         ledger.watch(replace(order, status=OrderStatus.UNKNOWN) if lost else order)
         known.setdefault(order.client_order_id, order)
-    for order in sorted(known.values(), key=lambda one: one.created_at):
-        ledger.pace.add(order.side, order.price or order.average_price, order.created_at)
+    went_out = [(order.created_at, order, order.price or order.average_price) for order in known.values()] + [
+        (change.asked_at, order, change.price or order.price)
+        for order in known.values()
+        for change in order.amendments
+    ]
+    for at, order, price in sorted(went_out, key=lambda one: one[0]):
+        ledger.pace.add(order.side, price, at, order.client_order_id or "")
     ledger.recount(fills)
     return ledger

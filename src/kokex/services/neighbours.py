@@ -93,7 +93,7 @@ class Neighbourhood:
         ticker = self._market_data.fresh_ticker(session.account, plan.inst_id)
         if ticker is not None:
             return ticker.last
-        offered = [order.price for order in ledger.pending.values() if order.price is not None]
+        offered = [order.keenest_price for order in ledger.pending.values()]
         paid = ledger.results.average_price
         known = [price for price in (*offered, paid) if price is not None]
         return max(known, default=None)

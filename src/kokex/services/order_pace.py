@@ -23,11 +23,11 @@ class OrderPace:
     _times: list[datetime] = field(default_factory=list)
     _orders: list[RecentOrder | None] = field(default_factory=list)
 
-    def add(self, side: Side, price: Decimal | None, at: datetime) -> None:
-        """An order was let through; `price` None: it is counted, but no later one can repeat it."""
+    def add(self, side: Side, price: Decimal | None, at: datetime, name: str = "") -> None:
+        """An order was let through, or a change of one; `price` None: it is counted, but no later one can repeat it."""
         at = max(at, self._times[-1]) if self._times else at
         self._times.append(at)
-        self._orders.append(None if price is None else RecentOrder(side, price, at))
+        self._orders.append(None if price is None else RecentOrder(side, price, at, name))
         old = bisect_left(self._times, at - REMEMBERED)
         if old > _ROOM:
             del self._times[:old]

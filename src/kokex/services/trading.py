@@ -8,7 +8,8 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import replace
-from datetime import timedelta
+from datetime import datetime, timedelta
+from decimal import Decimal
 from typing import Protocol
 
 import structlog
@@ -27,7 +28,8 @@ from kokex.ports.clock import Clock
 from kokex.ports.exchange import Accepted, Outcome, Rejected
 from kokex.ports.store import Store
 from kokex.services.accounts import AccountSession
-from kokex.services.answers import Answer, Wish
+from kokex.services.amending import OrderAmending
+from kokex.services.answers import Amended, Answer, Wish
 from kokex.services.ledger import Ledgers, PlanLedger
 from kokex.services.risk_picture import NOT_OURS, RiskPictures
 from kokex.services.sending import OrderSending
@@ -82,6 +84,7 @@ class TradingService:
         self._installation = installation
         self._ownership = ownership
         self._pictures = pictures
+        self._amending = OrderAmending(store, clock, ledgers, pictures, self._changed_since)
         self.waiting = WaitingOrders(store, clock, ledgers, sending, pictures)
 
     async def submit(
@@ -108,6 +111,43 @@ class TradingService:
         if budget is not None:
             await budget.read(self._store)
         return await self._go_out(session, plan, (decision_id, step), wish, check, budget)
+
+    async def amend(
+        self,
+        session: AccountSession,
+        plan: Plan,
+        name: str,
+        quantity: Decimal | None,
+        price: Decimal | None,
+        *,
+        origin: tuple[int, int] | None = None,
+        budget: TurnBudget | None = None,
+    ) -> Amended:
+        """Gate, record and send a change of the plan's order of that client order id.
+
+        Args:
+            quantity: the new total, what is filled included; None where it stays.
+            price: the new limit price; None where it stays.
+            origin: decision and step that ask; the same a second time sends nothing.
+            budget: of the turn that asks; spent with what the gate lets through.
+
+        Raises:
+            NotFoundError: the plan has no such order.
+            StoreUnavailableError: nothing was sent.
+        """
+        if plan.limits.of_account:
+            await self._know_equity(session)
+        if budget is not None:
+            await budget.read(self._store)
+        return await self._amending.amend(session, plan, name, (quantity, price), origin, budget)
+
+    async def look_after_amendment(self, session: AccountSession, order: Order) -> None:
+        """Find out what became of a change of `order` (as it is on record) that nothing has told yet.
+
+        Raises:
+            ExchangeError: the exchange cannot be asked now.
+        """
+        await self._amending.look_after(session, order, SETTLED_AFTER)
 
     async def flatten(self, session: AccountSession, plan: Plan, step: int, wish: Wish) -> Answer:
         """Send an order that ends a holding because a halt asks for it: it passes although the plan is halted, if it only reduces.
@@ -157,7 +197,7 @@ class TradingService:
     async def _send_unless_changed(
         self, session: AccountSession, order: Order, verdict: Approved, seen: tuple[bool, Standing]
     ) -> Answer:
-        code, reason = await self._changed_since(session, order, seen)
+        code, reason = await self._changed_since(session, order.created_at, seen)
         if code is not None:
             await self._sending.gone(session, order, reason)
             return Answer(replace(order, status=OrderStatus.EXPIRED, reason=reason), code)
@@ -207,12 +247,12 @@ class TradingService:
             await self._send_unless_changed(session, order, verdict, seen)
 
     async def _changed_since(
-        self, session: AccountSession, order: Order, seen: tuple[bool, Standing]
+        self, session: AccountSession, asked_at: datetime, seen: tuple[bool, Standing]
     ) -> tuple[str | None, str]:
-        """Why the order must not go out although the gate let it through, as code and sentence; None where it may."""
-        if not await self._ownership.prove(order.account_id):
+        """Why nothing must go out although the gate let it through, as code and sentence; None where it may."""
+        if not await self._ownership.prove(session.account.id):
             return "account_elsewhere", NOT_OURS
-        if self._clock.now() - order.created_at > LATEST:
+        if self._clock.now() - asked_at > LATEST:
             return "too_late", TOO_LATE
         if (session.reconciled, session.standing) != seen:
             return "not_reconciled", MOVED

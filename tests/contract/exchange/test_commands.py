@@ -225,6 +225,62 @@ async def test_a_swap_opens_a_position_and_reduce_only_closes_it(venue: Venue) -
             assert venue.swap not in (await venue.exchange.account()).positions
 
 
+async def test_a_resting_order_is_changed(venue: Venue) -> None:
+    """Accepted is not done: an update that repeats the request's name tells it, and every question shows the new order."""
+    async with listening(venue) as (ear, _):
+        order = await venue.approved(quantity=ONE, price=await far_price(venue))
+        name, price = order.request.client_order_id, order.request.price
+        assert price is not None
+        accepted = await venue.exchange.submit(order)
+        assert isinstance(accepted, Accepted)
+        tick = (await venue.exchange.instrument(venue.spot)).tick_size
+
+        lower = price - 10 * tick
+        assert await venue.exchange.amend(await venue.change(order, price=lower), "A1") == accepted
+        await ear.until(lambda: len(ear.of(name)) == 2)
+        told = ear.of(name)[-1]
+        assert (told.event_type, told.event_key) == ("buy_order_live", "amend:A1")
+        assert (told.update.request_id, told.update.amend_result) == ("A1", "0")
+        assert (told.update.price, told.update.quantity) == (lower, ONE)
+
+        changed = await venue.change(order, price=lower, quantity=Decimal(2))
+        assert await venue.exchange.amend(changed, "A2") == accepted
+        await ear.until(lambda: len(ear.of(name)) == 3)
+        (waiting,) = await venue.exchange.open_orders(venue.spot)
+        by_name = await venue.exchange.order(venue.spot, client_order_id=name)
+        for seen in (waiting, by_name):
+            assert seen is not None
+            assert (seen.quantity, seen.price, seen.status) == (Decimal(2), lower, OrderStatus.ACCEPTED)
+
+
+async def test_a_change_that_cannot_be_is_rejected_and_the_order_stays(venue: Venue) -> None:
+    """Too much for the account, and of an order that is over."""
+    order = await venue.approved(quantity=ONE, price=await far_price(venue))
+    name = order.request.client_order_id
+    assert isinstance(await venue.exchange.submit(order), Accepted)
+    for quantity in (Decimal(10_000), Decimal("0.5")):
+        refused = await venue.exchange.amend(await venue.change(order, quantity=quantity), "A1")
+        if quantity == 10_000:
+            assert isinstance(refused, Rejected) and refused.code and refused.reason
+            known = await venue.exchange.order(venue.spot, client_order_id=name)
+            assert known is not None and (known.quantity, known.status) == (ONE, OrderStatus.ACCEPTED)
+            await venue.exchange.cancel(venue.spot, name)
+    assert isinstance(refused, Rejected) and refused.code
+
+
+@pytest.mark.parametrize("how", ["cut_next_answer", "lose_next_answer"])
+async def test_an_unknown_change_shows_on_the_order(venue: Venue, how: str) -> None:
+    """The connection is cut between request and answer: unknown, not sent again, and made."""
+    order = await venue.approved(quantity=ONE, price=await far_price(venue))
+    name = order.request.client_order_id
+    await venue.exchange.submit(order)
+    await getattr(venue.hand, how)()
+    outcome = await venue.exchange.amend(await venue.change(order, quantity=Decimal(3)), "A1")
+    assert isinstance(outcome, Unknown) and outcome.reason
+    known = await venue.exchange.order(venue.spot, client_order_id=name)
+    assert known is not None and known.quantity == 3
+
+
 async def test_more_than_a_page_of_orders_and_fills(venue: Venue) -> None:
     """All of them, oldest first, each once; and only since the moment that was asked for."""
     since = (await venue.exchange.ticker(venue.spot)).occurred_at - LONG_AGO

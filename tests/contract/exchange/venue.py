@@ -18,9 +18,10 @@ from kokex.domain.events import ClassifiedUpdate
 from kokex.domain.instrument import Instrument
 from kokex.domain.limits import RiskLimits
 from kokex.domain.market import BookTop, Trade
-from kokex.domain.risk import Approved, check
+from kokex.domain.order import Order, OrderStatus
+from kokex.domain.risk import Approved, ApprovedAmendment, check, check_amendment
 from kokex.ports.exchange import AccountStream, Exchange, ExchangeAdapter
-from tests.builders import request, risk_state
+from tests.builders import START, request, risk_state
 
 UNLIMITED = RiskLimits(
     max_order_notional=Decimal(10**12),
@@ -108,6 +109,22 @@ class Venue:
         ticker = await self.exchange.ticker(instrument.inst_id)
         changes.setdefault("client_order_id", f"KXtestP1D1S{next(self.numbers)}")
         return gate(instrument, ticker, **changes)
+
+    async def change(self, order: Approved, **changes: Any) -> ApprovedAmendment:
+        """A change of an order that rests, let through by a gate without limits."""
+        request = order.request
+        instrument = await self.exchange.instrument(request.inst_id)
+        ticker = await self.exchange.ticker(instrument.inst_id)
+        before = Order(
+            request.client_order_id, None, request.plan_id, 1, request.inst_id, request.side,
+            request.order_type.value, request.quantity, request.price, OrderStatus.ACCEPTED, START, START,
+        )  # fmt: skip
+        state = risk_state(
+            instrument=instrument, last_price=ticker.last, free_cash=Decimal(10**15), pending=(before,)
+        )
+        found = check_amendment(replace(request, **changes), before, UNLIMITED, state)
+        assert isinstance(found, ApprovedAmendment), found
+        return found
 
 
 def gate(instrument: Instrument, ticker: Ticker, **changes: Any) -> Approved:

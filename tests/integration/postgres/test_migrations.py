@@ -108,6 +108,9 @@ ROWS = {
         VALUES (1, 1, 2000.10, 'above', 'look', now());
         INSERT INTO plan_notes (plan_id, turn_id, text, made_at) VALUES (1, 1, 'patience pays', now());
         """,
+    "0016": """
+        UPDATE orders SET amendments = '[]', decision_mid = 2000.05 WHERE id = 1;
+        """,
 }
 
 

@@ -9,6 +9,9 @@ from decimal import Decimal
 import pytest
 
 from kokex.adapters.postgres import PostgresStore
+from kokex.domain.amendment import Amendment, AmendmentStatus
+from kokex.domain.grant import Grant
+from kokex.domain.instrument import Side
 from kokex.domain.order import OrderStatus
 from tests.builders import START, order, update
 from tests.integration.postgres.journalling import entry
@@ -154,3 +157,56 @@ async def test_count_since(store: PostgresStore) -> None:
     assert await store.orders.count_since(1, START) == 3
     assert await store.orders.count_since(1, LATER) == 2
     assert await store.orders.count_since(1, START + timedelta(minutes=1)) == 0
+
+
+CHANGE = Amendment("A1", Decimal("0.25"), Decimal("2010.50"), LATER, decision_id=7, step=2)
+
+
+async def test_a_change_is_kept_once(store: PostgresStore) -> None:
+    """With all that it says, under its name; not on an order that is over."""
+    await store.orders.add(order(status=OrderStatus.ACCEPTED))
+    await store.orders.add(order(client_order_id="KXtestP1D1S1", status=OrderStatus.CANCELED))
+
+    assert await store.orders.amend(1, "KXtestP1D1S0", CHANGE)
+    assert not await store.orders.amend(1, "KXtestP1D1S0", replace(CHANGE, price=None))
+    assert not await store.orders.amend(1, "KXtestP1D1S1", CHANGE)
+    assert not await store.orders.amend(1, "KXtestP1D1S9", CHANGE)
+
+    found = await store.orders.get(1, "KXtestP1D1S0")
+    assert found is not None and found.amendments == (CHANGE,)
+    assert found.remaining == Decimal("0.25") and found.keenest_price == Decimal("2010.50")
+
+
+@pytest.mark.parametrize("status", [AmendmentStatus.APPLIED, AmendmentStatus.FAILED])
+async def test_a_change_is_decided_once(store: PostgresStore, status: AmendmentStatus) -> None:
+    """One that was seen to be made is on the order too."""
+    before = order(status=OrderStatus.ACCEPTED)
+    await store.orders.add(before)
+    await store.orders.amend(1, "KXtestP1D1S0", CHANGE)
+
+    assert await store.orders.decide(1, "KXtestP1D1S0", "A1", AmendmentStatus.ACCEPTED)
+    applied = status is AmendmentStatus.APPLIED
+    assert await store.orders.decide(1, "KXtestP1D1S0", "A1", status, "why", applied=applied)
+    assert not await store.orders.decide(1, "KXtestP1D1S0", "A1", AmendmentStatus.UNKNOWN)
+    assert not await store.orders.decide(1, "KXtestP1D1S0", "A2", status)
+
+    found = await store.orders.get(1, "KXtestP1D1S0")
+    assert found is not None and found.amending is None
+    assert found.amendments == (replace(CHANGE, status=status, reason="why"),)
+    expected = (CHANGE.quantity, CHANGE.price) if applied else (before.quantity, before.price)
+    assert (found.quantity, found.price) == expected
+
+
+async def test_a_change_spends_of_the_turns_grant(store: PostgresStore) -> None:
+    """The least that is left over counts, by an order or by a change of one; and it counts as let through then."""
+    sides = frozenset({Side.BUY})
+    await store.orders.add(order(status=OrderStatus.ACCEPTED), grant_left=Grant(sides, Decimal(90), 9))
+    await store.orders.add(
+        order(client_order_id="KXtestP1D7S0", decision_id=7), grant_left=Grant(sides, Decimal(70), 8)
+    )
+    await store.orders.amend(1, "KXtestP1D1S0", CHANGE, grant_left=Grant(sides, Decimal("50.5"), 7))
+
+    assert await store.orders.grant_left(1, 7) == Grant(sides, Decimal("50.5"), 7)
+    assert await store.orders.grant_left(1, 1) == Grant(sides, Decimal(90), 9)
+    (changed,) = await store.orders.let_through_since(1, LATER)
+    assert changed.client_order_id == "KXtestP1D1S0"

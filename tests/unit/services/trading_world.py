@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from decimal import Decimal
 from inspect import signature
@@ -11,12 +11,13 @@ from types import SimpleNamespace
 from typing import Any
 
 from kokex.domain.account import AccountSnapshot, Balance, ExchangeAccount, Ticker
+from kokex.domain.amendment import Amendment, AmendmentStatus
 from kokex.domain.events import EventSource, OrderEvent, classify
 from kokex.domain.grant import Grant
 from kokex.domain.instrument import Instrument, Side
-from kokex.domain.order import Fill, Order, OrderRequest, OrderStatus
+from kokex.domain.order import Fill, Order, OrderRequest, OrderStatus, OrderUpdate
 from kokex.domain.plan import Plan
-from kokex.domain.risk import Approved
+from kokex.domain.risk import Approved, ApprovedAmendment
 from kokex.ports.exchange import Accepted, Outcome, Rejected, Unknown
 from kokex.services.accounts import AccountSession
 from kokex.services.halts import Halts
@@ -64,6 +65,25 @@ class Record:
     async def grant_left(self, plan_id: int, decision_id: int) -> Grant | None:
         return self.grants.get((plan_id, decision_id))
 
+    async def amend(
+        self, account_id: int, name: str, change: Amendment, *, grant_left: Grant | None = None
+    ) -> bool:
+        order = self.orders[name]
+        if order.status.closed or change.request_id in {one.request_id for one in order.amendments}:
+            return False
+        self.orders[name] = replace(order, amendments=(*order.amendments, change))
+        if grant_left is not None and change.decision_id is not None:
+            self.grants[order.plan_id, change.decision_id] = grant_left
+        return True
+
+    async def decide(
+        self, account_id: int, name: str, request_id: str, status: AmendmentStatus, reason: str | None = None,
+        *, applied: bool = False,
+    ) -> bool:  # fmt: skip
+        before = self.orders[name]
+        self.orders[name] = before.decide(request_id, status, reason, applied=applied)
+        return self.orders[name] is not before
+
     async def settle(self, account_id: int, name: str, status: OrderStatus, **told: Any) -> bool:
         order = self.orders[name]
         if order.status.in_flight:
@@ -81,6 +101,14 @@ class Resting:
     told: Decimal = Decimal(0)
     told_open: bool = True
     fills: int = 0
+    asked: list[tuple[str, OrderRequest]] = field(default_factory=list)
+    answer: tuple[str, str] | None = None
+
+    @property
+    def worst(self) -> OrderRequest:
+        """The order by the largest that it is or may still become."""
+        most = max([self.request, *(made for _, made in self.asked)], key=lambda one: one.quantity)
+        return replace(self.request, quantity=most.quantity)
 
 
 class TradingWorld:
@@ -95,7 +123,9 @@ class TradingWorld:
         self.live: dict[str, Resting] = {}
         self.fills: dict[int, list[Fill]] = {plan.id: [] for plan in plans}
         self.let_through: list[OrderRequest] = []
+        self.changes: list[OrderRequest] = []
         self.watch: Any = None
+        self.lowered = False
         self.trades = 0
         self.start()
 
@@ -137,16 +167,8 @@ class TradingWorld:
 
     def look(self) -> None:
         """The exchange says what is free."""
-        frozen = sum(
-            (
-                (one.request.quantity - one.filled) * one.request.price * self.instrument.contract_value
-                for one in self.live.values()
-                if one.open and one.request.side is Side.BUY and one.request.price is not None
-            ),
-            Decimal(0),
-        )
-        free = self.cash - frozen
-        balance = Balance("USDT", self.cash, free, frozen)
+        free = self.cash - self.frozen
+        balance = Balance("USDT", self.cash, free, self.frozen)
         self.session.snapshot = AccountSnapshot({"USDT": balance}, {}, self.clock.moment)
         self.session._asked_at = self.clock.monotonic()
         self.session._spent = {
@@ -154,6 +176,18 @@ class TradingWorld:
             for name, spent in self.session._spent.items()
             if not spent.known_before(self.clock.monotonic())
         }
+
+    @property
+    def frozen(self) -> Decimal:
+        """Cash that open buys hold; a market order's is in the price."""
+        return sum(
+            (
+                self.instrument.notional(one.request.quantity - one.filled, one.request.price or self.price)
+                for one in self.live.values()
+                if one.open and one.request.side is Side.BUY
+            ),
+            Decimal(0),
+        )
 
     # The market and the exchange as the services see them.
 
@@ -183,6 +217,45 @@ class TradingWorld:
         if fate < 0.8:
             return Accepted(request.client_order_id)
         return Unknown("no answer", self.clock.moment)
+
+    async def amend(self, change: ApprovedAmendment, request_id: str) -> Outcome:
+        """Taken, refused or lost; what was taken is made, or not, when the exchange gets round to it."""
+        one = self.live.get(change.request.client_order_id)
+        fate = self.random.random()
+        self.changes.append(change.request)
+        if one is None or not one.open or fate < 0.1:
+            self.watch(change.request, amends=True)
+            return Rejected("51503", "no")
+        if fate < 0.8 or self.random.random() < 0.5:
+            one.asked.append((request_id, change.request))
+        self.watch(change.request, amends=True)
+        return Accepted("") if fate < 0.8 else Unknown("no answer", self.clock.moment)
+
+    def change(self) -> None:
+        """The exchange gets round to a change that it took: makes it, or cannot."""
+        waiting = [one for one in self.live.values() if one.asked]
+        if not waiting:
+            return
+        one = self.random.choice(waiting)
+        request_id, made = one.asked.pop(0)
+        if not one.open:
+            return
+        if self.random.random() < 0.3:
+            one.answer = request_id, "-1"
+            return
+        one.request = replace(made, quantity=max(made.quantity, one.filled))
+        one.open = one.filled < one.request.quantity
+        one.answer = request_id, "0"
+
+    async def order(self, inst_id: str, *, client_order_id: str) -> OrderUpdate | None:
+        one = self.live.get(client_order_id)
+        return None if one is None else self._shown(one, None)
+
+    async def look_after_changes(self) -> None:
+        """Orders whose change has no outcome on record are asked after, also long after."""
+        for order in list(self.record.orders.values()):
+            if order.status.open and not self.live[order.client_order_id or ""].asked:
+                await self.trading.look_after_amendment(self.session, order)
 
     async def _prove(self, account_id: int) -> bool:
         return True
@@ -214,7 +287,11 @@ class TradingWorld:
 
     def tell(self, most: int = 3) -> None:
         """Our journal hears of some of what happened, in any order among orders."""
-        news = [one for one in self.live.values() if one.told != one.filled or one.told_open != one.open]
+        news = [
+            one
+            for one in self.live.values()
+            if one.told != one.filled or one.told_open != one.open or one.answer
+        ]
         self.random.shuffle(news)
         for one in news[:most]:
             self._journal(one)
@@ -240,24 +317,14 @@ class TradingWorld:
             )  # fmt: skip
             self.fills[request.plan_id].append(made)
         one.told, one.told_open = one.filled, one.open
-        full = one.filled == request.quantity
-        status = (
-            OrderStatus.FILLED
-            if full
-            else (
-                OrderStatus.CANCELED
-                if not one.open
-                else (OrderStatus.PARTIALLY_FILLED if one.filled else OrderStatus.ACCEPTED)
-            )
-        )
-        said = update(
-            inst_id=request.inst_id, order_id=request.client_order_id, client_order_id=request.client_order_id,
-            side=request.side, status=status, quantity=request.quantity, price=request.price,
-            filled_quantity=one.filled, fill=made,
-        )  # fmt: skip
-        name = request.client_order_id
+        said = self._shown(one, made)
+        one.answer, status, name = None, said.status, request.client_order_id
         self.record.orders[name] = replace(
-            self.record.orders[name], status=status, filled_quantity=one.filled
+            self.record.orders[name],
+            status=status,
+            filled_quantity=one.filled,
+            quantity=request.quantity,
+            price=request.price,
         )
         told = classify(said)
         event = OrderEvent(
@@ -267,6 +334,21 @@ class TradingWorld:
         if not self.ledgers.apply(event):
             self.ledgers.of(request.plan_id).recount(self.fills[request.plan_id])
         self.session.outcome_known(name)
+
+    def _shown(self, one: Resting, made: Fill | None) -> OrderUpdate:
+        """The order as the exchange has it."""
+        request, name = one.request, one.request.client_order_id
+        status = OrderStatus.CANCELED
+        if one.filled == request.quantity:
+            status = OrderStatus.FILLED
+        elif one.open:
+            status = OrderStatus.PARTIALLY_FILLED if one.filled else OrderStatus.ACCEPTED
+        request_id, result = one.answer or (None, None)
+        return update(
+            inst_id=request.inst_id, order_id=name, client_order_id=name, side=request.side, status=status,
+            quantity=request.quantity, price=request.price, filled_quantity=one.filled, fill=made,
+            request_id=request_id, amend_result=result,
+        )  # fmt: skip
 
     # The truth, by which the gate is judged.
 
@@ -278,7 +360,7 @@ class TradingWorld:
                 continue
             total += one.request.side.sign * one.filled
             if one.open and one.request.side is side:
-                total += side.sign * (one.request.quantity - one.filled)
+                total += side.sign * (one.worst.quantity - one.filled)
         return total
 
     def worst(self, plan_id: int) -> Decimal:

@@ -1,4 +1,4 @@
-"""Submit and cancel: an order of the domain out, one of three outcomes back."""
+"""Submit, amend and cancel: an order of the domain out, one of three outcomes back."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from kokex.domain.errors import (
 )
 from kokex.domain.instrument import InstrumentKind
 from kokex.domain.order import OrderRequest, OrderType, OrderUpdate
-from kokex.domain.risk import Approved
+from kokex.domain.risk import Approved, ApprovedAmendment
 from kokex.ports.clock import Clock
 from kokex.ports.exchange import Accepted, Outcome, Rejected, Unknown
 
@@ -54,6 +54,23 @@ class OrderCommands:
         except ExchangeUnknownError as error:
             return self._unknown(str(error))
         return Accepted(item.ordId) if item.ordId else self._unknown("OKX accepted the order without an id")
+
+    async def amend(self, change: ApprovedAmendment, request_id: str) -> Outcome:
+        """Ask for a change of an order. OKX v5: accepted is not done, an orders push with this `reqId` tells.
+
+        `cxlOnFail` stays off: a bad change must not end a sound order.
+        """
+        try:
+            item = await self._rest.write(
+                routes.AMEND, amend_body(change, request_id), scope=change.request.inst_id, expires=True
+            )
+        except ExchangeRejectedError as error:
+            return Rejected(error.code or "", str(error))
+        except ExchangeUnavailableError as error:
+            return Unknown(str(error), self._clock.now())
+        except ExchangeUnknownError as error:
+            return self._unknown(str(error))
+        return Accepted(item.ordId or "")
 
     async def cancel(self, inst_id: str, client_order_id: str) -> Outcome:
         """Ask for the cancellation of the order."""
@@ -100,4 +117,18 @@ def submit_body(request: OrderRequest) -> dict[str, object]:
         body["tgtCcy"] = "base_ccy"
     if not spot and request.reduce_only:
         body["reduceOnly"] = True
+    return body
+
+
+def amend_body(change: ApprovedAmendment, request_id: str) -> dict[str, object]:
+    """`change` as OKX v5 takes it: only what changes; `newSz` is the new total with what is filled already."""
+    body: dict[str, object] = {
+        "instId": change.request.inst_id,
+        "clOrdId": change.request.client_order_id,
+        "reqId": request_id,
+    }
+    if change.quantity is not None:
+        body["newSz"] = f"{change.quantity:f}"
+    if change.price is not None:
+        body["newPx"] = f"{change.price:f}"
     return body

@@ -29,7 +29,7 @@ from kokex.domain.errors import ExchangeRejectedError
 from kokex.domain.instrument import Instrument, InstrumentKind
 from kokex.domain.market import FundingRate, OrderBook
 from kokex.domain.order import Fill, OrderUpdate
-from kokex.domain.risk import Approved
+from kokex.domain.risk import Approved, ApprovedAmendment
 from kokex.domain.time_range import TimeRange
 from kokex.ports.clock import Clock
 from kokex.ports.exchange import CandlePage, Outcome
@@ -151,6 +151,10 @@ class OKXExchange:
     async def submit(self, order: Approved) -> Outcome:
         """Send an order that the risk gate let through."""
         return await self._commands.submit(order)
+
+    async def amend(self, change: ApprovedAmendment, request_id: str) -> Outcome:
+        """Ask for a change of an open order."""
+        return await self._commands.amend(change, request_id)
 
     async def cancel(self, inst_id: str, client_order_id: str) -> Outcome:
         """Ask for an order's cancellation."""

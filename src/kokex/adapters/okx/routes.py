@@ -55,4 +55,5 @@ OPEN_STOPS = _query("trade/orders-algo-pending", 20)
 STOP = _query("trade/order-algo", 20)
 
 SUBMIT = _command("trade/order", 60)
+AMEND = _command("trade/amend-order", 60)
 CANCEL = _command("trade/cancel-order", 60)

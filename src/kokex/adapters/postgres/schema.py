@@ -28,6 +28,7 @@ REVISIONS: Final = (
     "0013",
     "0014",
     "0015",
+    "0016",
 )
 """Every revision this program knows, oldest first."""
 

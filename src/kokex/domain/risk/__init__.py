@@ -6,7 +6,24 @@ Orders that are open, in flight or unknown count as if they had filled: what mig
 
 from kokex.domain.risk.codes import DenialCode
 from kokex.domain.risk.drawing import draw_grant
-from kokex.domain.risk.gate import Approved, Denied, check, check_flattening
+from kokex.domain.risk.gate import (
+    Approved,
+    ApprovedAmendment,
+    Denied,
+    check,
+    check_amendment,
+    check_flattening,
+)
 from kokex.domain.risk.state import RiskState
 
-__all__ = ["Approved", "DenialCode", "Denied", "RiskState", "check", "check_flattening", "draw_grant"]
+__all__ = [
+    "Approved",
+    "ApprovedAmendment",
+    "DenialCode",
+    "Denied",
+    "RiskState",
+    "check",
+    "check_amendment",
+    "check_flattening",
+    "draw_grant",
+]

@@ -114,8 +114,9 @@ def _leverage(asked: Question, most: Decimal, total: Decimal) -> Finding | None:
 
 def _meet(request: OrderRequest, resting: Order) -> bool:
     """Whether the request would take `resting`, a market order always."""
-    if request.price is None or resting.price is None:
+    theirs = resting.keenest_price
+    if request.price is None or theirs is None:
         return True
     if request.side is Side.BUY:
-        return request.price >= resting.price
-    return request.price <= resting.price
+        return request.price >= theirs
+    return request.price <= theirs

@@ -41,6 +41,9 @@ class DenialCode(StrEnum):
     CAPITAL_USED = "capital_used"
     SINGLE_ORDER_TOO_LARGE = "single_order_too_large"
     GRANT_USED = "grant_used"
+    NOT_AMENDABLE = "not_amendable"
+    AMENDMENT_UNDECIDED = "amendment_undecided"
+    NOTHING_CHANGES = "nothing_changes"
 
 
 Finding = tuple[DenialCode, str]

@@ -12,6 +12,8 @@ from kokex.domain.risk.question import Question
 def exposure(asked: Question) -> Finding | None:
     """The order, and the position that it could lead to."""
     request, limits, state = asked.request, asked.limits, asked.state
+    if asked.lowers:
+        return None
     value = asked.notional
     quote = state.instrument.quote_currency
     if value > limits.max_order_notional:
@@ -39,12 +41,12 @@ def exposure(asked: Question) -> Finding | None:
 def cash(asked: Question) -> Finding | None:
     """What a buy of spot may cost is free on the account."""
     limits, state = asked.limits, asked.state
-    if asked.request.side is Side.SELL or state.instrument.kind is not InstrumentKind.SPOT:
+    if asked.lowers or asked.request.side is Side.SELL or state.instrument.kind is not InstrumentKind.SPOT:
         return None
     quote = state.instrument.quote_currency
     if state.free_cash is None:
         return DenialCode.NOT_ENOUGH_CASH, f"the free {quote} of the account is not known yet"
-    value = asked.notional
+    value = asked.cash
     free = state.free_cash - limits.cash_reserve - state.neighbours.reserved
     if value > free:
         return (

@@ -26,6 +26,8 @@ def steps(asked: Question) -> Finding | None:
 def price(asked: Question) -> Finding | None:
     """A fresh price is known, and the request's own is within the collar around it and the mark price."""
     request, limits, state = asked.request, asked.limits, asked.state
+    if asked.lowers and asked.amends is not None and asked.amends.price == request.price:
+        return None
     last = state.last_price
     if last is None:
         return DenialCode.NO_PRICE, f"no fresh price of {request.inst_id} is known; wait for market data"

@@ -9,8 +9,9 @@ from decimal import Decimal
 from typing import Final
 
 from kokex.domain.limits import RiskLimits
-from kokex.domain.order import OrderRequest
+from kokex.domain.order import Order, OrderRequest
 from kokex.domain.risk.account import account_exposure, capital, self_trade, shares, single_order
+from kokex.domain.risk.changing import changeable, changes
 from kokex.domain.risk.codes import DenialCode, Finding
 from kokex.domain.risk.degraded import degraded
 from kokex.domain.risk.exposure import cash, exposure
@@ -92,6 +93,60 @@ class Approved:
         return self._added
 
 
+class ApprovedAmendment:
+    """A change of an order that passed the gate. Only `check_amendment` can make one: the exchange port takes nothing else."""
+
+    __slots__ = ("_added", "_before", "_cash", "_request")
+
+    def __init__(
+        self, request: OrderRequest, before: Order, added: Decimal, cash: Decimal, *, maker: object
+    ) -> None:
+        if maker is not _MAKER:
+            raise TypeError("ApprovedAmendment is made by kokex.domain.risk.check_amendment alone")
+        self._request = request
+        self._before = before
+        self._added = added
+        self._cash = cash
+
+    @property
+    def request(self) -> OrderRequest:
+        """The order as it would become; `quantity` is the new total, filled part included."""
+        return self._request
+
+    @property
+    def quantity(self) -> Decimal | None:
+        """The new total; None where it stays."""
+        return None if self._request.quantity == self._before.quantity else self._request.quantity
+
+    @property
+    def price(self) -> Decimal | None:
+        """The new price; None where it stays."""
+        return None if self._request.price == self._before.price else self._request.price
+
+    @property
+    def added(self) -> Decimal:
+        """Quote currency of exposure that it may add to what the order adds already; zero where it lowers."""
+        return self._added
+
+    @property
+    def cash(self) -> Decimal:
+        """Quote currency that a buy may take beyond what the order has taken already."""
+        return self._cash
+
+
+def check_amendment(
+    request: OrderRequest, before: Order, limits: RiskLimits, state: RiskState
+) -> ApprovedAmendment | Denied:
+    """Let `before` become `request`, or say why not; `state.pending` has the order among the others.
+
+    Every rule is asked as of a new order, with the larger of both counted; what lowers risk alone is held against none of the
+    limits in money.
+    """
+    asked = Question(request, limits, state, before)
+    denied = _denied((changeable, steps, changes, *RULES), asked)
+    return denied or ApprovedAmendment(request, before, asked.added, asked.cash, maker=_MAKER)
+
+
 def check(request: OrderRequest, limits: RiskLimits, state: RiskState) -> Approved | Denied:
     """Let `request` through or say why not. Pure; no limit can be changed from here."""
     return _asked(RULES, Question(request, limits, state))
@@ -103,8 +158,13 @@ def check_flattening(request: OrderRequest, limits: RiskLimits, state: RiskState
 
 
 def _asked(rules: tuple[Rule, ...], asked: Question) -> Approved | Denied:
+    denied = _denied(rules, asked)
+    return denied or Approved(asked.request, asked.state.checked_at, asked.added, maker=_MAKER)
+
+
+def _denied(rules: tuple[Rule, ...], asked: Question) -> Denied | None:
     for rule in rules:
         found = rule(asked)
         if found is not None:
             return Denied(asked.request, *found)
-    return Approved(asked.request, asked.state.checked_at, asked.added, maker=_MAKER)
+    return None

@@ -7,9 +7,9 @@ from kokex.domain.risk.question import Question
 
 
 def pace(asked: Question) -> Finding | None:
-    """Orders open at once, and let through in a minute and in a day."""
+    """Orders open at once; orders and changes of orders let through in a minute and in a day."""
     limits, state = asked.limits, asked.state
-    if len(state.pending) >= limits.max_open_orders:
+    if asked.amends is None and len(state.pending) >= limits.max_open_orders:
         return (
             DenialCode.TOO_MANY_OPEN_ORDERS,
             f"{len(state.pending)} orders are open or in flight; the limit is {limits.max_open_orders}",
@@ -39,7 +39,7 @@ def repetition(asked: Question) -> Finding | None:
     for earlier in reversed(state.recent):
         if earlier.at <= since:
             return None
-        if earlier.side is not request.side:
+        if earlier.side is not request.side or earlier.name == request.client_order_id:
             continue
         if abs(price - earlier.price) < limits.repeat_distance * earlier.price:
             wait = limits.repeat_period.total_seconds()

@@ -17,11 +17,17 @@ from kokex.domain.standing import Standing
 
 @dataclass(frozen=True, slots=True)
 class RecentOrder:
-    """An order that was let through a short while ago; `price` is the last price where it had none of its own."""
+    """An order that was let through, or changed, a short while ago.
+
+    Attributes:
+        price: the last price where it had none of its own.
+        name: its client order id.
+    """
 
     side: Side
     price: Decimal
     at: datetime
+    name: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,7 +77,7 @@ class RiskState:
         quantity: the plan's holding, from its fills (base for spot, contracts for swaps).
         pending: the plan's orders that are open, in flight or unknown.
         free_cash: quote currency free to spend on the account, orders in flight and unknown already taken off; None: unknown.
-        orders_last_minute: orders let through in the last 60 s.
+        orders_last_minute: orders and changes of orders let through in the last 60 s.
         account: what the account may do, and `trouble`, why not everything.
         stale_candles: why the plan's candles are too old to decide on; None while they are fresh.
         stale_forecast: why its newest forecast is too old to add risk on; None while it is not, or there never was one.

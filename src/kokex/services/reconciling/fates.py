@@ -108,6 +108,7 @@ class OrderFates:
             return
         if order.status.open:
             await self._ask_after_doubted(session, order)
+            await self._ask_after_change(session, order)
         if not order.status.in_flight:
             return
         age = self._clock.now() - order.created_at
@@ -136,10 +137,18 @@ class OrderFates:
         await self._missed.order(session, order)
         session.doubted.pop(name, None)
 
+    async def _ask_after_change(self, session: AccountSession, order: Order) -> None:
+        """A change of an open order whose outcome is not on record yet."""
+        last = order.amendments[-1] if order.amendments else None
+        if last is None or not last.status.undecided or self._clock.now() - last.asked_at < PATIENCE:
+            return
+        await self._trading.look_after_amendment(session, order)
+
     def _forget_doubts(self, pending: list[Order]) -> None:
         """The end of an order, told in time, settles the doubt."""
-        names = {order.client_order_id for order in pending}
+        names = {order.client_order_id or "" for order in pending}
         for session in self._sessions.all():
+            session.changes_known(names)
             session.doubted = {name: at for name, at in session.doubted.items() if name in names}
 
     async def _hear_of_settled(self, pending: list[Order]) -> None:

@@ -3,20 +3,29 @@
 from __future__ import annotations
 
 from datetime import datetime
+from decimal import Decimal
 
 import msgspec
-from sqlalchemy import Row, Select, Subquery, and_, func, select, update
+from sqlalchemy import Row, Select, Subquery, and_, func, or_, select, update
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.sql.dml import ReturningInsert
 
 from kokex.adapters.postgres.database import Database
 from kokex.adapters.postgres.tables import approvals, orders
 from kokex.adapters.postgres.text import storable_json, storable_text
+from kokex.domain.amendment import Amendment, AmendmentStatus
 from kokex.domain.grant import Grant
 from kokex.domain.instrument import Side
 from kokex.domain.order import Order, OrderStatus
 
 _IN_FLIGHT = (OrderStatus.SUBMITTED.value, OrderStatus.UNKNOWN.value)
+
+
+class _KeptAmendment(msgspec.Struct, frozen=True):
+    """An amendment as it is kept, as far as a grant's account of it goes."""
+
+    decision_id: int | None = None
+    grant_left: Grant | None = None
 
 
 class PostgresOrders:
@@ -32,7 +41,7 @@ class PostgresOrders:
 
     async def grant_left(self, plan_id: int, decision_id: int) -> Grant | None:
         """See `OrderStore`."""
-        query = (
+        spent = (
             select(orders.c.grant_left)
             .where(
                 orders.c.plan_id == plan_id,
@@ -42,9 +51,68 @@ class PostgresOrders:
             .order_by(orders.c.id.desc())
             .limit(1)
         )
+        changed = select(orders.c.amendments).where(
+            orders.c.plan_id == plan_id,
+            orders.c.amendments.contains([{"decision_id": decision_id}]),
+        )
         async with self._database.begin() as connection:
-            kept = (await connection.execute(query)).scalar_one_or_none()
-        return None if kept is None else msgspec.convert(kept, Grant)
+            kept = (await connection.execute(spent)).scalar_one_or_none()
+            lists = (await connection.execute(changed)).scalars().all()
+        found = [] if kept is None else [msgspec.convert(kept, Grant)]
+        for rows in lists:
+            changes = msgspec.convert(rows, list[_KeptAmendment])
+            found += [one.grant_left for one in changes if one.decision_id == decision_id and one.grant_left]
+        # Each order or change takes one off `orders`: what has the fewest left is the latest.
+        return min(found, key=lambda grant: grant.orders, default=None)
+
+    async def amend(
+        self, account_id: int, client_order_id: str, change: Amendment, *, grant_left: Grant | None = None
+    ) -> bool:
+        """See `OrderStore`."""
+        this = (orders.c.account_id == account_id, orders.c.order_key == client_order_id)
+        async with self._database.begin() as connection:
+            query = select(orders.c.amendments, orders.c.is_pending).where(*this).with_for_update()
+            row = (await connection.execute(query)).one_or_none()
+            if row is None or not row.is_pending:
+                return False
+            kept = row.amendments or []
+            if any(one["request_id"] == change.request_id for one in kept):
+                return False
+            added = storable_json(change) | {"grant_left": storable_json(grant_left)}
+            values = {"amendments": [*kept, added], "amended_at": change.asked_at}
+            await connection.execute(update(orders).where(*this).values(**values))
+        return True
+
+    async def decide(
+        self,
+        account_id: int,
+        client_order_id: str,
+        request_id: str,
+        status: AmendmentStatus,
+        reason: str | None = None,
+        *,
+        applied: bool = False,
+    ) -> bool:
+        """See `OrderStore`."""
+        this = (orders.c.account_id == account_id, orders.c.order_key == client_order_id)
+        async with self._database.begin() as connection:
+            query = select(orders).where(*this).with_for_update()
+            row = (await connection.execute(query)).one_or_none()
+            kept = [] if row is None else list(row.amendments or [])
+            names = [one["request_id"] for one in kept]
+            index = names.index(request_id) if request_id in names else None
+            if row is None or index is None or not AmendmentStatus(kept[index]["status"]).undecided:
+                return False
+            one = kept[index]
+            told = {"status": status.value, "reason": None if reason is None else storable_text(reason)}
+            kept[index] = one | told
+            changes: dict[str, object] = {"amendments": kept}
+            if applied and row.is_pending:
+                changes |= {
+                    name: Decimal(one[name]) for name in ("quantity", "price") if one[name] is not None
+                }
+            await connection.execute(update(orders).where(*this).values(**changes))
+        return True
 
     async def settle(
         self,
@@ -102,7 +170,7 @@ class PostgresOrders:
         """See `OrderStore`."""
         these = (
             orders.c.plan_id == plan_id,
-            orders.c.created_at >= since,
+            or_(orders.c.created_at >= since, orders.c.amended_at >= since),
             orders.c.status != OrderStatus.DENIED.value,
         )
         return await self._read(_of_plans().where(*these).order_by(orders.c.created_at, orders.c.id))
@@ -201,4 +269,5 @@ def read_order(row: Row[tuple[object, ...]]) -> Order:
         step=row.step,
         reason=row.reason,
         reduce_only=row.reduce_only,
+        amendments=msgspec.convert(row.amendments or [], tuple[Amendment, ...]),
     )
