@@ -84,8 +84,9 @@ def create(  # noqa: PLR0917 - Typer makes options of them
     trigger: Annotated[
         list[str] | None,
         typer.Option(
-            help="What wakes the agent: forecast, candle, order_event, user (your messages), or events of the account that concern the plan: position and "
-            "margin (perpetuals), balance, stop; repeat the option."
+            help="What wakes the agent: forecast, candle, order_event, user (your messages), price_alert (which it sets itself), risk_event (halts, "
+            "protections, the account's standing), or events of the account that concern the plan: position and margin (perpetuals), balance, stop; "
+            "repeat the option."
         ),
     ] = None,
     order_trigger: Annotated[
@@ -108,6 +109,25 @@ def create(  # noqa: PLR0917 - Typer makes options of them
     ] = None,
     forecaster: Annotated[str, typer.Option(help="Who forecasts.")] = "block_bootstrap",
     context: Annotated[int, count_option("--context", help="Past candles that a forecast sees.")] = 400,
+    schedule: Annotated[
+        str | None,
+        typer.Option(
+            help="Wake it at these moments (UTC) too: 15m, 1h, 4h, 1d, or times of the day as 09:30,16:00."
+        ),
+    ] = None,
+    debounce: Annotated[
+        float | None,
+        seconds_option(
+            "--debounce",
+            help="After a first trigger that can wait, wait so long for more and tell them together.",
+        ),
+    ] = None,
+    quiet_hours: Annotated[
+        str | None,
+        typer.Option(
+            help="Hours (UTC) such as 22:00-06:00 in which only order, margin, stop and risk events and you wake it."
+        ),
+    ] = None,
     horizon: Annotated[int, count_option("--horizon", help="Future candles of a forecast.")] = 24,
     paths: Annotated[int, count_option("--paths", help="Sampled futures of a forecast.")] = 256,
     seed: Annotated[int, count_option("--seed", help="Seed of the sampling.")] = 0,
@@ -134,6 +154,7 @@ def create(  # noqa: PLR0917 - Typer makes options of them
         max_orders_per_minute=positive("max orders per minute", max_orders_per_minute),
         price_collar=price_collar,
         cash_reserve=cash_reserve,
+    from kokex.cli.plan_rhythm import with_rhythm
         allow_short=allow_short,
     )
     limits = with_settings(limits, limit or ())
@@ -143,7 +164,9 @@ def create(  # noqa: PLR0917 - Typer makes options of them
 
     async def keep(opened: Application) -> Plan:
         owner = await opened.store.accounts.by_name(account)
-        wish = NewPlan(name.strip(), owner.id, inst_id.upper(), Interval(interval), limits, agent, forecast)
+        wish = NewPlan(
+            name.strip(), owner.id, inst_id.upper(), Interval(interval), limits, agent, forecast, use
+        )
         return await _create(opened, wish)
 
     plan = _with_application(keep)
@@ -154,6 +177,7 @@ def create(  # noqa: PLR0917 - Typer makes options of them
         say(f"Plan {plan.name} is created (number {plan.id}). Start it: kokex plan start {plan.name}")
         say(tools_sentence(plan))
 
+    agent = with_rhythm(agent, schedule, debounce, quiet_hours)
 
 @app.command("list")
 def list_plans(as_json: Annotated[bool, AsJson] = False) -> None:

@@ -8,6 +8,7 @@ from typing import Any
 
 from kokex.bootstrap import Application
 from kokex.cli.output import market_time, plain, say, say_table, when
+from kokex.cli.plan_rhythm import rhythm_rows
 from kokex.domain.account import ExchangeAccount
 from kokex.domain.forecast import Forecast
 from kokex.domain.order import Order
@@ -117,6 +118,7 @@ def print_report(report: PlanReport) -> None:
         (
             "forecast",
             f"{plan.forecast.forecaster}: {plan.forecast.paths} paths of {plan.forecast.horizon} candles",
+        *rhythm_rows(agent),
         ),
         ("events, decisions", f"{report.events}, {report.decisions}"),
         *_holding_rows(report, quote),

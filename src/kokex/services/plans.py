@@ -19,7 +19,7 @@ from kokex.domain.errors import (
     StoreUnavailableError,
 )
 from kokex.domain.instrument import Instrument, InstrumentKind
-from kokex.domain.plan import NewPlan, Plan, PlanStatus, TradingTool
+from kokex.domain.plan import LONGEST_DEBOUNCE, NewPlan, Plan, PlanStatus, TradingTool, TriggerKind
 from kokex.ports.clock import Clock
 from kokex.ports.exchange import ExchangeAdapter
 from kokex.ports.store import Store
@@ -200,6 +200,14 @@ def _check_settings(new: NewPlan) -> None:
         (limits.cash_reserve < 0, f"cash reserve {limits.cash_reserve} must not be negative"),
     ]
     for wrong, sentence in faults:
+        (
+            TriggerKind.SCHEDULE in new.agent.triggers and new.agent.schedule is None,
+            "trigger schedule needs a schedule",
+        ),
+        (
+            not 0 <= new.agent.debounce_seconds <= LONGEST_DEBOUNCE,
+            f"debounce {new.agent.debounce_seconds:g} s must be between 0 and {LONGEST_DEBOUNCE:g} s",
+        ),
         if wrong:
             raise ConfigurationError(f"{sentence}; the plan was not created")
 

@@ -26,6 +26,8 @@ from kokex.domain.plan import (
     TradingTool,
     TriggerKind,
 )
+from kokex.domain.quiet_hours import QuietHours
+from kokex.domain.schedule import Schedule
 from tests.integration.postgres.journalling import CREDENTIALS, ENDPOINTS, new_account, new_plan
 
 ODD = 'O\'Brien "计划" \\ % {} ; DROP TABLE plans; --\n🙂'
@@ -132,6 +134,9 @@ async def test_plan_round_trip(store: PostgresStore) -> None:
             triggers=frozenset({TriggerKind.CANDLE}),
             order_triggers=frozenset({OrderEventKind.DONE}),
             turn_seconds=7.5,
+            schedule=Schedule.parse("09:30,16:00"),
+            debounce_seconds=2.5,
+            quiet_hours=QuietHours.parse("22:00-06:00"),
             trading_tools=frozenset({TradingTool.PLACE_ORDER}),
         ),
         forecast=ForecastSettings(horizon=12, seed=42),
