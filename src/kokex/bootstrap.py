@@ -22,6 +22,7 @@ from kokex.adapters.model_files import ModelFolder
 from kokex.adapters.model_libraries import require_libraries
 from kokex.adapters.okx import OKXAdapter
 from kokex.adapters.postgres import EmbeddedPostgres, PostgresStore, upgrade
+from kokex.adapters.postgres.address import DatabaseAddress
 from kokex.adapters.system_clock import SystemClock
 from kokex.adapters.vault import Vault
 from kokex.domain.errors import ConfigurationError, StateError
@@ -78,6 +79,7 @@ class Application:
     models: ModelService
     training: TrainingService
 
+    database: DatabaseAddress
 
 @asynccontextmanager
 async def database(settings: Settings) -> AsyncIterator[str]:
@@ -121,6 +123,7 @@ async def application(settings: Settings) -> AsyncIterator[Application]:
                 ModelService(store, clock, files),
                 TrainingService(store, clock, files, _training_file, code_revision),
             )
+                DatabaseAddress.parse(url),
         finally:
             await store.close()
 
@@ -133,6 +136,7 @@ class Engine:
     activity: PlanActivity
     services: Services
 
+    agent: LangChainAgentService | None
     async def run(self, ready: asyncio.Event | None = None) -> None:
         """Resume every plan and serve until cancelled.
 
@@ -149,6 +153,8 @@ class Engine:
         finally:
             await self.services.sessions.close()
 
+            if self.agent is not None:
+                await self.agent.close()
     async def _tell_ready(self, ready: asyncio.Event) -> None:
         clock = self.application.clock
         await self.activity.resumed.wait()
@@ -162,6 +168,9 @@ async def engine(application: Application, agent: Agent | None = None) -> Engine
     """Wire an engine. `agent`: another than the settings ask for (tests, benchmarks)."""
     store, clock, adapter = application.store, application.clock, application.adapter
     installation = await store.installation()
+    own: LangChainAgentService | None = None
+    if agent is None:
+        agent = own = _agent(application)
     ledgers = Ledgers()
     sessions = AccountSessions(store, clock, adapter)
     market_data = MarketDataService(store, clock, adapter)
@@ -193,7 +202,7 @@ async def engine(application: Application, agent: Agent | None = None) -> Engine
             WorkerForecasts(store, clock),
             ages,
         ),
-        deciding=DecidingService(store, clock, agent or _agent(application.settings, clock, store)),
+        deciding=DecidingService(store, clock, agent),
         ownership=ownership,
         neighbourhood=neighbourhood,
         performance=performance,
@@ -201,7 +210,7 @@ async def engine(application: Application, agent: Agent | None = None) -> Engine
         halting=HaltService(store, clock, halts, Flattening(clock, ledgers, trading, neighbourhood)),
         approving=ApprovingService(store, clock, halts, trading),
     )
-    return Engine(application, PlanActivity(store, clock, services), services)
+    return Engine(application, PlanActivity(store, clock, services), services, own)
 
 
 def trainer() -> Trainer:
@@ -286,8 +295,13 @@ def model_chain(settings: Settings) -> ChainSettings | None:
     return ChainSettings((model,), Budget(settings.llm_daily_budget_usd, settings.llm_plan_daily_budget_usd))
 
 
-def _agent(settings: Settings, clock: Clock, store: Store) -> Agent:
-    return LangChainAgentService(model_chain(settings), clock, spending=store.spending)
+def _agent(application: Application) -> LangChainAgentService:
+    return LangChainAgentService(
+        model_chain(application.settings),
+        application.clock,
+        spending=application.store.spending,
+        connect=application.database.connect_arguments,
+    )
 
 
 def replayer(application: Application) -> Replayer:

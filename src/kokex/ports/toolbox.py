@@ -89,3 +89,7 @@ class TradingTools(Protocol):
 
 class Toolbox(MarketTools, AccountTools, OrderTools, ForecastTools, DecisionTools, TradingTools, Protocol):
     """Tools of one turn of one plan. Every result names its units and times (UTC)."""
+    def go_on_from(self, step: int) -> None:
+        """Number the turn's next order `step`: those before were asked for before the turn was cut short."""
+        ...
+

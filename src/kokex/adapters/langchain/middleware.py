@@ -4,15 +4,17 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable
+from dataclasses import replace
 from typing import Any
 
 from langchain.agents.middleware import AgentMiddleware, hook_config
-from langchain.agents.middleware.types import AgentState
-from langchain_core.messages import AIMessage, HumanMessage, ToolMessage
+from langchain.agents.middleware.types import AgentState, ModelRequest, ModelResponse
+from langchain_core.messages import AIMessage, HumanMessage, ToolCall, ToolMessage
 from langgraph.prebuilt.tool_node import ToolCallRequest
 from langgraph.runtime import Runtime
 from langgraph.types import Command
 
+from kokex.adapters.langchain.continuing import Kept, as_artifact
 from kokex.adapters.langchain.tools import TurnTools
 from kokex.adapters.langchain.untrusted import data_text
 
@@ -34,6 +36,33 @@ class TurnRules(AgentMiddleware[AgentState[Any], None, Any]):
         self._waiting: list[str] = []
         self._moved = asyncio.Condition()
         self._corrections = 0
+        self._news: str | None = None
+
+    def go_on(self, kept: Kept) -> None:
+        """Take up a conversation that was cut short: the calls that wait keep their order, and the model is told."""
+        self._waiting = [
+            identity
+            for call in _calls_of(kept)
+            if (identity := call["id"] or "") in kept.waiting and call["name"] != self._final
+        ]
+        at = kept.at.strftime("%H:%M:%S")
+        self._news = (
+            f"This turn was cut short by a restart of the program after {at} UTC and goes on now. What you read before may be old: "
+            "read again what your decision rests on. Orders that you asked for stand as their results say."
+        )
+
+    async def awrap_model_call(
+        self,
+        request: ModelRequest[None],
+        handler: Callable[[ModelRequest[None]], Awaitable[ModelResponse[Any]]],
+    ) -> ModelResponse[Any]:
+        """Tell the model once that time has passed; the word stays in the conversation."""
+        if self._news is None:
+            return await handler(request)
+        news = HumanMessage(self._news)
+        response = await handler(request.override(messages=[*request.messages, news]))
+        self._news = None
+        return replace(response, result=[news, *response.result])
 
     @hook_config(can_jump_to=["model"])
     async def aafter_model(self, state: AgentState[Any], runtime: Runtime[None]) -> dict[str, Any] | None:
@@ -66,6 +95,7 @@ class TurnRules(AgentMiddleware[AgentState[Any], None, Any]):
             await self._moved.wait_for(lambda: identity not in self._waiting or self._waiting[0] == identity)
             try:
                 result = await self._tools.call(name, call["args"])
+                done = self._tools.last_call
             finally:
                 if identity in self._waiting:
                     self._waiting.remove(identity)
@@ -74,5 +104,11 @@ class TurnRules(AgentMiddleware[AgentState[Any], None, Any]):
             content=data_text(result),
             tool_call_id=identity,
             name=name,
+            artifact=None if done is None else as_artifact(done),
             status="error" if "error" in result else "success",
         )
+
+
+def _calls_of(kept: Kept) -> list[ToolCall]:
+    said = next((one for one in reversed(kept.messages) if isinstance(one, AIMessage)), None)
+    return said.tool_calls if said else []

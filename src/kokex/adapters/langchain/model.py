@@ -6,31 +6,29 @@ endpoints is contacted: tracing is off whatever the environment says, and redire
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from typing import Any, Literal
 
-from langchain.agents import create_agent
-from langchain.agents.middleware import AgentMiddleware
 from langchain.agents.middleware.model_call_limit import (
     ModelCallLimitExceededError,
     ModelCallLimitMiddleware,
 )
-from langchain.agents.structured_output import ToolStrategy
-from langchain_core.messages import AIMessage, HumanMessage
-from langsmith import tracing_context
+from langchain_core.messages import AIMessage
 from pydantic import BaseModel, Field
 
 from kokex.adapters.langchain.breaker import Breaker
 from kokex.adapters.langchain.chats import Chat, make_chat
+from kokex.adapters.langchain.checkpoints import Checkpoints
 from kokex.adapters.langchain.context import CONTEXT_VERSION, read_sections
+from kokex.adapters.langchain.conversing import Conversation, Rules
 from kokex.adapters.langchain.fallback import Fallback, Link
 from kokex.adapters.langchain.metering import SpendingMeter
 from kokex.adapters.langchain.middleware import TurnRules
 from kokex.adapters.langchain.prompts import PROMPT_VERSION, system_prompt, turn_message
 from kokex.adapters.langchain.recording import Recording
 from kokex.adapters.langchain.settings import ChainSettings, ModelSettings
-from kokex.adapters.langchain.tools import TurnTools, structured_tools
+from kokex.adapters.langchain.tools import TurnTools
 from kokex.domain.decision import Action, Decision, Turn
 from kokex.domain.errors import AgentError, KokexError
 from kokex.domain.plan import TriggerKind
@@ -67,16 +65,22 @@ class ModelAgent:
         clock: Clock,
         meter: SpendingMeter,
         make: Callable[[ModelSettings], Chat] = make_chat,
+        connect: Mapping[str, Any] | None = None,
     ) -> None:
+        """`connect`: to the database that keeps conversations under way (keyword arguments of `psycopg.connect`); None: nothing does."""
         self._chain = chain
         self._clock = clock
         self._meter = meter
+        answer = (FinalAnswer.__module__, FinalAnswer.__name__)
+        self._checkpoints = None if connect is None else Checkpoints(connect, [answer])
         self._links = tuple(Link(one, make(one), Breaker(clock)) for one in chain.models)
 
     async def close(self) -> None:
         """Release connections."""
         for link in self._links:
             await link.chat.close()
+        if self._checkpoints is not None:
+            await self._checkpoints.close()
 
     async def decide(self, turn: Turn, occasion: TriggerKind, tools: TurnTools) -> Decision:
         """One turn to its decision.
@@ -86,25 +90,20 @@ class ModelAgent:
             AgentError: the conversation broke in another way.
         """
         most = turn.plan.agent.max_tool_calls + _SPARE_CALLS
-        context = tools.grounding.context = await self._begin(turn, occasion, tools)
         spare = min(_EXITS_SECONDS, turn.plan.agent.turn_seconds / 10)
         fallback = Fallback(turn, self._links, self._meter, self._clock, tools.deadline - spare)
-        rules: list[AgentMiddleware[Any, Any, Any]] = [
-            TurnRules(tools, FinalAnswer.__name__),
-            ModelCallLimitMiddleware(run_limit=most, exit_behavior="error"),
-            Recording(turn.transcript, self._clock, self._chain.hide_keys),
-            fallback,
-        ]
-        graph: Any = create_agent(
-            self._links[0].chat.model,
-            structured_tools(tools),
-            system_prompt=context["system_prompt"],
-            middleware=rules,
-            response_format=ToolStrategy(FinalAnswer),
-        )
+        recording = Recording(turn.transcript, self._clock, self._chain.hide_keys)
+        limit = ModelCallLimitMiddleware[Any, None](run_limit=most, exit_behavior="error")
+        rules = Rules(TurnRules(tools, FinalAnswer.__name__), recording, (limit,), (fallback,))
+        conversation = Conversation(turn, tools, rules, self._clock, self._checkpoints)
+
+        async def begin(message: str | None) -> str:
+            tools.grounding.context = await self._begin(turn, occasion, tools, message)
+            return str(tools.grounding.context["turn_message"])
+
         try:
-            with tracing_context(enabled=False):
-                state = await graph.ainvoke({"messages": [HumanMessage(context["turn_message"])]})
+            prompt = turn.transcript.context.get("system_prompt") or system_prompt(turn.plan)
+            state = await conversation.hold(self._links[0].chat.model, FinalAnswer, prompt, begin)
         except KokexError:
             raise
         except ModelCallLimitExceededError:
@@ -120,7 +119,9 @@ class ModelAgent:
             turn.transcript.model = fallback.model
         return self._concluded(tools, state, fallback)
 
-    async def _begin(self, turn: Turn, occasion: TriggerKind, tools: TurnTools) -> dict[str, Any]:
+    async def _begin(
+        self, turn: Turn, occasion: TriggerKind, tools: TurnTools, message: str | None
+    ) -> dict[str, Any]:
         """What the model is given, noted; a context that is there already (a replay's) is given again."""
         settings, transcript = self._chain.models[0], turn.transcript
         transcript.model = settings.model
@@ -131,12 +132,13 @@ class ModelAgent:
             "max_retries": settings.max_retries,
         }
         if not transcript.context:
-            sections = await read_sections(tools)
+            if message is None:
+                message = turn_message(turn, occasion, self._clock.now(), await read_sections(tools))
             transcript.context = {
                 "prompt_version": PROMPT_VERSION,
                 "context_version": CONTEXT_VERSION,
                 "system_prompt": system_prompt(turn.plan),
-                "turn_message": turn_message(turn, occasion, self._clock.now(), sections),
+                "turn_message": message,
             }
         return transcript.context
 

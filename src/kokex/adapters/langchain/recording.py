@@ -33,7 +33,9 @@ class Recording(AgentMiddleware[AgentState[Any], None, Any]):
             if isinstance(said, AIMessage):
                 asked = tuple(self._plain(one) for one in messages[self._told : number])
                 seconds = float(said.response_metadata.get(_SECONDS, 0.0))
-                self._transcript.model_calls.append(ModelCall(asked, self._plain(said), seconds, *_tokens(said)))
+                self._transcript.model_calls.append(
+                    ModelCall(asked, self._plain(said), seconds, *_tokens(said))
+                )
                 self._told = number + 1
 
     async def awrap_model_call(

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import importlib
+from collections.abc import Mapping
 from dataclasses import replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import structlog
 
@@ -33,12 +34,12 @@ _EXIT_CALLS = 12
 _PRECEDENCE = (
     TriggerKind.USER,
     TriggerKind.MARGIN,
-    TriggerKind.FORECAST,
     TriggerKind.RISK_EVENT,
     TriggerKind.PRICE_ALERT,
+    TriggerKind.FORECAST,
     TriggerKind.CANDLE,
-    TriggerKind.STOP,
     TriggerKind.SCHEDULE,
+    TriggerKind.STOP,
     TriggerKind.POSITION,
     TriggerKind.ORDER_EVENT,
     TriggerKind.BALANCE,
@@ -57,8 +58,11 @@ class LangChainAgentService:
         clock: Clock,
         policy: BuiltInPolicy | None = None,
         spending: SpendingStore | None = None,
+        connect: Mapping[str, Any] | None = None,
     ) -> None:
         """`spending`: where the cost of each answer is kept; nothing is kept without it.
+
+        `connect`: to the database where a turn's conversation is kept while it goes on (keyword arguments of `psycopg.connect`).
 
         Raises:
             ConfigurationError: a budget, and nowhere to keep what was spent.
@@ -66,6 +70,7 @@ class LangChainAgentService:
         self._chain = ChainSettings((model,)) if isinstance(model, ModelSettings) else model
         self._meter = None if self._chain is None else SpendingMeter(spending, clock, self._chain)
         self._clock = clock
+        self._connect = connect
         self._policy = policy or BuiltInPolicy()
         self._agent: ModelAgent | None = None
         self._loading = asyncio.Lock()
@@ -86,13 +91,13 @@ class LangChainAgentService:
         for kind in _PRECEDENCE:
             if kind in kinds and kind.of_account:
                 return await self.handle_account_event(turn, kind, toolbox)
+            if kind in kinds and kind not in handlers:
+                return await self.handle_occasion(turn, kind, toolbox)
             if kind in kinds:
                 return await handlers[kind](turn, toolbox)
         raise AgentError(f"turn {turn.id} of plan {turn.plan.id} has nothing that woke it")
 
     async def handle_order_event(self, turn: Turn, toolbox: Toolbox) -> Decision:
-            if kind in kinds and kind not in handlers:
-                return await self.handle_occasion(turn, kind, toolbox)
         """Orders filled, partially filled, were canceled or rejected: see what is left to do."""
         return await self._think(turn, TriggerKind.ORDER_EVENT, toolbox)
 
@@ -100,15 +105,15 @@ class LangChainAgentService:
         """A position, a balance, a stop or the margin of the account changed: see what it means for the plan."""
         return await self._think(turn, kind, toolbox)
 
+    async def handle_occasion(self, turn: Turn, kind: TriggerKind, toolbox: Toolbox) -> Decision:
+        """Its schedule, a risk event or a price alert: see what there is to do."""
+        return await self._think(turn, kind, toolbox)
+
     async def handle_forecast(self, turn: Turn, toolbox: Toolbox) -> Decision:
         """A new forecast: compare what is held with what it argues for."""
         return await self._think(turn, TriggerKind.FORECAST, toolbox)
 
     async def handle_candle(self, turn: Turn, toolbox: Toolbox) -> Decision:
-    async def handle_occasion(self, turn: Turn, kind: TriggerKind, toolbox: Toolbox) -> Decision:
-        """Its schedule, a risk event or a price alert: see what there is to do."""
-        return await self._think(turn, kind, toolbox)
-
         """A candle closed: see whether what is held and what rests is still right."""
         return await self._think(turn, TriggerKind.CANDLE, toolbox)
 
@@ -123,7 +128,7 @@ class LangChainAgentService:
         async with self._loading:
             if self._agent is None:
                 module = await asyncio.to_thread(importlib.import_module, "kokex.adapters.langchain.model")
-                self._agent = module.ModelAgent(self._chain, self._clock, self._meter)
+                self._agent = module.ModelAgent(self._chain, self._clock, self._meter, connect=self._connect)
 
     async def close(self) -> None:
         """Release connections."""

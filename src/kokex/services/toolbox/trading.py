@@ -21,6 +21,10 @@ class TradingTools(Room):
         super().__init__(desk)
         self._step = 0
 
+    def go_on_from(self, step: int) -> None:
+        """Number the turn's next order `step`: those before were asked for before the turn was cut short."""
+        self._step = step
+
     async def place_order(
         self, side: Side, order_type: OrderType, quantity: Decimal, price: Decimal | None = None
     ) -> ToolResult:

@@ -7,7 +7,7 @@ and answered. `structured_tools` shows the same door to LangChain.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Collection, Mapping
+from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from pydantic import ValidationError
@@ -18,6 +18,7 @@ from kokex.adapters.langchain.tools.catalogue import TOOLS
 from kokex.adapters.langchain.tools.tool import Tool
 from kokex.domain.decision import ToolCall
 from kokex.domain.errors import KokexError, StoreError
+from kokex.domain.ids import order_origin
 from kokex.domain.plan import AgentSettings, TradingTool
 from kokex.ports.clock import Clock
 from kokex.ports.toolbox import Toolbox, ToolResult
@@ -43,6 +44,7 @@ class TurnTools:
         self.deadline = clock.monotonic() + limits.turn_seconds
         self._calls = [] if calls is None else calls
         self._asked = 0
+        self.last_call: ToolCall | None = None
         self._exits = False
         self.grounding = Grounding()
         self._one_at_a_time = asyncio.Lock()
@@ -89,9 +91,10 @@ class TurnTools:
             try:
                 result = await self._answer(name, arguments)
             finally:
+                seconds = self._clock.monotonic() - begun
+                self.last_call = ToolCall(name[:64], shown(arguments), result, seconds, asked_at)
                 if self._asked <= self._most + 1:
-                    seconds = self._clock.monotonic() - begun
-                    self._calls.append(ToolCall(name[:64], shown(arguments), result, seconds, asked_at))
+                    self._calls.append(self.last_call)
             return result
 
     async def look(self, name: str, arguments: Mapping[str, Any]) -> dict[str, Any]:
@@ -108,6 +111,15 @@ class TurnTools:
         method: Callable[..., Awaitable[ToolResult]] = getattr(self._toolbox, name)
         async with self._one_at_a_time:
             return await _read(name, method(**values))
+
+    def go_on_after(self, calls: Sequence[ToolCall], turn_id: int) -> None:
+        """Take up a turn that was cut short after `calls`: they count, and the next order's number comes after theirs."""
+        self._calls.extend(calls)
+        self._asked += len(calls)
+        origins = [order_origin(str(call.result.get("client_order_id") or "")) for call in calls]
+        steps = [origin.step for origin in origins if origin is not None and origin.decision_id == turn_id]
+        if steps:
+            self._toolbox.go_on_from(max(steps) + 1)
 
     async def settled(self) -> None:
         """Return once no call is running: an order on its way is never left behind."""

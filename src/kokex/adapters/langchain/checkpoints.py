@@ -1,0 +1,133 @@
+"""The conversation of a turn, kept step by step while it goes on. Imported only where a model is configured.
+
+A turn that a crash cut short goes on where it was: what the model answered is not paid for twice, and what it asked for keeps its
+place. LangGraph's own tables are in a schema of their own, which LangGraph's own migrations keep.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Mapping, Sequence
+from contextlib import asynccontextmanager
+from typing import Any, Final
+
+import psycopg
+from langchain_core.runnables import RunnableConfig
+from langgraph.checkpoint.base import ChannelVersions, Checkpoint, CheckpointMetadata, CheckpointTuple
+from langgraph.checkpoint.postgres.aio import AsyncPostgresSaver
+from langgraph.checkpoint.serde.jsonplus import JsonPlusSerializer
+from psycopg import sql
+from psycopg.rows import DictRow, dict_row
+from psycopg_pool import AsyncConnectionPool
+
+from kokex.domain.decision import Turn
+from kokex.domain.errors import StoreUnavailableError
+
+SCHEMA: Final = "langgraph"
+_MAKE_SCHEMA = sql.SQL("CREATE SCHEMA IF NOT EXISTS {}").format(sql.Identifier(SCHEMA))
+_CONNECTIONS = 4
+_PATIENCE = 10.0
+"""Seconds for a connection."""
+
+
+class Checkpoints:
+    """Keeps the conversations of turns that are under way.
+
+    Args:
+        connect: keyword arguments of `psycopg.connect`.
+        answers: classes of final answers, by module and name: nothing else of ours is ever made from what is kept.
+    """
+
+    def __init__(self, connect: Mapping[str, Any], answers: Sequence[tuple[str, str]]) -> None:
+        options = f"{connect.get('options', '')} -c search_path={SCHEMA}".strip()
+        self._pool: AsyncConnectionPool[psycopg.AsyncConnection[DictRow]] = AsyncConnectionPool(
+            kwargs={
+                **connect,
+                "options": options,
+                "autocommit": True,
+                "prepare_threshold": 0,
+                "row_factory": dict_row,
+            },
+            min_size=0,
+            max_size=_CONNECTIONS,
+            timeout=_PATIENCE,
+            check=AsyncConnectionPool.check_connection,
+            open=False,
+        )
+        self._serde = JsonPlusSerializer(allowed_msgpack_modules=list(answers))
+        self._opening = asyncio.Lock()
+        self._ready = False
+
+    async def saver(self) -> AsyncPostgresSaver:
+        """For one turn's graph.
+
+        Raises:
+            StoreUnavailableError: the database cannot be reached.
+        """
+        async with self._opening:
+            if not self._ready:
+                async with _translated():
+                    await self._pool.open()
+                    async with self._pool.connection() as connection:
+                        await connection.execute(_MAKE_SCHEMA)
+                    await AsyncPostgresSaver(self._pool).setup()
+                self._ready = True
+        return _Saver(self._pool, serde=self._serde)
+
+    async def forget(self, turn: Turn) -> None:
+        """Let go of what is kept of the plan: its earlier turns, which are on record, and a beginning of this one.
+
+        Raises:
+            StoreUnavailableError: the database cannot be reached.
+        """
+        async with _translated(), self._pool.connection() as connection:
+            for table in ("checkpoint_writes", "checkpoint_blobs", "checkpoints"):
+                statement = sql.SQL("DELETE FROM {} WHERE thread_id LIKE %s").format(sql.Identifier(table))
+                await connection.execute(statement, (f"{_prefix(turn)}%",))
+
+    async def close(self) -> None:
+        """Release connections."""
+        await self._pool.close()
+
+
+def thread(turn: Turn) -> str:
+    """LangGraph's name of the turn's conversation."""
+    return f"{_prefix(turn)}{turn.id}"
+
+
+def _prefix(turn: Turn) -> str:
+    return f"plan:{turn.plan.id}:turn:"
+
+
+class _Saver(AsyncPostgresSaver):
+    """The library's, with a database that is away told in our own words."""
+
+    async def aget_tuple(self, config: RunnableConfig) -> CheckpointTuple | None:
+        async with _translated():
+            return await super().aget_tuple(config)
+
+    async def aput(
+        self,
+        config: RunnableConfig,
+        checkpoint: Checkpoint,
+        metadata: CheckpointMetadata,
+        new_versions: ChannelVersions,
+    ) -> RunnableConfig:
+        async with _translated():
+            return await super().aput(config, checkpoint, metadata, new_versions)
+
+    async def aput_writes(
+        self, config: RunnableConfig, writes: Sequence[tuple[str, Any]], task_id: str, task_path: str = ""
+    ) -> None:
+        async with _translated():
+            await super().aput_writes(config, writes, task_id, task_path)
+
+
+@asynccontextmanager
+async def _translated() -> AsyncIterator[None]:
+    try:
+        yield
+    except (psycopg.OperationalError, psycopg.InterfaceError) as error:
+        raise StoreUnavailableError(
+            f"the turn's conversation cannot be kept: {' '.join(str(error).split())[:200]}"
+        ) from error
