@@ -22,6 +22,7 @@ from enum import StrEnum
 
 from kokex.domain.instrument import Side
 from kokex.domain.order import OrderStatus, OrderUpdate
+from kokex.domain.quick_init import quick_init
 
 
 class OrderEventKind(StrEnum):
@@ -62,6 +63,7 @@ def event_type(side: Side, kind: OrderEventKind) -> str:
     return _EVENT_TYPES[side, kind]
 
 
+@quick_init
 @dataclass(frozen=True, slots=True)
 class ClassifiedUpdate:
     """An update with the kind and key of what it reports: what the journal needs to keep it once."""
@@ -99,6 +101,7 @@ def _event_key(update: OrderUpdate, kind: OrderEventKind) -> str:
     return "live" if kind is OrderEventKind.LIVE else f"filled:{update.filled_quantity.normalize():f}"
 
 
+@quick_init
 @dataclass(frozen=True, slots=True)
 class OrderEvent:
     """One order event of one plan, as journalled.

@@ -12,8 +12,10 @@ from decimal import Decimal
 
 from kokex.domain.instrument import Instrument, InstrumentKind
 from kokex.domain.order import Fill
+from kokex.domain.quick_init import quick_init
 
 
+@quick_init
 @dataclass(frozen=True, slots=True)
 class PlanBook:
     """Holding and cash of one plan in one instrument, since its first fill.

@@ -14,11 +14,13 @@ from decimal import Decimal
 
 from kokex.domain.instrument import Instrument, InstrumentKind, Side
 from kokex.domain.order import Fill
+from kokex.domain.quick_init import quick_init
 
 _KEPT = 200
 """Results remembered; more than any cool-down looks back on."""
 
 
+@quick_init
 @dataclass(frozen=True, slots=True)
 class Result:
     """Profit or loss that one closing order made, after fees."""

@@ -16,6 +16,7 @@ from kokex.domain.grant import Grant
 from kokex.domain.instrument import Instrument
 from kokex.domain.order import Fill, Order, OrderStatus
 from kokex.domain.plan import NewPlan, Plan, PlanStatus, TradingTool
+from kokex.domain.quick_init import quick_init
 from kokex.ports.account_journal import AccountJournalStore
 from kokex.ports.approvals import ApprovalStore
 from kokex.ports.candles import CandleStore
@@ -29,6 +30,7 @@ from kokex.ports.spending import SpendingStore
 from kokex.ports.work import WorkStore
 
 
+@quick_init
 @dataclass(frozen=True, slots=True)
 class JournalEntry:
     """One order event on its way into the journal."""
