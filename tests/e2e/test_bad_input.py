@@ -139,9 +139,6 @@ def test_accounts_that_cannot_be(home: Path, capsys, arguments: tuple[str, ...],
         (("--inst-id", "ETH-USDT", "--allow-short"), 1, "ETH-USDT is spot and cannot be sold short"),
         (("--inst-id", "ETH-USDT", "--max-position", "much"), 2, "'--max-position': 'much' is not a number"),
         (("--inst-id", "ETH-USDT", "--horizon", "-3"), 2, "'--horizon': '-3' must not be negative"),
-    ],
-)
-def test_plans_that_cannot_be(
         (("--inst-id", "ETH-USDT", "--schedule", "0 9 * * *"), 1, "schedule '0 9 * * *' cannot be read"),
         (("--inst-id", "ETH-USDT", "--schedule", "7h"), 1, "schedule '7h' does not divide a day"),
         (("--inst-id", "ETH-USDT", "--trigger", "schedule"), 1, "add --schedule 15m"),
@@ -149,6 +146,9 @@ def test_plans_that_cannot_be(
         (("--inst-id", "ETH-USDT", "--debounce", "2h"), 2, "'2h' is not a number"),
         (("--inst-id", "ETH-USDT", "--debounce", "90000"), 1, "debounce 90000 s is more than 3600 s"),
         (("--inst-id", "ETH-USDT", "--turn-seconds", "0"), 2, "must be more than 0"),
+    ],
+)
+def test_plans_that_cannot_be(
     home: Path, paper: Running, capsys, arguments: tuple[str, ...], code: int, words: str
 ) -> None:
     """The setting and its value are named; no plan is kept."""

@@ -95,20 +95,6 @@ def create(  # noqa: PLR0917 - Typer makes options of them
             help="Which order events wake it: live, partial, done, canceled, rejected; repeat the option."
         ),
     ] = None,
-    stream: Annotated[
-        list[str] | None,
-        typer.Option(help="What it sees besides candles and price: trades, book_top; repeat the option."),
-    ] = None,
-    turn_seconds: Annotated[
-        float, seconds_option("--turn-seconds", help="Time limit of one turn of the agent.")
-    ] = 120.0,
-    max_tool_calls: Annotated[int, count_option("--max-tool-calls", help="Tool calls in one turn.")] = 25,
-    model_budget: Annotated[
-        Decimal | None,
-        money_option("--model-budget", help="US dollars that its language model may cost in a UTC day."),
-    ] = None,
-    forecaster: Annotated[str, typer.Option(help="Who forecasts.")] = "block_bootstrap",
-    context: Annotated[int, count_option("--context", help="Past candles that a forecast sees.")] = 400,
     schedule: Annotated[
         str | None,
         typer.Option(
@@ -128,6 +114,20 @@ def create(  # noqa: PLR0917 - Typer makes options of them
             help="Hours (UTC) such as 22:00-06:00 in which only order, margin, stop and risk events and you wake it."
         ),
     ] = None,
+    stream: Annotated[
+        list[str] | None,
+        typer.Option(help="What it sees besides candles and price: trades, book_top; repeat the option."),
+    ] = None,
+    turn_seconds: Annotated[
+        float, seconds_option("--turn-seconds", help="Time limit of one turn of the agent.")
+    ] = 120.0,
+    max_tool_calls: Annotated[int, count_option("--max-tool-calls", help="Tool calls in one turn.")] = 25,
+    model_budget: Annotated[
+        Decimal | None,
+        money_option("--model-budget", help="US dollars that its language model may cost in a UTC day."),
+    ] = None,
+    forecaster: Annotated[str, typer.Option(help="Who forecasts.")] = "block_bootstrap",
+    context: Annotated[int, count_option("--context", help="Past candles that a forecast sees.")] = 400,
     horizon: Annotated[int, count_option("--horizon", help="Future candles of a forecast.")] = 24,
     paths: Annotated[int, count_option("--paths", help="Sampled futures of a forecast.")] = 256,
     seed: Annotated[int, count_option("--seed", help="Seed of the sampling.")] = 0,
@@ -140,6 +140,7 @@ def create(  # noqa: PLR0917 - Typer makes options of them
     """
     from dataclasses import replace
 
+    from kokex.cli.plan_rhythm import with_rhythm
     from kokex.cli.plan_settings import agent_settings, positive
     from kokex.cli.plan_tools import granted_tools, tools_document, tools_sentence
     from kokex.domain.candle import Interval
@@ -154,19 +155,17 @@ def create(  # noqa: PLR0917 - Typer makes options of them
         max_orders_per_minute=positive("max orders per minute", max_orders_per_minute),
         price_collar=price_collar,
         cash_reserve=cash_reserve,
-    from kokex.cli.plan_rhythm import with_rhythm
         allow_short=allow_short,
     )
     limits = with_settings(limits, limit or ())
     agent = agent_settings(prompt, trigger, order_trigger, turn_seconds, max_tool_calls, stream, model_budget)
+    agent = with_rhythm(agent, schedule, debounce, quiet_hours)
     agent = replace(agent, trading_tools=granted_tools(trade, tool))
     forecast = ForecastSettings(forecaster, context, horizon, paths, seed)
 
     async def keep(opened: Application) -> Plan:
         owner = await opened.store.accounts.by_name(account)
-        wish = NewPlan(
-            name.strip(), owner.id, inst_id.upper(), Interval(interval), limits, agent, forecast, use
-        )
+        wish = NewPlan(name.strip(), owner.id, inst_id.upper(), Interval(interval), limits, agent, forecast)
         return await _create(opened, wish)
 
     plan = _with_application(keep)
@@ -177,7 +176,6 @@ def create(  # noqa: PLR0917 - Typer makes options of them
         say(f"Plan {plan.name} is created (number {plan.id}). Start it: kokex plan start {plan.name}")
         say(tools_sentence(plan))
 
-    agent = with_rhythm(agent, schedule, debounce, quiet_hours)
 
 @app.command("list")
 def list_plans(as_json: Annotated[bool, AsJson] = False) -> None:

@@ -115,10 +115,10 @@ def print_report(report: PlanReport) -> None:
         ("short", "allowed" if limits.allow_short else "not allowed"),
         ("tools that trade", ", ".join(sorted(agent.trading_tools)) or "none: it can only watch"),
         ("agent wakes on", ", ".join(sorted(agent.triggers))),
+        *rhythm_rows(agent),
         (
             "forecast",
             f"{plan.forecast.forecaster}: {plan.forecast.paths} paths of {plan.forecast.horizon} candles",
-        *rhythm_rows(agent),
         ),
         ("events, decisions", f"{report.events}, {report.decisions}"),
         *_holding_rows(report, quote),

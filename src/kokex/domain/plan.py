@@ -80,11 +80,11 @@ _WAITS_AT_NIGHT = frozenset(
 )
 
 
-@dataclass(frozen=True, slots=True)
 LONGEST_DEBOUNCE = 3600.0
 """Seconds that a plan may wait for more before its agent is told."""
 
 
+@dataclass(frozen=True, slots=True)
 class AgentSettings:
     """How a plan's agent thinks.
 

@@ -187,6 +187,14 @@ def _check_settings(new: NewPlan) -> None:
     forecast, limits = new.forecast, new.limits
     faults = [
         (not new.name.strip(), "name must not be empty"),
+        (
+            TriggerKind.SCHEDULE in new.agent.triggers and new.agent.schedule is None,
+            "trigger schedule needs a schedule",
+        ),
+        (
+            not 0 <= new.agent.debounce_seconds <= LONGEST_DEBOUNCE,
+            f"debounce {new.agent.debounce_seconds:g} s must be between 0 and {LONGEST_DEBOUNCE:g} s",
+        ),
         (forecast.context < 1, f"context {forecast.context} must be at least 1 candle"),
         (not 1 <= forecast.horizon <= 512, f"horizon {forecast.horizon} must be between 1 and 512 candles"),
         (not 1 <= forecast.paths <= 10_000, f"paths {forecast.paths} must be between 1 and 10000"),
@@ -200,14 +208,6 @@ def _check_settings(new: NewPlan) -> None:
         (limits.cash_reserve < 0, f"cash reserve {limits.cash_reserve} must not be negative"),
     ]
     for wrong, sentence in faults:
-        (
-            TriggerKind.SCHEDULE in new.agent.triggers and new.agent.schedule is None,
-            "trigger schedule needs a schedule",
-        ),
-        (
-            not 0 <= new.agent.debounce_seconds <= LONGEST_DEBOUNCE,
-            f"debounce {new.agent.debounce_seconds:g} s must be between 0 and {LONGEST_DEBOUNCE:g} s",
-        ),
         if wrong:
             raise ConfigurationError(f"{sentence}; the plan was not created")
 
