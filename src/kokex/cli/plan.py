@@ -80,6 +80,20 @@ def create(  # noqa: PLR0917 - Typer makes options of them
     ] = None,
     trade: Annotated[bool, GrantAll] = False,
     tool: Annotated[list[str] | None, GrantSome] = None,
+    sizing: Annotated[
+        str,
+        typer.Option(
+            help="How large a holding to wish for, within the limits: edge, fixed, volatility_target or kelly."
+        ),
+    ] = "edge",
+    capital: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="NAME=VALUE",
+            help="How it uses its capital: fixed_notional=500, kelly_fraction=25%, unproven_share=2%, target_volatility=20%, "
+            "avg_orders_per_batch=3, batch_step=0.2%, trailing_stop=5%...; repeat the option. `kokex plan capital` changes them later.",
+        ),
+    ] = None,
     prompt: Annotated[str, typer.Option(help="Your own instructions to the agent.")] = "",
     trigger: Annotated[
         list[str] | None,
@@ -144,8 +158,10 @@ def create(  # noqa: PLR0917 - Typer makes options of them
     from kokex.cli.plan_settings import agent_settings, positive
     from kokex.cli.plan_tools import granted_tools, tools_document, tools_sentence
     from kokex.domain.candle import Interval
+    from kokex.domain.capital import CapitalSettings
     from kokex.domain.limits import RiskLimits
     from kokex.domain.plan import ForecastSettings, NewPlan
+    from kokex.services.capital_setting import with_capital
     from kokex.services.limit_setting import with_settings
 
     limits = RiskLimits(
@@ -162,10 +178,13 @@ def create(  # noqa: PLR0917 - Typer makes options of them
     agent = with_rhythm(agent, schedule, debounce, quiet_hours)
     agent = replace(agent, trading_tools=granted_tools(trade, tool))
     forecast = ForecastSettings(forecaster, context, horizon, paths, seed)
+    use = with_capital(CapitalSettings(), (f"sizing={sizing}", *(capital or ())))
 
     async def keep(opened: Application) -> Plan:
         owner = await opened.store.accounts.by_name(account)
-        wish = NewPlan(name.strip(), owner.id, inst_id.upper(), Interval(interval), limits, agent, forecast)
+        wish = NewPlan(
+            name.strip(), owner.id, inst_id.upper(), Interval(interval), limits, agent, forecast, use
+        )
         return await _create(opened, wish)
 
     plan = _with_application(keep)
@@ -264,6 +283,31 @@ def tools(
         say_json({"id": kept.id, "name": kept.name} | tools_document(kept))
     else:
         say(tools_sentence(kept))
+
+
+@app.command()
+def capital(
+    plan: PlanName,
+    setting: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--set", metavar="NAME=VALUE", help="sizing=kelly, trailing_stop=5%...; repeat the option."
+        ),
+    ] = None,
+    as_json: Annotated[bool, AsJson] = False,
+) -> None:
+    """Show how a plan uses its capital (sizing, batches, trailing stop), or change it. Limits stay as they are: `kokex risk limits`."""
+    from kokex.cli.plan_capital import capital_document, capital_rows
+
+    async def keep(opened: Application) -> Plan:
+        found = await _find(opened, plan)
+        return await opened.plans.use_capital(found.id, setting) if setting else found
+
+    kept = _with_application(keep)
+    if as_json:
+        say_json({"id": kept.id, "name": kept.name, "capital": capital_document(kept.capital)})
+    else:
+        say_table(f"Capital of {kept.name}", ("", ""), capital_rows(kept.capital, "quote currency"))
 
 
 def _with_application(work: Callable[[Application], Awaitable[Any]]) -> Any:

@@ -8,6 +8,7 @@ from typing import Any
 
 from kokex.bootstrap import Application
 from kokex.cli.output import market_time, plain, say, say_table, when
+from kokex.cli.plan_capital import capital_document, capital_rows
 from kokex.cli.plan_rhythm import rhythm_rows
 from kokex.domain.account import ExchangeAccount
 from kokex.domain.forecast import Forecast
@@ -80,6 +81,7 @@ def document(report: PlanReport) -> dict[str, Any]:
         "limits": asdict(plan.limits),
         "agent": asdict(plan.agent),
         "forecast": asdict(plan.forecast),
+        "capital": capital_document(plan.capital),
         "holding": _holding(report.book),
         "pending_orders": [_order(order) for order in report.pending],
         "latest_forecast": _forecast(report.forecast),
@@ -113,6 +115,7 @@ def print_report(report: PlanReport) -> None:
         ("price collar", f"{limits.price_collar:.2%} from the last price"),
         ("cash reserve", f"{plain(limits.cash_reserve)} {quote}"),
         ("short", "allowed" if limits.allow_short else "not allowed"),
+        *capital_rows(plan.capital, quote),
         ("tools that trade", ", ".join(sorted(agent.trading_tools)) or "none: it can only watch"),
         ("agent wakes on", ", ".join(sorted(agent.triggers))),
         *rhythm_rows(agent),

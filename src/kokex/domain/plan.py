@@ -8,6 +8,7 @@ from decimal import Decimal
 from enum import StrEnum
 
 from kokex.domain.candle import Interval
+from kokex.domain.capital import CapitalSettings
 from kokex.domain.events import OrderEventKind
 from kokex.domain.limits import RiskLimits
 from kokex.domain.market import StreamKind
@@ -19,6 +20,7 @@ class TradingTool(StrEnum):
     """A tool that reaches the exchange, by its name. A plan's agent has those that a person granted; tools that only read it has anyway."""
 
     PLACE_ORDER = "place_order"
+    AMEND_ORDER = "amend_order"
     CANCEL_ORDER = "cancel_order"
 
 
@@ -144,7 +146,7 @@ class ForecastSettings:
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """One instrument and interval on one account, with forecaster, agent and limits."""
+    """One instrument and interval on one account, with forecaster, agent, limits, and how it uses its capital."""
 
     id: int
     name: str
@@ -156,6 +158,7 @@ class Plan:
     limits: RiskLimits = field(default_factory=RiskLimits)
     agent: AgentSettings = field(default_factory=AgentSettings)
     forecast: ForecastSettings = field(default_factory=ForecastSettings)
+    capital: CapitalSettings = field(default_factory=CapitalSettings)
 
 
 @dataclass(frozen=True, slots=True)
@@ -169,3 +172,4 @@ class NewPlan:
     limits: RiskLimits = field(default_factory=RiskLimits)
     agent: AgentSettings = field(default_factory=AgentSettings)
     forecast: ForecastSettings = field(default_factory=ForecastSettings)
+    capital: CapitalSettings = field(default_factory=CapitalSettings)

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Collection, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, Protocol
 
 from kokex.domain.account import Credentials, Endpoints, Environment, ExchangeAccount
 from kokex.domain.amendment import Amendment, AmendmentStatus
+from kokex.domain.capital import CapitalSettings
 from kokex.domain.decision import Decision, ToolCall, Trigger, TurnStatus
 from kokex.domain.events import ClassifiedUpdate, EventSource, OrderEvent
 from kokex.domain.forecast import Forecast
@@ -27,6 +28,7 @@ from kokex.ports.ownership import AccountLocks, AccountOwners
 from kokex.ports.reconciliation import ReconciliationStore
 from kokex.ports.risk import RiskStore
 from kokex.ports.spending import SpendingStore
+from kokex.ports.trails import TrailStore
 from kokex.ports.work import WorkStore
 
 
@@ -210,6 +212,12 @@ class PlanStore(Protocol):
 
     async def set_trading_tools(self, plan_id: int, tools: Collection[TradingTool]) -> None:
         """Grant the plan exactly these tools that trade, and tell whoever listens to `changes`. Raises `NotFoundError`."""
+        ...
+
+    async def change_capital(
+        self, plan_id: int, edit: Callable[[CapitalSettings], CapitalSettings]
+    ) -> CapitalSettings:
+        """Replace how the plan uses its capital by `edit` of what is kept, and tell whoever listens to `changes`. Raises `NotFoundError`."""
         ...
 
     def changes(self) -> AsyncIterator[int]:
@@ -435,6 +443,8 @@ class Store(Protocol):
 
     @property
     def risk(self) -> RiskStore: ...
+    @property
+    def trails(self) -> TrailStore: ...
     @property
     def approvals(self) -> ApprovalStore: ...
     @property

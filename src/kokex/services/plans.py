@@ -7,7 +7,7 @@ opens its account, subscribes its orders and candles, and wakes its agent; a res
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Collection
+from collections.abc import Collection, Iterable
 
 import structlog
 
@@ -25,6 +25,7 @@ from kokex.ports.exchange import ExchangeAdapter
 from kokex.ports.store import Store
 from kokex.services.accounts import AccountSessions, market_of, position_mode_fault
 from kokex.services.activity import PlanActivity
+from kokex.services.capital_setting import with_capital
 
 log = structlog.get_logger(__name__)
 
@@ -98,6 +99,18 @@ class PlanService:
         """
         await self._store.plans.set_trading_tools(plan_id, tools)
         log.info("tools granted", plan=plan_id, tools=sorted(tools))
+        return await self._store.plans.get(plan_id)
+
+    async def use_capital(self, plan_id: int, changes: Iterable[str]) -> Plan:
+        """Change how it uses its capital (`name=value`), from the next turn and the next look at its trailing stop on.
+
+        Raises:
+            ConfigurationError: what cannot be meant.
+            NotFoundError: there is no such plan.
+        """
+        wanted = list(changes)
+        after = await self._store.plans.change_capital(plan_id, lambda now: with_capital(now, wanted))
+        log.info("use of capital changed", plan=plan_id, sizing=after.sizing.value, changes=wanted)
         return await self._store.plans.get(plan_id)
 
     async def run(self, activity: PlanActivity) -> None:
@@ -206,6 +219,7 @@ def _check_settings(new: NewPlan) -> None:
         (limits.max_open_orders < 1, f"max open orders {limits.max_open_orders} must be at least 1"),
         (not 0 < limits.price_collar < 1, f"price collar {limits.price_collar} must be between 0 and 1"),
         (limits.cash_reserve < 0, f"cash reserve {limits.cash_reserve} must not be negative"),
+        ((fault := new.capital.fault()) is not None, fault),
     ]
     for wrong, sentence in faults:
         if wrong:

@@ -111,6 +111,9 @@ ROWS = {
     "0016": """
         UPDATE orders SET amendments = '[]', decision_mid = 2000.05 WHERE id = 1;
         """,
+    "0017": """
+        INSERT INTO plan_trails (plan_id, since, sign, best) VALUES (1, now(), 1, 2000.10);
+        """,
 }
 
 

@@ -32,6 +32,7 @@ from kokex.adapters.postgres.repositories.reconciliation import PostgresReconcil
 from kokex.adapters.postgres.repositories.risk import PostgresRisk
 from kokex.adapters.postgres.repositories.spending import PostgresSpending
 from kokex.adapters.postgres.repositories.subscriptions import PostgresSubscriptions
+from kokex.adapters.postgres.repositories.trails import PostgresTrails
 from kokex.adapters.postgres.repositories.turns import PostgresTurns
 from kokex.adapters.postgres.repositories.work import PostgresWork
 from kokex.adapters.postgres.schema import check_revision
@@ -66,6 +67,7 @@ class PostgresStore:
         self.reconciliation = PostgresReconciliation(database)
         self.spending = PostgresSpending(database)
         self.risk = PostgresRisk(database)
+        self.trails = PostgresTrails(database)
         self.approvals = PostgresApprovals(database)
         self.notices = PostgresNotices(database)
         self.alerts = PostgresAlerts(database)

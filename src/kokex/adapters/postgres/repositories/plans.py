@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import builtins
-from collections.abc import AsyncIterator, Collection, Mapping
+from collections.abc import AsyncIterator, Callable, Collection, Mapping
 from dataclasses import replace
 
 import msgspec
@@ -14,6 +14,7 @@ from kokex.adapters.postgres.listening import notifications
 from kokex.adapters.postgres.tables import plans
 from kokex.adapters.postgres.text import storable_json
 from kokex.domain.candle import Interval
+from kokex.domain.capital import CapitalSettings
 from kokex.domain.errors import NotFoundError, StateError
 from kokex.domain.limits import RiskLimits
 from kokex.domain.plan import AgentSettings, ForecastSettings, NewPlan, Plan, PlanStatus, TradingTool
@@ -44,6 +45,7 @@ class PostgresPlans:
                 limits=storable_json(plan.limits),
                 agent=storable_json(plan.agent),
                 forecast=storable_json(plan.forecast),
+                capital=storable_json(plan.capital),
             )
             .returning(plans)
         )
@@ -93,6 +95,23 @@ class PostgresPlans:
             await connection.execute(change)
             await connection.execute(tell, {"channel": STATUS_CHANNEL, "plan_id": str(plan_id)})
 
+    async def change_capital(
+        self, plan_id: int, edit: Callable[[CapitalSettings], CapitalSettings]
+    ) -> CapitalSettings:
+        """See `PlanStore`. Raises `NotFoundError`."""
+        this = plans.c.id == plan_id
+        tell = text("SELECT pg_notify(:channel, :plan_id)")
+        async with self._database.begin() as connection:
+            query = select(plans.c.capital).where(this).with_for_update()
+            kept = (await connection.execute(query)).scalar_one_or_none()
+            if kept is None:
+                raise NotFoundError(f"plan {plan_id} does not exist")
+            after = edit(msgspec.convert(kept, CapitalSettings))
+            change = update(plans).where(this).values(capital=storable_json(after), updated_at=func.now())
+            await connection.execute(change)
+            await connection.execute(tell, {"channel": STATUS_CHANNEL, "plan_id": str(plan_id)})
+        return after
+
     async def changes(self) -> AsyncIterator[int]:
         """See `PlanStore`. The first item is 0, once it listens: what was set before must be read.
 
@@ -125,4 +144,5 @@ def _plan(row: Row[tuple[object, ...]]) -> Plan:
         limits=msgspec.convert(row.limits, RiskLimits),
         agent=_agent(row.agent),
         forecast=msgspec.convert(row.forecast, ForecastSettings),
+        capital=msgspec.convert(row.capital, CapitalSettings),
     )

@@ -4,6 +4,7 @@ from kokex.adapters.postgres.tables.account_events import account_books, account
 from kokex.adapters.postgres.tables.accounts import accounts, installation, plans
 from kokex.adapters.postgres.tables.approvals import approvals
 from kokex.adapters.postgres.tables.base import metadata
+from kokex.adapters.postgres.tables.capital import plan_trails
 from kokex.adapters.postgres.tables.deciding import (
     forecasts,
     tool_calls,
@@ -58,6 +59,7 @@ __all__ = [
     "orders",
     "plan_notes",
     "plan_notices",
+    "plan_trails",
     "plan_watches",
     "plan_worths",
     "plans",

@@ -51,6 +51,7 @@ plans = Table(
     Column("limits", JSONB, nullable=False),
     Column("agent", JSONB, nullable=False),
     Column("forecast", JSONB, nullable=False),
+    Column("capital", JSONB, nullable=False, server_default=text("'{}'::jsonb")),
     Column("created_at", MOMENT, nullable=False, server_default=text("now()")),
     Column("updated_at", MOMENT, nullable=False, server_default=text("now()")),
 )
