@@ -153,6 +153,7 @@ def never_sent(order: Order) -> OrderUpdate:
         created_at=order.created_at,
         occurred_at=order.updated_at,
         cancel_reason=order.reason,
+        never_live=True,
     )
 
 
