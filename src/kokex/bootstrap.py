@@ -122,8 +122,8 @@ async def application(settings: Settings) -> AsyncIterator[Application]:
                 files,
                 ModelService(store, clock, files),
                 TrainingService(store, clock, files, _training_file, code_revision),
-            )
                 DatabaseAddress.parse(url),
+            )
         finally:
             await store.close()
 
