@@ -6,6 +6,8 @@ before it, under the key that the exchange's own `live` has, which falls away as
 
 from __future__ import annotations
 
+from collections import OrderedDict
+
 from kokex.domain.events import ClassifiedUpdate
 from kokex.domain.reconstruction import first_news
 
@@ -17,7 +19,7 @@ class Beginnings:
     """The orders whose `live` went to the journal, those heard of last."""
 
     def __init__(self) -> None:
-        self._begun: dict[tuple[int, str], None] = {}
+        self._begun: OrderedDict[tuple[int, str], None] = OrderedDict()
 
     def missing(self, account_id: int, classified: ClassifiedUpdate) -> ClassifiedUpdate | None:
         """What has to be journalled before `classified`; None where its order has begun, or begins with it."""
@@ -31,7 +33,7 @@ class Beginnings:
                 return None
         self._begun[order] = None
         if len(self._begun) > _REMEMBERED:
-            del self._begun[next(iter(self._begun))]
+            self._begun.popitem(last=False)
         return live
 
     def forget(self) -> None:

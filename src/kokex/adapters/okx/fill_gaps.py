@@ -7,6 +7,7 @@ is missing: its size is the difference, its price and fee are known over REST.
 
 from __future__ import annotations
 
+from collections import OrderedDict
 from decimal import Decimal
 
 from kokex.domain.order import OrderStatus, OrderUpdate
@@ -20,7 +21,7 @@ class FillGaps:
 
     def __init__(self, kept: int = _KEPT) -> None:
         self._kept = kept
-        self._filled: dict[str, Decimal] = {}
+        self._filled: OrderedDict[str, Decimal] = OrderedDict()
 
     def forget(self) -> None:
         """The connection was lost: what happens meanwhile is asked for anyway."""
@@ -33,11 +34,12 @@ class FillGaps:
         without an execution is taken for a gap.
         """
         told = update.fill.quantity if update.fill is not None else _ZERO
-        before = self._filled.pop(update.order_id, None)
+        before = self._filled.get(update.order_id)
         filled = update.filled_quantity
         self._filled[update.order_id] = filled if before is None else max(filled, before)
+        self._filled.move_to_end(update.order_id)
         if len(self._filled) > self._kept:
-            del self._filled[next(iter(self._filled))]
+            self._filled.popitem(last=False)
         if before is None:
             before = _ZERO if update.status is OrderStatus.FILLED and not told else filled - told
         missing = filled - before - told

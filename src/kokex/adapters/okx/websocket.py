@@ -15,6 +15,8 @@ from kokex.ports.clock import Clock
 
 _PING = b"ping"
 _PONG = b"pong"
+_CLOSE = WSMsgType.CLOSE
+_DATA = (WSMsgType.TEXT, WSMsgType.CONTINUATION, WSMsgType.BINARY)
 
 
 class ConnectionLostError(Exception):
@@ -74,13 +76,13 @@ class WebSocket(WSListener):
         self.frames += 1
         self.last_received = self._clock.monotonic()
         kind = frame.msg_type
-        if kind == WSMsgType.CLOSE:
+        if kind == _CLOSE:
             code = int.from_bytes(frame.get_payload_as_bytes()[:2], "big")
             reason = frame.get_close_reason()
             said = f" {reason!r}" if reason else ""
             self.end(f"OKX closed the connection ({code}{said})", close_code=code)
             return
-        if kind not in (WSMsgType.TEXT, WSMsgType.CONTINUATION, WSMsgType.BINARY):
+        if kind not in _DATA:
             return
         payload = frame.get_payload_as_bytes()
         if not frame.fin or self._parts:

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from datetime import UTC, datetime
 from decimal import Decimal
-from functools import wraps
+from functools import lru_cache, wraps
 from typing import Concatenate, ParamSpec, TypeAlias, TypeVar
 
 import msgspec
@@ -25,6 +25,8 @@ Payload: TypeAlias = bytes | msgspec.Raw
 _Arguments = ParamSpec("_Arguments")
 _Result = TypeVar("_Result")
 _ZERO = Decimal(0)
+_REMEMBERED = 1024
+"""Texts whose value is looked up, not worked out: an order's pushes repeat its size, its price and its times."""
 _fromtimestamp = datetime.fromtimestamp
 
 
@@ -43,6 +45,7 @@ def guarded(
     return parse
 
 
+@lru_cache(maxsize=_REMEMBERED)
 def moment(milliseconds: str) -> datetime:
     """Unix milliseconds -> aware UTC."""
     return _fromtimestamp(int(milliseconds) / 1000, UTC)
@@ -70,6 +73,7 @@ def interval_of(bar: str) -> Interval:
         raise DataError(f"OKX sent candles of {bar!r}: {error}") from error
 
 
+@lru_cache(maxsize=_REMEMBERED)
 def number(text: Text) -> Decimal:
     """A number that must be there.
 
