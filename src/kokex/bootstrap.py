@@ -37,6 +37,7 @@ from kokex.ports.store import Store
 from kokex.services.account_events import AccountEventService
 from kokex.services.accounts import AccountSessions
 from kokex.services.activity import PlanActivity
+from kokex.services.alerts import AlertService
 from kokex.services.approving import ApprovingService
 from kokex.services.deciding import DecidingService
 from kokex.services.flattening import Flattening
@@ -54,6 +55,7 @@ from kokex.services.performance import PerformanceService
 from kokex.services.plan_services import Services
 from kokex.services.plans import PlanService
 from kokex.services.reconciling import ReconcilingService
+from kokex.services.risk_events import RiskWatch
 from kokex.services.risk_picture import RiskPictures
 from kokex.services.sending import OrderSending
 from kokex.services.trading import TradingService
@@ -174,6 +176,8 @@ async def engine(application: Application, agent: Agent | None = None) -> Engine
     ledgers = Ledgers()
     sessions = AccountSessions(store, clock, adapter)
     market_data = MarketDataService(store, clock, adapter)
+    alerts = AlertService(store, clock)
+    market_data.price_sink = alerts
     account_events = AccountEventService(store, clock)
     order_events = OrderEventService(store, clock, adapter, ledgers, account_events, installation)
     ownership = OwnershipService(store.account_locks(), clock)
@@ -208,6 +212,8 @@ async def engine(application: Application, agent: Agent | None = None) -> Engine
         performance=performance,
         pictures=pictures,
         halting=HaltService(store, clock, halts, Flattening(clock, ledgers, trading, neighbourhood)),
+        alerts=alerts,
+        risk_watch=RiskWatch(store, clock, pictures, ledgers),
         approving=ApprovingService(store, clock, halts, trading),
     )
     return Engine(application, PlanActivity(store, clock, services), services, own)

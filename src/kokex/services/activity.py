@@ -17,6 +17,7 @@ from kokex.domain.account_events import AccountEventRecord
 from kokex.domain.candle import Interval
 from kokex.domain.errors import ExchangeError, KokexError, StoreUnavailableError
 from kokex.domain.events import OrderEvent
+from kokex.domain.notice import Notice
 from kokex.domain.plan import Plan, PlanStatus
 from kokex.ports.clock import Clock
 from kokex.ports.store import Store
@@ -78,6 +79,8 @@ class PlanActivity:
             tasks.create_task(follow_messages(self._store.messages, self._clock, self))
             tasks.create_task(self._services.performance.run())
             tasks.create_task(self._services.halting.run(self))
+            tasks.create_task(self._services.alerts.run(self))
+            tasks.create_task(self._services.risk_watch.run(self, self))
             tasks.create_task(self._services.approving.run(self))
 
     def works(self, plan_id: int) -> bool:
@@ -163,6 +166,7 @@ class PlanActivity:
             ExchangeError: as `work` does.
             ConfigurationError: as `work` does.
         """
+        await self._store.notices.unwatch(plan.id)
         session = self._services.sessions.by_id(plan.account_id)
         if self._claims.forget(plan) and session is not None:
             self._drop_if_idle(session)
@@ -200,6 +204,7 @@ class PlanActivity:
 
     async def _unsubscribe(self, work: _Work) -> None:
         self._services.market_data.unsubscribe(work.plan.id)
+        self._services.alerts.close(work.plan.id)
         self._services.account_events.unsubscribe(work.plan.id, work.session.account)
         try:
             await self._services.order_events.unsubscribe(work.plan, work.session.account)
@@ -250,6 +255,7 @@ class PlanActivity:
         await self._books.open(plan, session, instrument)
         await services.performance.open(plan, session.account)
         await services.account_events.subscribe(plan.id, session.account, instrument)
+        await services.alerts.open(plan.id, (market_of(session.account), plan.inst_id))
         return _Work(plan, session, PlanRunner(plan, self._toolbox), asyncio.Event(), [])
 
     async def _subscribe(self, work: _Work) -> None:
@@ -321,6 +327,12 @@ class PlanActivity:
         work = self._works.get(plan_id)
         if work is not None:
             work.runner.hear_account_events(events)
+
+    def on_notices(self, plan_id: int, notices: Sequence[Notice]) -> None:
+        """Risk events of a plan, or price alerts that fired, are kept."""
+        work = self._works.get(plan_id)
+        if work is not None:
+            work.runner.hear_notices(notices)
 
     async def on_user_messages(self, plan_id: int) -> None:
         """Messages may wait for a plan; 0: for any."""

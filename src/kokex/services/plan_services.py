@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 from kokex.services.account_events import AccountEventService
 from kokex.services.accounts import AccountSessions
+from kokex.services.alerts import AlertService
 from kokex.services.approving import ApprovingService
 from kokex.services.deciding import DecidingService
 from kokex.services.forecasting import ForecastingService
@@ -17,6 +18,7 @@ from kokex.services.order_events import OrderEventService
 from kokex.services.ownership import OwnershipService
 from kokex.services.performance import PerformanceService
 from kokex.services.reconciling import ReconcilingService
+from kokex.services.risk_events import RiskWatch
 from kokex.services.risk_picture import RiskPictures
 from kokex.services.trading import TradingService
 
@@ -38,5 +40,7 @@ class Services:
     neighbourhood: Neighbourhood
     performance: PerformanceService
     halting: HaltService
+    alerts: AlertService
+    risk_watch: RiskWatch
     approving: ApprovingService
     pictures: RiskPictures

@@ -13,32 +13,50 @@ from kokex.domain.risk.state import Performance, RiskState
 
 def losses(asked: Question) -> Finding | None:
     """Daily loss, drawdown, losing streak and triggered stops are within the plan's protections."""
-    limits, state = asked.limits, asked.state
-    made = state.performance
-    if made is None or asked.reduces:
+    if asked.reduces:
         return None
+    return next(iter(protections(asked.limits, asked.state)), None)
+
+
+def protections(limits: RiskLimits, state: RiskState) -> tuple[Finding, ...]:
+    """Every protection that keeps new risk out now."""
+    made = state.performance
+    if made is None:
+        return ()
     now = made.at or state.checked_at
+    found = (
+        _unknown_worth(limits, made),
+        _daily_loss(limits, made, state, now),
+        _drawdown(limits, made, state),
+        _resting_after_losses(limits, made, now),
+        _resting_after_stops(limits, made, now),
+    )
+    return tuple(one for one in found if one is not None)
+
+
+def _unknown_worth(limits: RiskLimits, made: Performance) -> Finding | None:
+    guard = limits.protections
+    if made.pnl is not None or (guard.max_daily_loss is None and guard.max_drawdown is None):
+        return None
+    return DenialCode.NO_PRICE, "what the plan's holding is worth is not known; wait for market data"
+
+
+def _daily_loss(limits: RiskLimits, made: Performance, state: RiskState, now: datetime) -> Finding | None:
+    guard, quote = limits.protections, state.instrument.quote_currency
+    if made.pnl is None or guard.max_daily_loss is None:
+        return None
+    lost = made.worth.day_loss(made.pnl, now)
+    if lost < guard.max_daily_loss:
+        return None
     return (
-        _worth(limits, made, state, now)
-        or _resting_after_losses(limits, made, now)
-        or _resting_after_stops(limits, made, now)
+        DenialCode.DAILY_LOSS,
+        f"{lost:.2f} {quote} lost today, the limit is {guard.max_daily_loss} {quote}; new risk waits for the next UTC day",
     )
 
 
-def _worth(limits: RiskLimits, made: Performance, state: RiskState, now: datetime) -> Finding | None:
+def _drawdown(limits: RiskLimits, made: Performance, state: RiskState) -> Finding | None:
     guard, quote = limits.protections, state.instrument.quote_currency
-    if made.pnl is None:
-        if guard.max_daily_loss is None and guard.max_drawdown is None:
-            return None
-        return DenialCode.NO_PRICE, "what the plan's holding is worth is not known; wait for market data"
-    if guard.max_daily_loss is not None:
-        lost = made.worth.day_loss(made.pnl, now)
-        if lost >= guard.max_daily_loss:
-            return (
-                DenialCode.DAILY_LOSS,
-                f"{lost:.2f} {quote} lost today, the limit is {guard.max_daily_loss} {quote}; new risk waits for the next UTC day",
-            )
-    if guard.max_drawdown is None:
+    if made.pnl is None or guard.max_drawdown is None:
         return None
     capital = limits.capital or limits.max_position_notional
     fallen = made.worth.drawdown(made.pnl)

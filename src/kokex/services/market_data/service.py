@@ -6,7 +6,8 @@ import asyncio
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Final, TypeAlias
+from decimal import Decimal
+from typing import Final, Protocol, TypeAlias
 
 from kokex.domain.account import ExchangeAccount, Ticker
 from kokex.domain.candle import Candle, CandleSeries, Interval
@@ -23,6 +24,14 @@ from kokex.services.market_data.watching import Watching
 
 Wanted: TypeAlias = Collection[StreamKind]
 _NOTHING_MORE: Final[Wanted] = ()
+
+
+class PriceSink(Protocol):
+    """Who is told of every price."""
+
+    def on_price(self, market: str, inst_id: str, price: Decimal) -> None:
+        """Take note, without waiting."""
+        ...
 
 
 @dataclass(slots=True)
@@ -45,6 +54,7 @@ class MarketDataService:
         self._feeds: dict[CandleKey, Feed] = {}
         self._markets: dict[str, _Market] = {}
         self._tasks: asyncio.TaskGroup | None = None
+        self.price_sink: PriceSink | None = None
 
     async def run(self, sink: CandleSink) -> None:
         """Serve until cancelled."""
@@ -162,6 +172,8 @@ class MarketDataService:
         """Heard on the stream."""
         self._watching.hear(market, news)
         if isinstance(news, Ticker):
+            if self.price_sink is not None:
+                self.price_sink.on_price(market, news.inst_id, news.last)
             for feed in self._of(market):
                 if feed.key.inst_id == news.inst_id:
                     feed.hear_time(news.occurred_at, self._clock.monotonic())
@@ -169,7 +181,8 @@ class MarketDataService:
     def hear_trades(self, market: str, trades: Sequence[Trade]) -> None:
         """Heard on the stream."""
         for trade in trades:
-            self._watching.hear_trade(market, trade)
+            if self._watching.hear_trade(market, trade) and self.price_sink is not None:
+                self.price_sink.on_price(market, trade.inst_id, trade.price)
 
     def subscribed(self, market: str) -> None:
         """The stream stands (again): candles may have been missed."""

@@ -67,11 +67,13 @@ class Watching:
         else:
             prices.book_top = (news, now)
 
-    def hear_trade(self, market: str, trade: Trade) -> None:
-        """A trade happened. After a reconnect the exchange may tell the newest ones once more."""
+    def hear_trade(self, market: str, trade: Trade) -> bool:
+        """A trade happened. False: it is known. After a reconnect the exchange may tell the newest ones once more."""
         trades = self._at((market, trade.inst_id)).trades
-        if not any(known.trade_id == trade.trade_id for known in list(trades)[-20:]):
-            trades.append(trade)
+        if any(known.trade_id == trade.trade_id for known in list(trades)[-20:]):
+            return False
+        trades.append(trade)
+        return True
 
     def ticker(self, place: Place) -> tuple[Ticker, float] | None:
         """The last price however old, and when it was heard by our monotonic clock."""

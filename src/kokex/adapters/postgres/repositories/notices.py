@@ -70,7 +70,10 @@ class PostgresNotices:
 
     async def latest(self, plan_id: int, prefix: str) -> Notice | None:
         """See `NoticeStore`."""
-        these = (plan_notices.c.plan_id == plan_id, plan_notices.c.notice_key.startswith(prefix))
+        these = (
+            plan_notices.c.plan_id == plan_id,
+            plan_notices.c.notice_key.startswith(prefix, autoescape=True),
+        )
         query = select(plan_notices).where(*these).order_by(plan_notices.c.id.desc()).limit(1)
         async with self._database.begin() as connection:
             row = (await connection.execute(query)).one_or_none()
