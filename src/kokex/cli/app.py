@@ -27,6 +27,7 @@ COMMANDS: Final[Mapping[str, tuple[str, str]]] = {
     "agent": ("agent", "Write to a plan's agent and read its answer."),
     "decision": ("decision", "Decisions: list, show everything behind one, run one again."),
     "risk": ("risk", "The kill switch, and what the risk gate goes by."),
+    "approve": ("approve", "Orders that wait for a person: show them, send or refuse one."),
     "order": ("order", "Orders that are not closed; settle those without a trace."),
     "model": ("model", "Models: train, compare, switch, export, import."),
     "forecast": ("forecast", "Forecast a plan or a file, with a chart."),

@@ -25,7 +25,7 @@ def list_orders(
     plan: Annotated[str | None, typer.Argument(metavar="[PLAN]", help="A plan's name or number.")] = None,
     as_json: Annotated[bool, AsJson] = False,
 ) -> None:
-    """Show the orders that are open, in flight or unknown, and what is the matter with them."""
+    """Show the orders that are open, in flight, unknown or waiting for approval, and what is the matter with them."""
     from kokex.cli.finding import find_plan
 
     async def read(opened: Application) -> list[dict[str, Any]]:
@@ -54,7 +54,7 @@ def list_orders(
         say_json(orders)
         return
     if not orders:
-        say("No order is open, in flight or unknown.")
+        say("No order is open, in flight, unknown or waiting for approval.")
         return
     columns = ("order", "plan", "instrument", "side", "type", "quantity", "filled", "price", "status", "since", "reason")  # fmt: skip
     say_table("", columns, [_row(order) for order in orders])

@@ -12,6 +12,7 @@ from kokex.cli.plan_capital import capital_document, capital_rows
 from kokex.cli.plan_rhythm import rhythm_rows
 from kokex.domain.account import ExchangeAccount
 from kokex.domain.forecast import Forecast
+from kokex.domain.limits import RiskLimits
 from kokex.domain.order import Order
 from kokex.domain.plan import Plan, PlanStatus
 from kokex.domain.position import PlanBook
@@ -97,6 +98,13 @@ def document(report: PlanReport) -> dict[str, Any]:
     }
 
 
+def _approval(limits: RiskLimits, quote: str) -> str:
+    if limits.approval_notional is None:
+        return "no order"
+    minutes = limits.approval_period.total_seconds() / 60
+    return f"orders over {plain(limits.approval_notional)} {quote} that add risk, for {minutes:g} min"
+
+
 def print_report(report: PlanReport) -> None:
     """For a person."""
     plan, limits, agent = report.plan, report.plan.limits, report.plan.agent
@@ -115,6 +123,7 @@ def print_report(report: PlanReport) -> None:
         ("price collar", f"{limits.price_collar:.2%} from the last price"),
         ("cash reserve", f"{plain(limits.cash_reserve)} {quote}"),
         ("short", "allowed" if limits.allow_short else "not allowed"),
+        ("waits for a person", _approval(limits, quote)),
         *capital_rows(plan.capital, quote),
         ("tools that trade", ", ".join(sorted(agent.trading_tools)) or "none: it can only watch"),
         ("agent wakes on", ", ".join(sorted(agent.triggers))),
