@@ -59,6 +59,7 @@ from kokex.services.risk_events import RiskWatch
 from kokex.services.risk_picture import RiskPictures
 from kokex.services.sending import OrderSending
 from kokex.services.trading import TradingService
+from kokex.services.trailing import Hands, TrailingStops
 from kokex.services.training import TrainingService
 from kokex.services.worker_forecasts import WorkerForecasts
 from kokex.services.working import Lease, Worker
@@ -188,6 +189,7 @@ async def engine(application: Application, agent: Agent | None = None) -> Engine
     pictures = RiskPictures(clock, market_data, neighbourhood, performance, halts, ledgers, ages)
     sending = OrderSending(store, clock, ledgers, market_data, order_events)
     trading = TradingService(store, clock, ledgers, sending, installation, ownership, pictures)
+    flattening = Flattening(clock, ledgers, trading, neighbourhood)
     forecaster = BlockBootstrapForecaster()
     services = Services(
         sessions=sessions,
@@ -211,7 +213,10 @@ async def engine(application: Application, agent: Agent | None = None) -> Engine
         neighbourhood=neighbourhood,
         performance=performance,
         pictures=pictures,
-        halting=HaltService(store, clock, halts, Flattening(clock, ledgers, trading, neighbourhood)),
+        halting=HaltService(store, clock, halts, flattening),
+        trailing=TrailingStops(
+            store, clock, ledgers, market_data, performance, Hands(trading, flattening, pictures)
+        ),
         alerts=alerts,
         risk_watch=RiskWatch(store, clock, pictures, ledgers),
         approving=ApprovingService(store, clock, halts, trading),

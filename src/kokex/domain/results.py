@@ -32,6 +32,15 @@ class Result:
 
 
 @dataclass(frozen=True, slots=True)
+class Entry:
+    """The execution with which the present holding began; `sign`: +1 long, -1 short."""
+
+    at: datetime
+    price: Decimal
+    sign: int
+
+
+@dataclass(frozen=True, slots=True)
 class TradeResults:
     """The holding at its average cost, and what closing parts of it brought.
 
@@ -40,6 +49,7 @@ class TradeResults:
         cost: quote currency paid for the holding (negative: received for a short one), fees included.
         realised: sum of all results, also of those no longer remembered.
         results: the latest, oldest first.
+        entry: how the holding began; None while less is held than an order can be.
     """
 
     instrument: Instrument
@@ -47,6 +57,7 @@ class TradeResults:
     cost: Decimal = Decimal(0)
     realised: Decimal = Decimal(0)
     results: tuple[Result, ...] = ()
+    entry: Entry | None = None
 
     @property
     def average_price(self) -> Decimal | None:
@@ -67,7 +78,9 @@ class TradeResults:
         count = _Count(self)
         for fill in fills:
             count.add(fill)
-        return TradeResults(self.instrument, count.quantity, count.cost, count.realised, tuple(count.results))
+        return TradeResults(
+            self.instrument, count.quantity, count.cost, count.realised, tuple(count.results), count.entry
+        )
 
     def losing_streak(self) -> int:
         """How many of the latest results in a row were losses."""
@@ -87,6 +100,7 @@ class _Count:
         self.cost = begun.cost
         self.realised = begun.realised
         self.results = deque(begun.results, _KEPT)
+        self.entry = begun.entry
         self._instrument = begun.instrument
         self._spot = begun.instrument.kind is InstrumentKind.SPOT
 
@@ -95,6 +109,7 @@ class _Count:
         moved, cash = self._effect(fill)
         held = self.quantity
         self.quantity = held + moved
+        self._enter(fill)
         if not held or (held > 0) == (moved > 0):
             self.cost -= cash
             return
@@ -109,6 +124,15 @@ class _Count:
             self.cost -= released
         self.realised += pnl
         self._keep(fill, pnl, min(size, most))
+
+    def _enter(self, fill: Fill) -> None:
+        """Whether the fill began a holding, turned it, or left too little to be one."""
+        if abs(self.quantity) < self._instrument.min_quantity:
+            self.entry = None
+            return
+        sign = 1 if self.quantity > 0 else -1
+        if self.entry is None or self.entry.sign != sign:
+            self.entry = Entry(fill.occurred_at, fill.price, sign)
 
     def _effect(self, fill: Fill) -> tuple[Decimal, Decimal]:
         """What a fill adds to the holding, and to the cash."""

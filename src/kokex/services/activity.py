@@ -79,6 +79,7 @@ class PlanActivity:
             tasks.create_task(follow_messages(self._store.messages, self._clock, self))
             tasks.create_task(self._services.performance.run())
             tasks.create_task(self._services.halting.run(self))
+            tasks.create_task(self._services.trailing.run(self))
             tasks.create_task(self._services.alerts.run(self))
             tasks.create_task(self._services.risk_watch.run(self, self))
             tasks.create_task(self._services.approving.run(self))

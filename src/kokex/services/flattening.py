@@ -64,15 +64,27 @@ class Flattening:
             if not session.may_act:
                 raise StateError(f"account {session.account.name} cannot be traded on now")
             step = halt_id * ATTEMPTS + attempt
-            wish = Wish(side, OrderType.MARKET, quantity, reduce_only=self._neighbourhood.alone(plan))
+            wish = Wish(side, OrderType.MARKET, quantity, reduce_only=self.alone(plan))
             answer = await self._trading.flatten(session, plan, step, wish)
             name = answer.order.client_order_id or ""
-            while not await self._gone(plan, {name}):
-                log.warning("holding not ended yet", plan=plan.id, order=name)
+            await self.until_gone(plan, name)
             if answer.code not in (None, "already_submitted", "unknown"):
                 log.warning("holding not ended", plan=plan.id, code=answer.code, reason=answer.order.reason)
                 await self._clock.sleep(_AGAIN_SECONDS)
         raise StateError(f"plan {plan.id} still holds something after {ATTEMPTS} orders")
+
+    async def until_gone(self, plan: Plan, name: str) -> None:
+        """Return once an order of the plan is over, or was never open.
+
+        Raises:
+            StateError: the plan is at work no longer.
+        """
+        while not await self._gone(plan, {name}):
+            log.warning("holding not ended yet", plan=plan.id, order=name)
+
+    def alone(self, plan: Plan) -> bool:
+        """Whether the account's position is the plan's: the exchange may be told to only reduce it."""
+        return self._neighbourhood.alone(plan)
 
     async def _gone(self, plan: Plan, names: set[str]) -> bool:
         """Whether none of the orders is pending any more, within a short while."""

@@ -69,6 +69,7 @@ class PerformanceService:
         """Take up what is kept of a plan; its ledger must be open."""
         worth = await self._store.risk.worth(plan.id)
         record = _Record(plan, account, worth, worth)
+        trailing = await self._store.trails.hits(plan.id, limit=_STOPS_KEPT)
         self._records[plan.id] = record
         after = 0
         while True:
@@ -81,8 +82,11 @@ class PerformanceService:
             )
             _take_stops(record, page)
             if len(page) < _PAGE:
-                return
+                break
             after = page[-1].id
+        together = sorted([*record.stops, *trailing])
+        record.stops.clear()
+        record.stops.extend(together)
 
     async def close(self, plan_id: int) -> None:
         """The plan is at work no longer."""
@@ -97,6 +101,12 @@ class PerformanceService:
         record = self._records.get(plan_id)
         if record is not None:
             _take_stops(record, events)
+
+    def hear_stop(self, plan_id: int, hit_at: datetime) -> None:
+        """The plan's trailing stop was hit: it counts like one that the exchange triggered."""
+        record = self._records.get(plan_id)
+        if record is not None:
+            record.stops.append(hit_at)
 
     def mark(self, plan_id: int) -> None:
         """The plan's worth at the last price, where a fresh one is known."""

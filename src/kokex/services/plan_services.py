@@ -21,6 +21,7 @@ from kokex.services.reconciling import ReconcilingService
 from kokex.services.risk_events import RiskWatch
 from kokex.services.risk_picture import RiskPictures
 from kokex.services.trading import TradingService
+from kokex.services.trailing import TrailingStops
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,6 +41,7 @@ class Services:
     neighbourhood: Neighbourhood
     performance: PerformanceService
     halting: HaltService
+    trailing: TrailingStops
     alerts: AlertService
     risk_watch: RiskWatch
     approving: ApprovingService

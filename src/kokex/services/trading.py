@@ -41,7 +41,7 @@ log = structlog.get_logger(__name__)
 SETTLED_AFTER = timedelta(seconds=30)
 """An order sent longer ago than this that the exchange does not know was never taken (requests carry a deadline)."""
 OF_HALTS = 0
-"""Stands for the decision in the names of orders that no turn asked for but a halt: turns are numbered from 1."""
+"""Stands for the decision in the names of orders that no turn asked for but a halt or a trailing stop: turns are numbered from 1."""
 LATEST = timedelta(seconds=5)
 """What the gate saw counts for so long."""
 TOO_LATE = "not sent: recording the order took so long that what the risk gate saw is of the past; ask again"
@@ -156,6 +156,14 @@ class TradingService:
             StoreUnavailableError: nothing was sent.
         """
         return await self._go_out(session, plan, (OF_HALTS, step), wish, check_flattening)
+
+    async def stop_out(self, session: AccountSession, plan: Plan, step: int, wish: Wish) -> Answer:
+        """Send an order that ends a holding because the plan's trailing stop was hit; it passes the gate like every other.
+
+        Raises:
+            StoreUnavailableError: nothing was sent.
+        """
+        return await self._go_out(session, plan, (OF_HALTS, step), wish, check)
 
     async def _go_out(
         self,

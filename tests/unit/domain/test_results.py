@@ -126,3 +126,25 @@ def test_a_day_begins_with_what_the_day_before_ended_with() -> None:
     assert next_day.drawdown(Decimal(380)) == 120
     assert worth.day_loss(Decimal(380), START + timedelta(hours=26)) == 120
     assert worth.mark(Decimal(0), START) is worth
+
+
+def test_a_holding_begins_with_its_first_execution_and_ends_below_the_least_order() -> None:
+    """More of it changes nothing, turning it begins another, and dust of fees is no holding."""
+    results = TradeResults(ETH_SWAP)
+    seen = []
+    for told in (
+        swap_fill(1, Side.BUY, "10", "2000"),
+        swap_fill(2, Side.BUY, "10", "2200"),
+        swap_fill(3, Side.SELL, "15", "2150"),
+        swap_fill(4, Side.SELL, "15", "2100"),
+        swap_fill(5, Side.BUY, "9.995", "2050"),
+    ):
+        results = results.apply(told)
+        seen.append(None if results.entry is None else (results.entry.price, results.entry.sign))
+    long, short = (Decimal(2000), 1), (Decimal(2100), -1)
+    assert seen == [long, long, long, short, None]
+    bought = TradeResults(ETH).apply_all(
+        [fill(1), fill(2, side=Side.SELL, quantity=Decimal("0.0399"), fee=None)]
+    )
+    assert bought.quantity > 0
+    assert bought.entry is None

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Collection, Mapping
-from datetime import timedelta
+from datetime import datetime, timedelta
 from decimal import Decimal
 from types import SimpleNamespace
 from typing import Any
@@ -45,6 +45,7 @@ class Kept:
     def __init__(self) -> None:
         self.worths: dict[int, Worth] = {}
         self.stops: list[AccountEventRecord] = []
+        self.trailing: list[datetime] = []
         self.down = False
 
     async def worth(self, plan_id: int) -> Worth | None:
@@ -54,6 +55,9 @@ class Kept:
         if self.down:
             raise StoreUnavailableError("the database went away")
         self.worths.update(worths)
+
+    async def hits(self, plan_id: int, *, limit: int) -> list[datetime]:
+        return self.trailing[-limit:]
 
     async def events_after(
         self, account_id: int, after: int, *, plan_id: int, kinds: Collection[Any], limit: int
@@ -70,7 +74,7 @@ class Bench:
         self.ledgers = Ledgers()
         self.ledger = self.ledgers.open(1, ETH, fills, [])
         self.clock = ManualClock()
-        store: Any = SimpleNamespace(risk=self.kept, account_journal=self.kept)
+        store: Any = SimpleNamespace(risk=self.kept, account_journal=self.kept, trails=self.kept)
         self.service = PerformanceService(store, self.clock, self.ledgers, self.prices)  # type: ignore[arg-type]
 
     async def opened(self) -> Bench:
@@ -213,3 +217,18 @@ async def test_marks_are_kept_every_few_seconds() -> None:
     await settle()
     assert bench.kept.worths[1].pnl == 0
     task.cancel()
+
+
+async def test_trailing_stops_count_like_those_of_the_exchange() -> None:
+    """Kept ones with the exchange's in the order of time, and a new one at once."""
+    kept = Kept()
+    kept.stops = [_stop(2)]
+    exchange_stop = kept.stops[0].event.report.occurred_at
+    kept.trailing = [exchange_stop - HOUR, exchange_stop + HOUR]
+    bench = await Bench(kept).opened()
+    bench.service.mark(1)
+    bench.service.hear_stop(1, exchange_stop + 2 * HOUR)
+    bench.service.hear_stop(9, exchange_stop)
+    made = bench.service.of(1)
+    assert made is not None
+    assert made.stops == tuple(exchange_stop + number * HOUR for number in (-1, 0, 1, 2))
