@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
 from typing import Any
 
 from kokex.bootstrap import Application
 from kokex.cli.output import plain, say, say_table, utc, when
+from kokex.domain.costs import fees_by_currency
 from kokex.domain.decision import ToolCall
 from kokex.domain.instrument import Instrument
 from kokex.domain.order import Fill, Order
@@ -91,7 +92,7 @@ def document(report: DecisionReport) -> dict[str, Any]:
             }
             for call in turn.tool_calls
         ],
-        "orders": [_order(order) for order in report.past.orders],
+        "orders": [_order(order, report.past.fills_of(order)) for order in report.past.orders],
         "fills": [_fill(fill) for fill in report.past.fills],
         "pnl_at_last_close": report.pnl,
         "last_close": report.last_close,
@@ -202,8 +203,12 @@ def _say_orders(report: DecisionReport) -> None:
         return
     quote = report.instrument.quote_currency if report.instrument else "quote currency"
     say("")
-    columns = ("order", "side", "type", "quantity", f"price ({quote})", "status", "filled", "average price", "why")  # fmt: skip
-    say_table("What became of its orders", columns, [_order_row(order) for order in past.orders])
+    columns = ("order", "side", "type", "quantity", f"price ({quote})", "status", "filled", "average price", "against mid (bps)", "fees", "why")  # fmt: skip
+    say_table(
+        "What became of its orders",
+        columns,
+        [_order_row(order, past.fills_of(order)) for order in past.orders],
+    )
     if past.fills:
         told = ("trade", "side", "quantity", f"price ({quote})", "fee", "at (UTC, the exchange's clock)")
         say_table("Fills", told, [_fill_row(fill) for fill in past.fills])
@@ -214,7 +219,7 @@ def _say_orders(report: DecisionReport) -> None:
         )
 
 
-def _order_row(order: Order) -> tuple[str, ...]:
+def _order_row(order: Order, fills: Sequence[Fill]) -> tuple[str, ...]:
     return (
         order.client_order_id or order.order_id or "-",
         order.side.value,
@@ -224,6 +229,8 @@ def _order_row(order: Order) -> tuple[str, ...]:
         order.status.value,
         plain(order.filled_quantity),
         plain(order.average_price),
+        "-" if order.slippage_bps is None else f"{order.slippage_bps:+.2f}",
+        ", ".join(f"{plain(fee)} {name}" for name, fee in sorted(fees_by_currency(fills).items())) or "-",
         order.reason or "-",
     )
 
@@ -240,7 +247,7 @@ def _fill_row(fill: Fill) -> tuple[str, ...]:
     )
 
 
-def _order(order: Order) -> dict[str, Any]:
+def _order(order: Order, fills: Sequence[Fill]) -> dict[str, Any]:
     return {
         "client_order_id": order.client_order_id,
         "order_id": order.order_id,
@@ -252,6 +259,9 @@ def _order(order: Order) -> dict[str, Any]:
         "status": order.status,
         "filled_quantity": order.filled_quantity,
         "average_price": order.average_price,
+        "decision_mid": order.decision_mid,
+        "slippage_bps": order.slippage_bps,
+        "fees": fees_by_currency(fills),
         "reason": order.reason,
         "created_at": order.created_at,
     }

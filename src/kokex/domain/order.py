@@ -22,6 +22,9 @@ from kokex.domain.amendment import Amendment, AmendmentStatus
 from kokex.domain.instrument import PositionSide, Side
 from kokex.domain.quick_init import quick_init
 
+WOULD_HAVE_TAKEN = "a post-only order that would have taken"
+"""Why the exchange canceled an order, in its `reason`."""
+
 
 class OrderType(StrEnum):
     """How an order may trade."""
@@ -160,6 +163,7 @@ class Order:
         decision_id, step: what asked for it; None for orders made outside KOKEX.
         reason: why it was denied, rejected, canceled or expired.
         amendments: every change that was sent, oldest first.
+        decision_mid: (best bid + best ask) / 2 when it was decided on; None where no fresh one was known.
     """
 
     client_order_id: str | None
@@ -181,6 +185,27 @@ class Order:
     reason: str | None = None
     reduce_only: bool = False
     amendments: tuple[Amendment, ...] = ()
+    decision_mid: Decimal | None = None
+
+    @property
+    def would_have_taken(self) -> bool:
+        """Whether the exchange canceled it as it arrived, because it was to rest only and would have taken."""
+        canceled = self.status is OrderStatus.CANCELED and not self.filled_quantity
+        return (
+            canceled
+            and self.order_type == OrderType.POST_ONLY.value
+            and WOULD_HAVE_TAKEN in (self.reason or "")
+        )
+
+    @property
+    def slippage_bps(self) -> Decimal | None:
+        """By how much, in basis points of the mid price of its decision, its fills were dearer (or cheaper: negative) than that.
+
+        None where nothing has filled or the mid was not known. Fees are not in it.
+        """
+        if not self.filled_quantity or self.average_price is None or not self.decision_mid:
+            return None
+        return self.side.sign * (self.average_price - self.decision_mid) / self.decision_mid * 10_000
 
     @property
     def amending(self) -> Amendment | None:

@@ -62,7 +62,7 @@ class OrderAmending:
         order = await self._store.orders.get(plan.account_id, name)
         if order is None or order.plan_id != plan.id:
             raise NotFoundError(f"plan {plan.id} has no order {name!r}")
-        asked = _of(order, origin)
+        asked = _of(order, change, origin)
         if asked is not None:
             return Amended(order, "already_submitted", asked.reason, asked)
         async with session.submitting:
@@ -196,11 +196,20 @@ def _amendment(
     return Amendment(f"A{number}", verdict.quantity, verdict.price, now, decision_id=decision_id, step=step)
 
 
-def _of(order: Order, origin: tuple[int, int] | None) -> Amendment | None:
-    """The change that the same step of the same decision asked for before."""
-    if origin is None:
-        return None
-    return next((one for one in order.amendments if (one.decision_id, one.step) == origin), None)
+def _of(
+    order: Order, change: tuple[Decimal | None, Decimal | None], origin: tuple[int, int] | None
+) -> Amendment | None:
+    """The same change, where the same step of the same decision asked for it before."""
+    for one in order.amendments:
+        if (one.decision_id, one.step) == origin and _asks(one, change):
+            return one
+    return None
+
+
+def _asks(made: Amendment, change: tuple[Decimal | None, Decimal | None]) -> bool:
+    """Whether `made` is `change`; it leaves out what was so already."""
+    quantity, price = change
+    return made.quantity in (None, quantity) and made.price in (None, price)
 
 
 def _undecided(order: Order) -> Amendment | None:

@@ -58,7 +58,8 @@ class _Room:
         }
 
 
-_KEPT = ("client_order_id", "status", "cancel", "code")
+_WITH_REASONS = ("place_order", "amend_order", "close_position")
+_KEPT = ("client_order_id", "status", "amend", "cancel", "code")
 
 
 def notes_of(turn: Turn, decision: Decision | None) -> TurnNotes:
@@ -104,7 +105,7 @@ def _not_read(turn: Turn, decision: Decision | None, calls: Sequence[ToolCall]) 
     flagged: dict[str, list[str]] = {}
     for number, call in enumerate(calls, 1):
         reason = call.arguments.get("reason")
-        if call.name == "place_order" and isinstance(reason, str) and "client_order_id" in call.result:
+        if call.name in _WITH_REASONS and isinstance(reason, str) and "client_order_id" in call.result:
             read = evidence(turn.transcript.context, calls[: number - 1])
             missing = not_found(reason, [*read, *of_order(call.arguments)])
             if missing:

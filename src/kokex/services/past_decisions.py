@@ -14,6 +14,7 @@ from kokex.domain.position import PlanBook
 from kokex.domain.trigger_facts import time_text
 from kokex.ports.store import Store, TurnRecord
 from kokex.ports.toolbox import ToolResult
+from kokex.services.costs import cost_facts, fee_facts
 
 _MOST_ORDERS = 200
 """Orders looked through for the decisions that asked for them."""
@@ -27,6 +28,10 @@ class PastDecision:
     turn: TurnRecord
     orders: tuple[Order, ...]
     fills: tuple[Fill, ...]
+
+    def fills_of(self, order: Order) -> list[Fill]:
+        """Those of one of its orders."""
+        return [fill for fill in self.fills if fill.order_id == order.order_id]
 
     def pnl(self, instrument: Instrument, price: Decimal) -> Decimal | None:
         """What its fills alone earned in quote currency by now, valued at `price`, after fees; None without fills."""
@@ -82,14 +87,14 @@ def _told(one: PastDecision, instrument: Instrument, ticker: Ticker | None) -> d
         "confidence": decision.confidence if decision else None,
         "reason": (decision.reason if decision else turn.error or "")[:_LONGEST_REASON],
         "change_of_mind": decision.change_of_mind if decision else None,
-        "orders": [_order(order) for order in one.orders],
-        "fees": _fees(one.fills),
+        "orders": [_order(order, one.fills_of(order)) for order in one.orders],
+        "fees": fee_facts(one.fills),
         "pnl_after_fees": None if pnl is None else str(pnl),
     }
 
 
-def _order(order: Order) -> dict[str, Any]:
-    return {
+def _order(order: Order, fills: Sequence[Fill]) -> dict[str, Any]:
+    return cost_facts(order, fills) | {
         "client_order_id": order.client_order_id,
         "side": order.side.value,
         "order_type": order.order_type,
@@ -100,12 +105,3 @@ def _order(order: Order) -> dict[str, Any]:
         "average_price": None if order.average_price is None else str(order.average_price),
         "reason": order.reason,
     }
-
-
-def _fees(fills: Sequence[Fill]) -> dict[str, str]:
-    """What was charged (negative) or rebated, by currency."""
-    sums: dict[str, Decimal] = {}
-    for fill in fills:
-        if fill.fee is not None and fill.fee_currency:
-            sums[fill.fee_currency] = sums.get(fill.fee_currency, Decimal(0)) + fill.fee
-    return {currency: str(amount) for currency, amount in sorted(sums.items())}

@@ -74,6 +74,10 @@ class RiskPictures:
             neighbours=self._neighbourhood.around(session, plan),
         )
 
+    def alone(self, plan: Plan) -> bool:
+        """Whether the account's position in the instrument is the plan's: no other plan trades it there."""
+        return self._neighbourhood.alone(plan)
+
     def budget(self, session: AccountSession, plan: Plan, turn_id: int) -> TurnBudget:
         """What a turn that begins now may do."""
         state = self.state(session, plan, self._ledgers.of(plan.id))

@@ -82,6 +82,13 @@ class OrderSending:
         ticker = self._market_data.fresh_ticker(session.account, plan.inst_id)
         return ticker.last if ticker else None
 
+    def mid(self, session: AccountSession, plan: Plan) -> Decimal | None:
+        """The middle of the best bid and ask of the plan's instrument, where a fresh one is known."""
+        ticker = self._market_data.fresh_ticker(session.account, plan.inst_id)
+        if ticker is None or ticker.bid is None or ticker.ask is None:
+            return None
+        return (ticker.bid + ticker.ask) / 2
+
     async def _send(self, session: AccountSession, approved: Approved, settled_after: timedelta) -> Outcome:
         try:
             return await session.exchange.submit(approved)

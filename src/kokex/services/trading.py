@@ -84,8 +84,8 @@ class TradingService:
         self._installation = installation
         self._ownership = ownership
         self._pictures = pictures
-        self._amending = OrderAmending(store, clock, ledgers, pictures, self._changed_since)
         self.waiting = WaitingOrders(store, clock, ledgers, sending, pictures)
+        self._amending = OrderAmending(store, clock, ledgers, pictures, self._changed_since)
 
     async def submit(
         self,
@@ -188,6 +188,7 @@ class TradingService:
             if isinstance(verdict, Denied):
                 return await self._record_denial(plan, origin, verdict)
             order = self._intended(plan, origin, request)
+            order = replace(order, decision_mid=self._sending.mid(session, plan))
             left = None if grant is None else grant.spend(verdict.added)
             approval = needs_approval(order, request, plan.limits, state)
             if approval is not None:

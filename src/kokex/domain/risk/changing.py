@@ -21,7 +21,10 @@ def changeable(asked: Question) -> Finding | None:
             f"order {name} is {order.status.value}; only an order that the exchange has accepted and that is open can be changed",
         )
     if order.order_type not in _RESTING or order.price is None:
-        return DenialCode.NOT_AMENDABLE, f"order {name} is a {order.order_type} order; only resting ones change"
+        return (
+            DenialCode.NOT_AMENDABLE,
+            f"order {name} is a {order.order_type} order; only resting ones change",
+        )
     if order.amending is not None:
         return (
             DenialCode.AMENDMENT_UNDECIDED,
@@ -46,3 +49,15 @@ def changes(asked: Question) -> Finding | None:
             f"order {order.client_order_id} is for {order.quantity} at {order.price} already",
         )
     return None
+
+
+def unattended(asked: Question) -> Finding | None:
+    """The change needs nobody's approval: it is made at once, or not at all."""
+    most = asked.limits.approval_notional
+    if asked.amends is None or most is None or asked.reduces or asked.notional <= most:
+        return None
+    quote = asked.state.instrument.quote_currency
+    return (
+        DenialCode.NEEDS_APPROVAL,
+        f"{asked.notional:.2f} {quote} needs a person's approval, for which a change cannot wait: cancel the order and place it anew",
+    )

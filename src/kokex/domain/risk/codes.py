@@ -44,6 +44,7 @@ class DenialCode(StrEnum):
     NOT_AMENDABLE = "not_amendable"
     AMENDMENT_UNDECIDED = "amendment_undecided"
     NOTHING_CHANGES = "nothing_changes"
+    NEEDS_APPROVAL = "needs_approval"
 
 
 Finding = tuple[DenialCode, str]

@@ -11,7 +11,7 @@ from typing import Final
 from kokex.domain.limits import RiskLimits
 from kokex.domain.order import Order, OrderRequest
 from kokex.domain.risk.account import account_exposure, capital, self_trade, shares, single_order
-from kokex.domain.risk.changing import changeable, changes
+from kokex.domain.risk.changing import changeable, changes, unattended
 from kokex.domain.risk.codes import DenialCode, Finding
 from kokex.domain.risk.degraded import degraded
 from kokex.domain.risk.exposure import cash, exposure
@@ -143,7 +143,7 @@ def check_amendment(
     limits in money.
     """
     asked = Question(request, limits, state, before)
-    denied = _denied((changeable, steps, changes, *RULES), asked)
+    denied = _denied((changeable, steps, changes, *RULES, unattended), asked)
     return denied or ApprovedAmendment(request, before, asked.added, asked.cash, maker=_MAKER)
 
 

@@ -8,7 +8,7 @@ from kokex.adapters.okx import wire, wire_reports
 from kokex.adapters.okx.parse.scalars import Payload, guarded, known, moment, number, price, size
 from kokex.adapters.okx.parse.words import SIDES, position_side
 from kokex.domain.account_reports import FillReport
-from kokex.domain.order import Fill, OrderStatus, OrderUpdate
+from kokex.domain.order import WOULD_HAVE_TAKEN, Fill, OrderStatus, OrderUpdate
 
 _order_decoder = msgspec.json.Decoder(wire.OrderRow)
 _fill_decoder = msgspec.json.Decoder(wire.FillRow)
@@ -42,7 +42,7 @@ _CANCEL_SOURCES = {
     "22": "a newer reduce-only order",
     "23": "a newer reduce-only order",
     "27": "a price more than 5 % away",
-    "31": "a post-only order that would have taken",
+    "31": WOULD_HAVE_TAKEN,
     "32": "self-trade prevention",
     "33": "too many matches at once",
 }

@@ -243,6 +243,7 @@ def _columns(order: Order) -> dict[str, object]:
         "step": order.step,
         "reason": None if order.reason is None else storable_text(order.reason),
         "reduce_only": order.reduce_only,
+        "decision_mid": order.decision_mid,
         "created_at": order.created_at,
         "updated_at": order.updated_at,
     }
@@ -269,5 +270,6 @@ def read_order(row: Row[tuple[object, ...]]) -> Order:
         step=row.step,
         reason=row.reason,
         reduce_only=row.reduce_only,
+        decision_mid=row.decision_mid,
         amendments=msgspec.convert(row.amendments or [], tuple[Amendment, ...]),
     )
