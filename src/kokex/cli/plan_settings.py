@@ -19,8 +19,8 @@ _Word = TypeVar("_Word", bound=StrEnum)
 _TRIGGERS = tuple(TriggerKind)
 """What a plan can choose to be woken by."""
 
-_STREAMS = tuple(kind for kind in StreamKind if kind is not StreamKind.TICKER)
-"""What a plan can choose to see; the last price it sees anyway."""
+_STREAMS = tuple(kind for kind in StreamKind if kind not in (StreamKind.TICKER, StreamKind.MARK_PRICE))
+"""What a plan can choose to see; the last price, and the mark price of a swap, it sees anyway."""
 
 
 def agent_settings(

@@ -16,6 +16,16 @@ class StreamKind(StrEnum):
     TICKER = "ticker"
     TRADES = "trades"
     BOOK_TOP = "book_top"
+    MARK_PRICE = "mark_price"
+
+
+@dataclass(frozen=True, slots=True)
+class MarkPrice:
+    """What the exchange values positions at; one trade does not move it."""
+
+    inst_id: str
+    price: Decimal
+    occurred_at: datetime
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,7 +12,7 @@ from kokex.domain.account_reports import AccountReport, BalanceReport, PositionR
 from kokex.domain.candle import Candle, Interval
 from kokex.domain.events import ClassifiedUpdate
 from kokex.domain.instrument import Instrument, InstrumentKind
-from kokex.domain.market import BookTop, FundingRate, OrderBook, Trade
+from kokex.domain.market import BookTop, FundingRate, MarkPrice, OrderBook, Trade
 from kokex.domain.order import Fill, OrderUpdate
 from kokex.domain.risk import Approved, ApprovedAmendment
 from kokex.domain.time_range import RangeSet
@@ -288,6 +288,10 @@ class MarketStreamListener(Protocol):
         """The best bid or ask changed."""
         ...
 
+    def on_mark_price(self, mark: MarkPrice) -> None:
+        """What the exchange values positions at now."""
+        ...
+
     def on_market_subscribed(self) -> None:
         """(Re)connected and subscribed: candles may have been missed."""
         ...
@@ -325,6 +329,14 @@ class MarketStream(Protocol):
         ...
 
     def unsubscribe_book_top(self, inst_id: str) -> None:
+        """Want them no longer."""
+        ...
+
+    def subscribe_mark_price(self, inst_id: str) -> None:
+        """Want mark prices, now and after every reconnect."""
+        ...
+
+    def unsubscribe_mark_price(self, inst_id: str) -> None:
         """Want them no longer."""
         ...
 

@@ -17,6 +17,8 @@ from kokex.domain.account_events import AccountEventRecord
 from kokex.domain.candle import Interval
 from kokex.domain.errors import ExchangeError, KokexError, StoreUnavailableError
 from kokex.domain.events import OrderEvent
+from kokex.domain.instrument import InstrumentKind
+from kokex.domain.market import StreamKind
 from kokex.domain.notice import Notice
 from kokex.domain.plan import Plan, PlanStatus
 from kokex.ports.clock import Clock
@@ -265,7 +267,7 @@ class PlanActivity:
         await services.order_events.subscribe(plan, session.account, session.credentials)
         depth = max(plan.forecast.context, 1)
         services.market_data.subscribe(
-            plan.id, session, plan.inst_id, plan.interval, depth, plan.agent.streams
+            plan.id, session, plan.inst_id, plan.interval, depth, self._streams(plan)
         )
         work.tasks.append(self._tasks.create_task(services.deciding.run(work.runner)))
         work.tasks.append(self._tasks.create_task(self._forecast(work)))
@@ -273,6 +275,11 @@ class PlanActivity:
         if connection is not None and connection.connected_since is not None:
             services.order_events.hold(session.account)
             self.on_account_subscribed(session.account.connection_key)
+
+    def _streams(self, plan: Plan) -> frozenset[StreamKind]:
+        """What the plan wants to see, and the mark price of a swap, for the gate."""
+        swap = self._services.ledgers.of(plan.id).book.instrument.kind is InstrumentKind.SWAP
+        return plan.agent.streams | ({StreamKind.MARK_PRICE} if swap else frozenset())
 
     def _toolbox(self, plan: Plan, turn_id: int) -> Toolbox:
         work = self._works[plan.id]

@@ -57,6 +57,7 @@ class RiskPictures:
             plan_status=plan.status,
             reconciled=session.reconciled and session.owned,
             last_price=ticker.last if ticker else None,
+            mark_price=self._market_data.mark_price(session.account, plan.inst_id),
             stale_candles=self._market_data.staleness(session.account, plan.inst_id, plan.interval),
             stale_forecast=self._ages.staleness(plan, ticker.occurred_at if ticker else None),
             quantity=ledger.book.quantity,

@@ -140,6 +140,7 @@ async def test_market_streams_tell_prices_and_candles_over_every_loss(venue: Ven
     ear = Ear()
     stream = venue.adapter.market_stream(venue.account, ear)
     stream.subscribe_ticker(venue.spot)
+    stream.subscribe_mark_price(venue.swap)
     stream.subscribe_candles(venue.spot, venue.interval)
     async with AsyncExitStack() as stack:
         running = asyncio.create_task(stream.run())
@@ -157,8 +158,10 @@ async def hear_a_candle_close(venue: Venue, ear: Ear) -> None:
     """Step over the end of a candle and compare what was told with what is answered."""
     ear.candles.clear()
     ear.tickers.clear()
+    ear.marks.clear()
     await venue.hand.step(5)
-    await ear.until(lambda: bool(ear.tickers) and bool(ear.candles))
+    await ear.until(lambda: bool(ear.tickers) and bool(ear.candles) and bool(ear.marks))
+    assert ear.marks[-1].inst_id == venue.swap and ear.marks[-1].price > 0
     assert ear.tickers[-1].inst_id == venue.spot
     await venue.hand.close_candles(1)
     await ear.until(lambda: any(candle.closed for _, _, candle in ear.candles))

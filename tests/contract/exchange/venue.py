@@ -17,7 +17,7 @@ from kokex.domain.candle import Candle, Interval
 from kokex.domain.events import ClassifiedUpdate
 from kokex.domain.instrument import Instrument
 from kokex.domain.limits import RiskLimits
-from kokex.domain.market import BookTop, Trade
+from kokex.domain.market import BookTop, MarkPrice, Trade
 from kokex.domain.order import Order, OrderStatus
 from kokex.domain.risk import Approved, ApprovedAmendment, check, check_amendment
 from kokex.ports.exchange import AccountStream, Exchange, ExchangeAdapter
@@ -147,6 +147,7 @@ class Ear:
         self.updates: list[ClassifiedUpdate] = []
         self.candles: list[tuple[str, Interval, Candle]] = []
         self.tickers: list[Ticker] = []
+        self.marks: list[MarkPrice] = []
         self.subscribed = 0
         self.market_subscribed = 0
         self.losses: list[str] = []
@@ -198,6 +199,10 @@ class Ear:
         self._heard.set()
 
     def on_book_top(self, top: BookTop) -> None:
+        self._heard.set()
+
+    def on_mark_price(self, mark: MarkPrice) -> None:
+        self.marks.append(mark)
         self._heard.set()
 
     def on_market_subscribed(self) -> None:

@@ -111,6 +111,13 @@ DENIALS: list[tuple[DenialCode, dict[str, Any], dict[str, Any], dict[str, Any]]]
     (DenialCode.STALE_CANDLES, {"side": Side.SELL}, {}, {"stale_candles": "the next one is late"}),
     (DenialCode.STALE_FORECAST, {}, {}, {"stale_forecast": "the forecast is old"}),
     (DenialCode.NO_PRICE, {}, {}, {"last_price": None}),
+    (DenialCode.PRICE_COLLAR, {}, {}, {"mark_price": Decimal(1800)}),
+    (
+        DenialCode.PRICE_COLLAR,
+        {"order_type": OrderType.MARKET, "price": None},
+        {},
+        {"mark_price": Decimal(2200)},
+    ),
     (DenialCode.PRICE_COLLAR, {"price": Decimal(2101)}, {}, {}),
     (DenialCode.PRICE_COLLAR, {"price": Decimal(1899)}, {}, {}),
     (DenialCode.TOO_MANY_OPEN_ORDERS, {}, {"max_open_orders": 1}, {"pending": (order(),)}),

@@ -24,7 +24,7 @@ from kokex.domain.account import Credentials, Ticker
 from kokex.domain.account_reports import AccountReport
 from kokex.domain.candle import Candle, Interval
 from kokex.domain.events import ClassifiedUpdate
-from kokex.domain.market import BookTop, Trade
+from kokex.domain.market import BookTop, MarkPrice, Trade
 from tests.builders import START
 
 PAYLOADS = Path(__file__).parents[2] / "payloads" / "okx"
@@ -156,6 +156,7 @@ class RememberingListener:
         self.tickers: list[Ticker] = []
         self.trades: list[Trade] = []
         self.tops: list[BookTop] = []
+        self.marks: list[MarkPrice] = []
         self.reports: list[AccountReport] = []
         self.batches: list[int] = []
         self.flaws: list[str] = []
@@ -218,6 +219,10 @@ class RememberingListener:
     def on_book_top(self, top: BookTop) -> None:
         self.tops.append(top)
         self._note("book top")
+
+    def on_mark_price(self, mark: MarkPrice) -> None:
+        self.marks.append(mark)
+        self._note("mark price")
 
     def on_market_subscribed(self) -> None:
         self._note("market subscribed")

@@ -11,7 +11,7 @@ from typing import Any
 from kokex.adapters.okx.market_ws import OKXMarketWebSocket
 from kokex.domain.candle import Interval
 from kokex.domain.instrument import Side
-from kokex.domain.market import BookTop, Trade
+from kokex.domain.market import BookTop, MarkPrice, Trade
 from tests.unit.okx.okx_fakes import (
     RememberingListener,
     SkippingClock,
@@ -88,6 +88,25 @@ async def test_trades_and_the_top_of_the_book_come_as_values() -> None:
         await until(lambda: public.sockets[-1].closed)
 
     moment = datetime(2026, 11, 22, 10, 0, 0, 125000, tzinfo=UTC)
+    async with socket_server() as public, socket_server() as business:
+        await streaming(public, business, act)
+
+
+async def test_mark_prices_come_as_values() -> None:
+    """Over the public socket. OKX v5: `markPx` and `ts`, with the instrument's name in the item."""
+    item = {"instType": "SWAP", "instId": "ETH-USDT-SWAP", "markPx": "2000.55", "ts": "1795341600125"}
+    frame = {"arg": {"channel": "mark-price", "instId": "ETH-USDT-SWAP"}, "data": [item]}
+
+    async def act(stream: OKXMarketWebSocket, listener: RememberingListener) -> None:
+        stream.subscribe_mark_price("ETH-USDT-SWAP")
+        await until(lambda: public.subscribed() == [frame["arg"]])
+        await public.push(frame)
+        await until(lambda: bool(listener.marks))
+        moment = datetime.fromtimestamp(1795341600.125, UTC)
+        assert listener.marks == [MarkPrice("ETH-USDT-SWAP", Decimal("2000.55"), moment)]
+        stream.unsubscribe_mark_price("ETH-USDT-SWAP")
+        await until(lambda: public.sockets[-1].closed)
+
     async with socket_server() as public, socket_server() as business:
         await streaming(public, business, act)
 

@@ -194,6 +194,9 @@ class TradingWorld:
     def fresh_ticker(self, owner: ExchangeAccount, inst_id: str) -> Ticker | None:
         return Ticker(inst_id, self.price, None, None, self.clock.moment)
 
+    def mark_price(self, owner: ExchangeAccount, inst_id: str) -> Decimal:
+        return self.price
+
     def staleness(self, *place: Any) -> None:
         return None
 

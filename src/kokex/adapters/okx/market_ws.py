@@ -1,4 +1,4 @@
-"""`OKXMarketWebSocket`: candles over the business socket; prices, trades and the top of the book over the public one."""
+"""`OKXMarketWebSocket`: candles over the business socket; prices, trades, mark prices and the top of the book over the public one."""
 
 from __future__ import annotations
 
@@ -10,7 +10,13 @@ import msgspec
 
 from kokex.adapters.okx.connection import Connection
 from kokex.adapters.okx.connection_setting import ConnectionSetting
-from kokex.adapters.okx.parse.market import parse_book_top, parse_candle, parse_ticker, parse_trade
+from kokex.adapters.okx.parse.market import (
+    parse_book_top,
+    parse_candle,
+    parse_mark_price,
+    parse_ticker,
+    parse_trade,
+)
 from kokex.adapters.okx.parse.scalars import interval_of, kind_of
 from kokex.adapters.okx.stream_status import StreamStatus
 from kokex.adapters.okx.wire import Argument, Frame
@@ -23,6 +29,7 @@ _CANDLE = "candle"
 _TICKERS = "tickers"
 _TRADES = "trades"
 _BOOK_TOP = "bbo-tbt"
+_MARK_PRICE = "mark-price"
 
 
 class OKXMarketWebSocket:
@@ -37,7 +44,7 @@ class OKXMarketWebSocket:
 
     @property
     def status(self) -> dict[str, StreamStatus]:
-        """Of each socket: `public` (tickers, trades, top of the book) and `business` (candles)."""
+        """Of each socket: `public` (tickers, trades, top of the book, mark prices) and `business` (candles)."""
         return {"public": self._public.connection.status, "business": self._business.connection.status}
 
     def subscribe_candles(self, inst_id: str, interval: Interval) -> None:
@@ -72,6 +79,14 @@ class OKXMarketWebSocket:
         """Want them no longer."""
         self._public.connection.unwant(Channel(_BOOK_TOP, inst_id))
 
+    def subscribe_mark_price(self, inst_id: str) -> None:
+        """Want mark prices, now and after every reconnect."""
+        self._public.connection.want(Channel(_MARK_PRICE, inst_id))
+
+    def unsubscribe_mark_price(self, inst_id: str) -> None:
+        """Want them no longer."""
+        self._public.connection.unwant(Channel(_MARK_PRICE, inst_id))
+
     async def run(self) -> None:
         """Connect, subscribe, receive, reconnect; until cancelled."""
         async with asyncio.TaskGroup() as group:
@@ -83,6 +98,8 @@ class OKXMarketWebSocket:
             self._listener.on_trades([parse_trade(item)])
         elif arg.channel == _BOOK_TOP:
             self._listener.on_book_top(parse_book_top(item, arg.inst_id or ""))
+        elif arg.channel == _MARK_PRICE:
+            self._listener.on_mark_price(parse_mark_price(item))
         else:
             self._listener.on_ticker(parse_ticker(item))
 

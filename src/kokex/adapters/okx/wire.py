@@ -101,6 +101,14 @@ class FundingRow(msgspec.Struct, rename="camel"):
     ts: Text = ""
 
 
+class MarkPriceRow(msgspec.Struct, rename="camel"):
+    """A push of `mark-price`."""
+
+    inst_id: str
+    mark_px: str
+    ts: str
+
+
 class BookTopRow(msgspec.Struct):
     """A push of `bbo-tbt`, with at most one level a side, or a row of `market/books`: levels are [price, size, "0", orders].
 

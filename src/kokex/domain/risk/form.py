@@ -24,20 +24,20 @@ def steps(asked: Question) -> Finding | None:
 
 
 def price(asked: Question) -> Finding | None:
-    """A fresh price is known, and the request's own is within the collar around it and the mark price."""
+    """A fresh price is known, and the request's own (a market order's: the last price) is within the collar around it and the mark price."""
     request, limits, state = asked.request, asked.limits, asked.state
     if asked.lowers and asked.amends is not None and asked.amends.price == request.price:
         return None
     last = state.last_price
     if last is None:
         return DenialCode.NO_PRICE, f"no fresh price of {request.inst_id} is known; wait for market data"
+    asked_for = request.price or last
     for name, reference in (("last", last), ("mark", state.mark_price)):
-        if request.price is None or reference is None:
-            continue
-        if abs(request.price - reference) > limits.price_collar * reference:
+        if reference is not None and abs(asked_for - reference) > limits.price_collar * reference:
+            price_name = "price" if request.price else "last price"
             return (
                 DenialCode.PRICE_COLLAR,
-                f"price {request.price} is more than {limits.price_collar:%} from the {name} price {reference}",
+                f"{price_name} {asked_for} is more than {limits.price_collar:%} from the {name} price {reference}",
             )
     return None
 

@@ -12,7 +12,7 @@ from typing import Final, Protocol, TypeAlias
 from kokex.domain.account import ExchangeAccount, Ticker
 from kokex.domain.candle import Candle, CandleSeries, Interval
 from kokex.domain.candle_rows import CandleKey
-from kokex.domain.market import BookTop, StreamKind, Trade
+from kokex.domain.market import BookTop, MarkPrice, StreamKind, Trade
 from kokex.domain.time_range import TimeRange
 from kokex.ports.clock import Clock
 from kokex.ports.exchange import ExchangeAdapter, MarketStream
@@ -120,6 +120,11 @@ class MarketDataService:
         """The best bid and ask, unless older than `FRESH_SECONDS`; None too where no plan wants them."""
         return self._watching.fresh_top((market_of(account), inst_id))
 
+    def mark_price(self, account: ExchangeAccount, inst_id: str) -> Decimal | None:
+        """The mark price, unless older than `FRESH_SECONDS`; None too where no plan wants it."""
+        known = self._watching.fresh_mark((market_of(account), inst_id))
+        return known.price if known else None
+
     def trades(self, account: ExchangeAccount, inst_id: str) -> tuple[Trade, ...]:
         """The newest public trades, oldest first; none where no plan wants them."""
         return self._watching.trades((market_of(account), inst_id))
@@ -168,7 +173,7 @@ class MarketDataService:
         if feed is not None:
             feed.hear(candle)
 
-    def hear(self, market: str, news: Ticker | BookTop) -> None:
+    def hear(self, market: str, news: Ticker | BookTop | MarkPrice) -> None:
         """Heard on the stream."""
         self._watching.hear(market, news)
         if isinstance(news, Ticker):
@@ -211,6 +216,9 @@ class _MarketListener:
 
     def on_book_top(self, top: BookTop) -> None:
         self._service.hear(self._market, top)
+
+    def on_mark_price(self, mark: MarkPrice) -> None:
+        self._service.hear(self._market, mark)
 
     def on_market_subscribed(self) -> None:
         self._service.subscribed(self._market)

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from typing import Final, TypeAlias, TypeVar
 
 from kokex.domain.account import Ticker
-from kokex.domain.market import BookTop, StreamKind, Trade
+from kokex.domain.market import BookTop, MarkPrice, StreamKind, Trade
 from kokex.ports.clock import Clock
 from kokex.ports.exchange import MarketStream
 
@@ -28,6 +28,7 @@ class Prices:
 
     ticker: tuple[Ticker, float] | None = None
     book_top: tuple[BookTop, float] | None = None
+    mark: tuple[MarkPrice, float] | None = None
     trades: deque[Trade] = field(default_factory=lambda: deque(maxlen=TRADES_KEPT))
 
 
@@ -57,15 +58,17 @@ class Watching:
                     _UNSUBSCRIBE[kind](stream, place[1])
                     self._forget(place, kind)
 
-    def hear(self, market: str, news: Ticker | BookTop) -> None:
+    def hear(self, market: str, news: Ticker | BookTop | MarkPrice) -> None:
         """Something was told. A price older than a fresh one is no news (OKX v5: REST answers from caches that lag)."""
         prices, now = self._at((market, news.inst_id)), self._clock.monotonic()
         if isinstance(news, Ticker):
             known = _fresh(prices.ticker, now)
             if known is None or news.occurred_at >= known.occurred_at:
                 prices.ticker = (news, now)
-        else:
+        elif isinstance(news, BookTop):
             prices.book_top = (news, now)
+        else:
+            prices.mark = (news, now)
 
     def hear_trade(self, market: str, trade: Trade) -> bool:
         """A trade happened. False: it is known. After a reconnect the exchange may tell the newest ones once more."""
@@ -88,6 +91,11 @@ class Watching:
         known = self._prices[place].book_top if place in self._prices else None
         return _fresh(known, self._clock.monotonic())
 
+    def fresh_mark(self, place: Place) -> MarkPrice | None:
+        """The mark price, unless it is older than `FRESH_SECONDS`."""
+        known = self._prices[place].mark if place in self._prices else None
+        return _fresh(known, self._clock.monotonic())
+
     def trades(self, place: Place) -> tuple[Trade, ...]:
         """The newest trades, oldest first."""
         return tuple(self._prices[place].trades) if place in self._prices else ()
@@ -101,17 +109,21 @@ class Watching:
             prices.trades.clear()
         elif kind is StreamKind.BOOK_TOP:
             prices.book_top = None
+        elif kind is StreamKind.MARK_PRICE:
+            prices.mark = None
 
 
 _SUBSCRIBE: Final = {
     StreamKind.TICKER: lambda stream, inst_id: stream.subscribe_ticker(inst_id),
     StreamKind.TRADES: lambda stream, inst_id: stream.subscribe_trades(inst_id),
     StreamKind.BOOK_TOP: lambda stream, inst_id: stream.subscribe_book_top(inst_id),
+    StreamKind.MARK_PRICE: lambda stream, inst_id: stream.subscribe_mark_price(inst_id),
 }
 _UNSUBSCRIBE: Final = {
     StreamKind.TICKER: lambda stream, inst_id: stream.unsubscribe_ticker(inst_id),
     StreamKind.TRADES: lambda stream, inst_id: stream.unsubscribe_trades(inst_id),
     StreamKind.BOOK_TOP: lambda stream, inst_id: stream.unsubscribe_book_top(inst_id),
+    StreamKind.MARK_PRICE: lambda stream, inst_id: stream.unsubscribe_mark_price(inst_id),
 }
 
 

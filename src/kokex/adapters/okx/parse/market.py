@@ -12,13 +12,14 @@ from kokex.adapters.okx.parse.scalars import Payload, guarded, known, moment, nu
 from kokex.domain.account import Ticker
 from kokex.domain.candle import Candle
 from kokex.domain.instrument import Instrument, InstrumentKind, Side
-from kokex.domain.market import BookLevel, BookTop, FundingRate, OrderBook, Trade
+from kokex.domain.market import BookLevel, BookTop, FundingRate, MarkPrice, OrderBook, Trade
 
 _instrument_decoder = msgspec.json.Decoder(wire.InstrumentRow)
 _ticker_decoder = msgspec.json.Decoder(wire.TickerRow)
 _candle_decoder = msgspec.json.Decoder(wire.CandleRow)
 _trade_decoder = msgspec.json.Decoder(wire.TradeRow)
 _top_decoder = msgspec.json.Decoder(wire.BookTopRow)
+_mark_decoder = msgspec.json.Decoder(wire.MarkPriceRow)
 _funding_decoder = msgspec.json.Decoder(wire.FundingRow)
 _time_decoder = msgspec.json.Decoder(wire.ServerTime)
 
@@ -129,6 +130,13 @@ def parse_book_top(payload: Payload, inst_id: str) -> BookTop:
     bid, bid_quantity = _level(row.bids)
     ask, ask_quantity = _level(row.asks)
     return BookTop(inst_id, bid, bid_quantity, ask, ask_quantity, moment(row.ts))
+
+
+@guarded
+def parse_mark_price(payload: Payload) -> MarkPrice:
+    """One item of `mark-price`."""
+    row = _mark_decoder.decode(payload)
+    return MarkPrice(row.inst_id, number(row.mark_px), moment(row.ts))
 
 
 @guarded
