@@ -24,6 +24,7 @@ from kokex.adapters.okx import OKXAdapter
 from kokex.adapters.postgres import EmbeddedPostgres, PostgresStore, upgrade
 from kokex.adapters.postgres.address import DatabaseAddress
 from kokex.adapters.system_clock import SystemClock
+from kokex.adapters.talib_indicators import TalibIndicators
 from kokex.adapters.vault import Vault
 from kokex.domain.errors import ConfigurationError, StateError
 from kokex.domain.plan import KRONOS, Plan
@@ -42,6 +43,7 @@ from kokex.services.approving import ApprovingService
 from kokex.services.deciding import DecidingService
 from kokex.services.flattening import Flattening
 from kokex.services.forecast_age import ForecastAges
+from kokex.services.forecast_records import ForecastRecords
 from kokex.services.forecasting import ForecastingService
 from kokex.services.halting import HaltService
 from kokex.services.halts import Halts
@@ -81,8 +83,8 @@ class Application:
     model_files: ModelFiles
     models: ModelService
     training: TrainingService
-
     database: DatabaseAddress
+
 
 @asynccontextmanager
 async def database(settings: Settings) -> AsyncIterator[str]:
@@ -138,8 +140,8 @@ class Engine:
     application: Application
     activity: PlanActivity
     services: Services
-
     agent: LangChainAgentService | None
+
     async def run(self, ready: asyncio.Event | None = None) -> None:
         """Resume every plan and serve until cancelled.
 
@@ -155,9 +157,9 @@ class Engine:
                     tasks.create_task(self._tell_ready(ready))
         finally:
             await self.services.sessions.close()
-
             if self.agent is not None:
                 await self.agent.close()
+
     async def _tell_ready(self, ready: asyncio.Event) -> None:
         clock = self.application.clock
         await self.activity.resumed.wait()
@@ -170,10 +172,10 @@ class Engine:
 async def engine(application: Application, agent: Agent | None = None) -> Engine:
     """Wire an engine. `agent`: another than the settings ask for (tests, benchmarks)."""
     store, clock, adapter = application.store, application.clock, application.adapter
-    installation = await store.installation()
     own: LangChainAgentService | None = None
     if agent is None:
         agent = own = _agent(application)
+    installation = await store.installation()
     ledgers = Ledgers()
     sessions = AccountSessions(store, clock, adapter)
     market_data = MarketDataService(store, clock, adapter)
@@ -213,6 +215,8 @@ async def engine(application: Application, agent: Agent | None = None) -> Engine
         neighbourhood=neighbourhood,
         performance=performance,
         pictures=pictures,
+        indicators=TalibIndicators(),
+        forecast_records=ForecastRecords(store),
         halting=HaltService(store, clock, halts, flattening),
         trailing=TrailingStops(
             store, clock, ledgers, market_data, performance, Hands(trading, flattening, pictures)

@@ -69,6 +69,10 @@ class JournalStore(Protocol):
         """All fills of the plan's own orders, oldest first."""
         ...
 
+    async def latest_fills(self, plan_id: int, *, limit: int) -> list[Fill]:
+        """The latest fills of the plan's own orders, newest first."""
+        ...
+
     async def fills_of(self, account_id: int, inst_id: str, order_ids: Sequence[str]) -> list[Fill]:
         """Fills of orders by the exchange's ids, whoever made them, oldest first."""
         ...
@@ -246,6 +250,14 @@ class ForecastStore(Protocol):
 
     async def latest(self, plan_id: int) -> tuple[int, Forecast] | None:
         """The newest and its number, or None."""
+        ...
+
+    async def numbers(self, plan_id: int, *, limit: int) -> list[int]:
+        """Numbers of the plan's latest forecasts, newest origin first."""
+        ...
+
+    async def some(self, numbers: Sequence[int]) -> list[tuple[int, Forecast]]:
+        """Forecasts by number, in no order; what does not exist is left out."""
         ...
 
 

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from decimal import Decimal
 from typing import Any, Protocol
 
+from kokex.domain.indicator import Indicator
 from kokex.domain.instrument import Side
 from kokex.domain.order import OrderType
 
@@ -26,6 +27,18 @@ class MarketTools(Protocol):
 
     async def query_historical_kline_data(self, limit: int = 50) -> ToolResult:
         """The latest closed candles, oldest first."""
+        ...
+
+    async def get_order_book(self, depth: int = 10) -> ToolResult:
+        """The best prices of both sides, with what is on offer at each."""
+        ...
+
+    async def get_funding_rate(self) -> ToolResult:
+        """What holding the plan's swap costs or earns at the next funding."""
+        ...
+
+    async def get_indicators(self, names: Sequence[Indicator], limit: int = 5) -> ToolResult:
+        """Indicators of the plan's closed candles, at the latest of them, oldest first."""
         ...
 
 
@@ -56,12 +69,36 @@ class OrderTools(Protocol):
         """One order of the plan."""
         ...
 
+    async def get_order_history(self, limit: int = 20) -> ToolResult:
+        """The plan's latest orders, newest first, with what became of them; denied ones too."""
+        ...
+
+    async def get_fills(self, limit: int = 20) -> ToolResult:
+        """The latest executions of the plan's orders, newest first."""
+        ...
+
 
 class ForecastTools(Protocol):
     """What the forecaster says."""
 
     async def query_prediction_data(self) -> ToolResult:
         """The latest forecast's distribution: quantiles per step, probability_up, expected return, spread."""
+        ...
+
+    async def run_latest_model_inference(self) -> ToolResult:
+        """A new forecast now, where the candles allow one; told like `query_prediction_data`."""
+        ...
+
+    async def get_prediction_history(self, limit: int = 10) -> ToolResult:
+        """The plan's latest forecasts, newest first, each with what came of it so far."""
+        ...
+
+    async def get_latest_prediction_analysis(self) -> ToolResult:
+        """The latest forecast against what has happened since."""
+        ...
+
+    async def get_forecast_skill(self, limit: int = 100) -> ToolResult:
+        """How the latest forecasts whose horizon has passed did, beside a baseline."""
         ...
 
 

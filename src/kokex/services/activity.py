@@ -298,6 +298,10 @@ class PlanActivity:
                 clock=self._clock,
                 market_data=self._services.market_data,
                 trading=self._services.trading,
+                forecasting=self._services.forecasting,
+                records=self._services.forecast_records,
+                indicators=self._services.indicators,
+                pictures=self._services.pictures,
             )
         )
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Mapping
+from typing import Final
 
 import structlog
 
@@ -22,6 +23,9 @@ from kokex.services.market_data import MarketDataService
 from kokex.services.worker_forecasts import WorkerForecasts
 
 log = structlog.get_logger(__name__)
+
+ASK_SECONDS: Final = 60.0
+"""How often a plan's agent may ask for a forecast out of turn."""
 
 
 class ForecastingService:
@@ -46,6 +50,8 @@ class ForecastingService:
         self._forecasters = forecasters
         self._workers = workers
         self._ages = ages
+        self._making: dict[int, asyncio.Lock] = {}
+        self._asked: dict[int, float] = {}
 
     async def run(self) -> None:
         """Hear of the workers' answers, until cancelled."""
@@ -62,12 +68,24 @@ class ForecastingService:
                 f"forecaster {plan.forecast.forecaster!r} of plan {plan.name} is unknown; use one of {names}"
             ) from None
 
+    def may_ask(self, plan_id: int, now: float) -> float:
+        """Seconds until the plan may ask for a forecast out of turn again; zero where it may, and then it has asked (`now`: monotonic)."""
+        wait = self._asked.get(plan_id, -ASK_SECONDS) + ASK_SECONDS - now
+        if wait > 0:
+            return wait
+        self._asked[plan_id] = now
+        return 0.0
+
     async def forecast(self, session: AccountSession, plan: Plan) -> tuple[int, Forecast] | None:
         """Forecast from the newest candles and keep it; None where there are too few yet.
 
         Raises:
             ForecastError: the candles are none that a market makes.
         """
+        async with self._making.setdefault(plan.id, asyncio.Lock()):
+            return await self._forecast(session, plan)
+
+    async def _forecast(self, session: AccountSession, plan: Plan) -> tuple[int, Forecast] | None:
         await self._remember(plan)
         forecaster = self.forecaster(plan)
         series = await self._market_data.series(

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from kokex.ports.indicators import Indicators
 from kokex.services.account_events import AccountEventService
 from kokex.services.accounts import AccountSessions
 from kokex.services.alerts import AlertService
 from kokex.services.approving import ApprovingService
 from kokex.services.deciding import DecidingService
+from kokex.services.forecast_records import ForecastRecords
 from kokex.services.forecasting import ForecastingService
 from kokex.services.halting import HaltService
 from kokex.services.ledger import Ledgers
@@ -46,3 +48,5 @@ class Services:
     risk_watch: RiskWatch
     approving: ApprovingService
     pictures: RiskPictures
+    indicators: Indicators
+    forecast_records: ForecastRecords

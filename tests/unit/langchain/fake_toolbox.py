@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
@@ -14,6 +15,7 @@ from kokex.domain.events import EventSource, OrderEvent, classify
 from kokex.domain.forecast import Forecast
 from kokex.domain.grant import Grant
 from kokex.domain.ids import OrderOrigin, client_order_id
+from kokex.domain.indicator import Indicator
 from kokex.domain.instrument import Instrument, InstrumentKind, Side
 from kokex.domain.limits import RiskLimits
 from kokex.domain.order import Order, OrderRequest, OrderStatus, OrderType, OrderUpdate
@@ -169,6 +171,44 @@ class FakeToolbox:
     async def query_historical_kline_data(self, limit: int = 50) -> dict[str, Any]:
         self.used.append("query_historical_kline_data")
         return {"candles": [], "limit": limit} | self.planted.get("query_historical_kline_data", {})
+
+    async def get_order_book(self, depth: int = 10) -> dict[str, Any]:
+        self.used.append("get_order_book")
+        levels = [(self.last - self.tick, "2"), (self.last + self.tick, "3")]
+        bids, asks = ([[str(price), quantity]] * min(depth, 1) for price, quantity in levels)
+        return {"inst_id": self.instrument.inst_id, "bids": bids, "asks": asks, "unit": "USDT"}
+
+    async def get_funding_rate(self) -> dict[str, Any]:
+        self.used.append("get_funding_rate")
+        return {"error": f"{self.instrument.inst_id} is spot", "code": "no_funding"}
+
+    async def get_indicators(self, names: Sequence[Indicator], limit: int = 5) -> dict[str, Any]:
+        self.used.append("get_indicators")
+        return {"indicators": {name.value: {"unit": "", name.value: [None] * limit} for name in names}}
+
+    async def get_order_history(self, limit: int = 20) -> dict[str, Any]:
+        self.used.append("get_order_history")
+        return {"orders": [_row(order) for order in reversed(self.orders.values())][:limit], "unit": "USDT"}
+
+    async def get_fills(self, limit: int = 20) -> dict[str, Any]:
+        self.used.append("get_fills")
+        return {"fills": [], "unit": "USDT"}
+
+    async def run_latest_model_inference(self) -> dict[str, Any]:
+        self.used.append("run_latest_model_inference")
+        return {"made_now": False} | await self.query_prediction_data()
+
+    async def get_prediction_history(self, limit: int = 10) -> dict[str, Any]:
+        self.used.append("get_prediction_history")
+        return {"forecasts": [], "unit": "USDT"}
+
+    async def get_latest_prediction_analysis(self) -> dict[str, Any]:
+        self.used.append("get_latest_prediction_analysis")
+        return {"error": "no forecast has been made yet", "code": "no_forecast"}
+
+    async def get_forecast_skill(self, limit: int = 100) -> dict[str, Any]:
+        self.used.append("get_forecast_skill")
+        return {"verdict": "too few to say", "forecasts": 0}
 
     async def query_prediction_data(self) -> dict[str, Any]:
         self.used.append("query_prediction_data")

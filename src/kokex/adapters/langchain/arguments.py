@@ -8,6 +8,7 @@ from typing import Annotated, Any
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, WithJsonSchema
 
+from kokex.domain.indicator import Indicator
 from kokex.domain.instrument import Side
 from kokex.domain.order import OrderType
 
@@ -63,6 +64,41 @@ class PastDecisionsArguments(Arguments):
 
     limit: int = Field(default=5, ge=1, le=20, description="How many of the latest decisions, 1 to 20.")
     only_with_orders: bool = Field(default=False, description="Only decisions that asked for an order.")
+
+
+class BookArguments(Arguments):
+    """How much of the order book."""
+
+    depth: int = Field(default=10, ge=1, le=50, description="Price levels of each side, 1 to 50.")
+
+
+class IndicatorArguments(Arguments):
+    """Which indicators, at how many candles."""
+
+    names: tuple[Indicator, ...] = Field(
+        min_length=1, max_length=8, description="1 to 8 names; the numbers are candles of the plan's interval."
+    )
+    limit: int = Field(default=5, ge=1, le=50, description="At how many of the latest closed candles, 1 to 50.")
+
+
+class LatestArguments(Arguments):
+    """How many of the latest."""
+
+    limit: int = Field(default=20, ge=1, le=100, description="How many of the latest, 1 to 100.")
+
+
+class PredictionHistoryArguments(Arguments):
+    """How many forecasts."""
+
+    limit: int = Field(default=10, ge=1, le=50, description="How many of the latest forecasts, 1 to 50.")
+
+
+class SkillArguments(Arguments):
+    """Over how many forecasts."""
+
+    limit: int = Field(
+        default=100, ge=1, le=500, description="Over how many of the latest forecasts whose horizon has passed, 1 to 500."
+    )
 
 
 class OrderNameArguments(Arguments):

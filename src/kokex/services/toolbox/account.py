@@ -6,6 +6,7 @@ from kokex.domain.errors import ExchangeError
 from kokex.ports.toolbox import ToolResult
 from kokex.services.toolbox.desk import Room
 from kokex.services.toolbox.facts import decimal_text, refusal, time_text
+from kokex.services.toolbox.limit_facts import left_facts, limit_facts
 
 _BALANCE_SECONDS = 1.0
 """Balances younger than this are not asked for again."""
@@ -48,17 +49,14 @@ class AccountTools(Room):
         }
 
     async def get_trading_limits(self) -> ToolResult:
-        """The plan's limits and the instrument's steps. People set them; asking cannot change them."""
-        limits, instrument = self._desk.plan.limits, self._desk.ledger.book.instrument
+        """All limits of the plan, what of them is left, and the instrument's steps. People set them; asking cannot change them."""
+        desk = self._desk
+        limits, instrument = desk.plan.limits, desk.ledger.book.instrument
+        await desk.budget.read(desk.store)
+        state = desk.pictures.state(desk.session, desk.plan, desk.ledger, desk.budget.left)
         return {
-            "max_order_notional": str(limits.max_order_notional),
-            "max_position_notional": str(limits.max_position_notional),
-            "max_open_orders": limits.max_open_orders,
-            "max_orders_per_minute": limits.max_orders_per_minute,
-            "price_collar": str(limits.price_collar),
-            "cash_reserve": str(limits.cash_reserve),
-            "allow_short": limits.allow_short,
-            "approval_notional": decimal_text(limits.approval_notional),
+            **limit_facts(limits),
+            "left": left_facts(limits, state),
             "unit": instrument.quote_currency,
             "tick_size": str(instrument.tick_size),
             "lot_size": str(instrument.lot_size),

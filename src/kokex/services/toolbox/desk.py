@@ -8,10 +8,14 @@ from dataclasses import dataclass
 from kokex.domain.account import Ticker
 from kokex.domain.plan import Plan
 from kokex.ports.clock import Clock
+from kokex.ports.indicators import Indicators
 from kokex.ports.store import Store
 from kokex.services.accounts import AccountSession
+from kokex.services.forecast_records import ForecastRecords
+from kokex.services.forecasting import ForecastingService
 from kokex.services.ledger import PlanLedger
 from kokex.services.market_data import MarketDataService
+from kokex.services.risk_picture import RiskPictures
 from kokex.services.trading import TradingService
 from kokex.services.turn_budget import TurnBudget
 
@@ -33,6 +37,10 @@ class Desk:
     clock: Clock
     market_data: MarketDataService
     trading: TradingService
+    forecasting: ForecastingService
+    records: ForecastRecords
+    indicators: Indicators
+    pictures: RiskPictures
 
     @property
     def plan(self) -> Plan:

@@ -6,7 +6,7 @@ from datetime import UTC, datetime
 from decimal import Decimal
 from typing import Any
 
-from kokex.domain.order import Order
+from kokex.domain.order import Fill, Order
 
 
 def order_facts(order: Order) -> dict[str, Any]:
@@ -26,6 +26,22 @@ def order_facts(order: Order) -> dict[str, Any]:
     }
 
 
+def fill_facts(fill: Fill) -> dict[str, Any]:
+    """One execution."""
+    return {
+        "client_order_id": fill.client_order_id,
+        "order_id": fill.order_id,
+        "trade_id": fill.trade_id,
+        "side": fill.side.value,
+        "price": str(fill.price),
+        "quantity": str(fill.quantity),
+        "fee": decimal_text(fill.fee),
+        "fee_currency": fill.fee_currency,
+        "maker": fill.maker,
+        "occurred_at": time_text(fill.occurred_at),
+    }
+
+
 def refusal(code: str, reason: str) -> dict[str, Any]:
     """A tool's no: nothing was done."""
     return {"error": reason, "code": code}
@@ -39,3 +55,8 @@ def decimal_text(value: Decimal | None) -> str | None:
 def time_text(moment: datetime) -> str:
     """A moment in UTC, to the millisecond."""
     return moment.astimezone(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+
+
+def figure(value: float) -> float:
+    """A measured number, to the eight digits that mean something."""
+    return float(f"{value:.8g}")

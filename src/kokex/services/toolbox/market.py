@@ -1,15 +1,25 @@
-"""What the market does."""
+"""What the market does: prices, candles and what follows from them, the order book, funding."""
 
 from __future__ import annotations
 
+import asyncio
+from collections.abc import Sequence
 from datetime import UTC, datetime
+from decimal import Decimal
+from math import isnan
 from typing import Any
 
+from kokex.domain.errors import ExchangeError
+from kokex.domain.indicator import Indicator, IndicatorLines
+from kokex.domain.instrument import InstrumentKind
+from kokex.domain.market import BookLevel
 from kokex.ports.toolbox import ToolResult
 from kokex.services.toolbox.desk import Room
-from kokex.services.toolbox.facts import decimal_text, refusal, time_text
+from kokex.services.toolbox.facts import decimal_text, figure, refusal, time_text
 
 _TRADES_SHOWN = 20
+_INDICATOR_CANDLES = 1000
+"""Closed candles that indicators are worked out from: averages that never forget have settled well before."""
 
 
 class MarketTools(Room):
@@ -69,3 +79,81 @@ class MarketTools(Room):
                 for at, row in zip(series.open_times, series.values, strict=True)
             ],
         }
+
+    async def get_order_book(self, depth: int = 10) -> ToolResult:
+        """The best prices of both sides, best first, asked for now."""
+        desk = self._desk
+        try:
+            book = await desk.session.exchange.order_book(desk.plan.inst_id, depth)
+        except ExchangeError as error:
+            return refusal("exchange_unavailable", str(error))
+        return {
+            "inst_id": book.inst_id,
+            "unit": desk.ledger.book.instrument.quote_currency,
+            "quantity_unit": desk.quantity_unit,
+            "columns": ["price", "quantity"],
+            "bids": _levels(book.bids[:depth]),
+            "asks": _levels(book.asks[:depth]),
+            "spread": str(book.asks[0].price - book.bids[0].price) if book.asks and book.bids else None,
+            "bid_quantity": str(sum((level.quantity for level in book.bids[:depth]), Decimal(0))),
+            "ask_quantity": str(sum((level.quantity for level in book.asks[:depth]), Decimal(0))),
+            "occurred_at": time_text(book.occurred_at),
+        }
+
+    async def get_funding_rate(self) -> ToolResult:
+        """What holding the swap costs or earns at the next funding; spot pays none."""
+        desk = self._desk
+        inst_id = desk.plan.inst_id
+        if desk.ledger.book.instrument.kind is not InstrumentKind.SWAP:
+            return refusal("no_funding", f"{inst_id} is spot: holding it neither costs nor earns funding")
+        try:
+            found = await desk.session.exchange.funding_rate(inst_id)
+        except ExchangeError as error:
+            return refusal("exchange_unavailable", str(error))
+        return {
+            "inst_id": inst_id,
+            "funding_rate": str(found.rate),
+            "funding_rate_unit": "share of the position's value; above zero longs pay shorts, below zero shorts pay longs",
+            "due_at": time_text(found.due_at),
+            "next_due_at": None if found.next_due_at is None else time_text(found.next_due_at),
+            "last_funding_rate": decimal_text(found.last_rate),
+            "occurred_at": None if found.occurred_at is None else time_text(found.occurred_at),
+        }
+
+    async def get_indicators(self, names: Sequence[Indicator], limit: int = 5) -> ToolResult:
+        """Indicators at the latest closed candles, oldest first; None where candles are too few for a value."""
+        desk = self._desk
+        series = await desk.market_data.series(
+            desk.session.account, desk.plan.inst_id, desk.plan.interval, _INDICATOR_CANDLES
+        )
+        if not len(series):
+            return refusal("no_candles", "no closed candle is kept yet; wait for market data")
+        found = await asyncio.to_thread(
+            lambda: [desk.indicators.of(series, name) for name in dict.fromkeys(names)]
+        )
+        return {
+            "inst_id": desk.plan.inst_id,
+            "interval": str(desk.plan.interval),
+            "candles_read": len(series),
+            "open_times": [
+                time_text(datetime.fromtimestamp(int(at), UTC)) for at in series.open_times[-limit:]
+            ],
+            "closes": [figure(float(close)) for close in series.closes[-limit:]],
+            "unit": desk.ledger.book.instrument.quote_currency,
+            "indicators": {one.indicator.value: _indicator(one, limit) for one in found},
+        }
+
+
+def _levels(levels: Sequence[BookLevel]) -> list[list[str]]:
+    return [[str(level.price), str(level.quantity)] for level in levels]
+
+
+def _indicator(found: IndicatorLines, limit: int) -> dict[str, Any]:
+    lines = {
+        name: [None if isnan(value) else figure(value) for value in line[-limit:].tolist()]
+        for name, line in found.lines.items()
+    }
+    facts: dict[str, Any] = {"unit": found.unit.value, **lines}
+    if any(None in line for line in lines.values()):
+        facts["needs_candles"] = found.needs
+    return facts

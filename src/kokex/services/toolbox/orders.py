@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from kokex.ports.toolbox import ToolResult
 from kokex.services.toolbox.desk import Room
-from kokex.services.toolbox.facts import order_facts, refusal
+from kokex.services.toolbox.facts import fill_facts, order_facts, refusal, time_text
 
 
 class OrderTools(Room):
@@ -20,3 +20,27 @@ class OrderTools(Room):
         if order is None or order.plan_id != self._desk.plan.id:
             return refusal("not_found", f"this plan has no order {client_order_id!r}")
         return order_facts(order)
+
+    async def get_order_history(self, limit: int = 20) -> ToolResult:
+        """The plan's latest orders, newest first, denied ones too, with the decision that asked for each."""
+        desk = self._desk
+        orders = await desk.store.orders.recent(desk.plan.id, limit=limit)
+        return {
+            "unit": desk.ledger.book.instrument.quote_currency,
+            "quantity_unit": desk.quantity_unit,
+            "orders": [
+                order_facts(order)
+                | {"decision": order.decision_id, "updated_at": time_text(order.updated_at)}
+                for order in orders
+            ],
+        }
+
+    async def get_fills(self, limit: int = 20) -> ToolResult:
+        """The latest executions of the plan's orders, newest first. Fees below zero were paid."""
+        desk = self._desk
+        fills = await desk.store.journal.latest_fills(desk.plan.id, limit=limit)
+        return {
+            "unit": desk.ledger.book.instrument.quote_currency,
+            "quantity_unit": desk.quantity_unit,
+            "fills": [fill_facts(fill) for fill in fills],
+        }

@@ -16,7 +16,7 @@ ACCOUNT = (
     ),
     Tool(
         "get_trading_limits",
-        "This plan's hard limits and the instrument's steps (tick_size, lot_size, min_quantity). The risk gate enforces "
-        "them; nothing said in this conversation changes them.",
+        "All hard limits of this plan (null: none is set), what is left of them now (this turn's own budget, orders, today's loss), and "
+        "the instrument's steps (tick_size, lot_size, min_quantity). The risk gate enforces them; nothing said here changes them.",
     ),
 )

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
-from sqlalchemy import select
+from sqlalchemy import Row, select
 from sqlalchemy.dialects.postgresql import insert
 
 from kokex.adapters.postgres.database import ConstraintError, Database
@@ -60,13 +62,32 @@ class PostgresForecasts:
         )
         async with self._database.begin() as connection:
             row = (await connection.execute(query)).one_or_none()
-        if row is None:
-            return None
-        return row.id, Forecast(
-            inst_id=row.inst_id,
-            interval=Interval(row.interval),
-            forecaster=row.forecaster,
-            origin_time=row.origin_time,
-            origin_price=row.origin_price,
-            paths=np.frombuffer(row.paths, dtype=_FLOAT32).reshape(row.shape).astype(np.float32),
+        return None if row is None else (row.id, _forecast(row))
+
+    async def numbers(self, plan_id: int, *, limit: int) -> list[int]:
+        """See `ForecastStore`."""
+        query = (
+            select(forecasts.c.id)
+            .where(forecasts.c.plan_id == plan_id)
+            .order_by(forecasts.c.origin_time.desc())
+            .limit(limit)
         )
+        async with self._database.begin() as connection:
+            return list((await connection.execute(query)).scalars())
+
+    async def some(self, numbers: Sequence[int]) -> list[tuple[int, Forecast]]:
+        """See `ForecastStore`."""
+        query = select(forecasts).where(forecasts.c.id.in_(numbers))
+        async with self._database.begin() as connection:
+            return [(row.id, _forecast(row)) for row in (await connection.execute(query)).all()]
+
+
+def _forecast(row: Row[tuple[object, ...]]) -> Forecast:
+    return Forecast(
+        inst_id=row.inst_id,
+        interval=Interval(row.interval),
+        forecaster=row.forecaster,
+        origin_time=row.origin_time,
+        origin_price=row.origin_price,
+        paths=np.frombuffer(row.paths, dtype=_FLOAT32).reshape(row.shape).astype(np.float32),
+    )

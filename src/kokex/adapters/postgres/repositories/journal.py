@@ -63,6 +63,14 @@ class PostgresJournal:
             rows = (await connection.execute(query)).all()
         return [_fill(row) for row in rows]
 
+    async def latest_fills(self, plan_id: int, *, limit: int) -> list[Fill]:
+        """See `JournalStore`."""
+        newest = (fills.c.occurred_at.desc(), fills.c.id.desc())
+        query = select(fills).where(fills.c.plan_id == plan_id).order_by(*newest).limit(limit)
+        async with self._database.begin() as connection:
+            rows = (await connection.execute(query)).all()
+        return [_fill(row) for row in rows]
+
     async def fills_of(self, account_id: int, inst_id: str, order_ids: Sequence[str]) -> list[Fill]:
         """See `JournalStore`."""
         if not order_ids:
