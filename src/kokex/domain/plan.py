@@ -22,6 +22,7 @@ class TradingTool(StrEnum):
     PLACE_ORDER = "place_order"
     AMEND_ORDER = "amend_order"
     CANCEL_ORDER = "cancel_order"
+    CLOSE_POSITION = "close_position"
 
 
 class PlanStatus(StrEnum):

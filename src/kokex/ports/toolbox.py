@@ -119,6 +119,16 @@ class TradingTools(Protocol):
         """Ask for an order. The risk gate decides; the result says denied, rejected, unknown or accepted."""
         ...
 
+    async def amend_order(
+        self, client_order_id: str, quantity: Decimal | None = None, price: Decimal | None = None
+    ) -> ToolResult:
+        """Ask for a change of an open order: its new total quantity, its new price, or both. The risk gate decides."""
+        ...
+
+    async def close_position(self, price: Decimal | None = None) -> ToolResult:
+        """Ask for the end of the plan's holding, at market or at a limit price. Its other orders are canceled first."""
+        ...
+
     async def cancel_order(self, client_order_id: str) -> ToolResult:
         """Ask for an open order's cancellation."""
         ...

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from typing import Any
@@ -20,7 +20,7 @@ from kokex.domain.instrument import Instrument, InstrumentKind, Side
 from kokex.domain.limits import RiskLimits
 from kokex.domain.order import Order, OrderRequest, OrderStatus, OrderType, OrderUpdate
 from kokex.domain.plan import AgentSettings, Plan, PlanStatus, TriggerKind
-from kokex.domain.risk import Denied, RiskState, check
+from kokex.domain.risk import Denied, RiskState, check, check_amendment
 from kokex.domain.risk.question import Question
 from tests.builders import TRADES
 
@@ -234,18 +234,7 @@ class FakeToolbox:
         step, self.step = self.step, self.step + 1
         name = client_order_id(OrderOrigin("test", 1, self.turn_id, step))
         request = OrderRequest(name, 1, self.instrument.inst_id, side, order_type, quantity, price)
-        state = RiskState(
-            self.instrument,
-            PlanStatus.RUNNING,
-            True,
-            self.last,
-            self.held,
-            tuple(self.pending()),
-            self.free_cash(),
-            0,
-            self.now,
-            grant=self.grant,
-        )
+        state = self.state()
         verdict = check(request, self.limits, state)
         if self.grant is not None and not isinstance(verdict, Denied):
             self.grant = self.grant.spend(Question(request, self.limits, state).added)
@@ -273,6 +262,37 @@ class FakeToolbox:
             self.fill(name, self.last + side.sign * self.tick)
         return _row(self.orders[name])
 
+    async def amend_order(
+        self, client_order_id: str, quantity: Decimal | None = None, price: Decimal | None = None
+    ) -> dict[str, Any]:
+        self.used.append("amend_order")
+        order = self.orders.get(client_order_id)
+        if order is None:
+            return {"error": f"this plan has no order {client_order_id!r}", "code": "not_found"}
+        request = OrderRequest(
+            client_order_id, 1, order.inst_id, order.side, OrderType(order.order_type),
+            quantity or order.quantity, price or order.price,
+        )  # fmt: skip
+        verdict = check_amendment(request, order, self.limits, self.state())
+        if isinstance(verdict, Denied):
+            self.denied += 1
+            return _row(order) | {"amend": "denied", "error": verdict.reason, "code": verdict.code.value}
+        if self.grant is not None:
+            self.grant = self.grant.spend(verdict.added)
+        self.orders[client_order_id] = replace(order, quantity=request.quantity, price=request.price)
+        return _row(self.orders[client_order_id]) | {"amend": "applied"}
+
+    async def close_position(self, price: Decimal | None = None) -> dict[str, Any]:
+        self.used.append("close_position")
+        if not self.held:
+            return {"error": "this plan holds nothing", "code": "nothing_held"}
+        for order in self.pending():
+            await self.cancel_order(order.client_order_id or "")
+        quantity = self.instrument.round_quantity(abs(self.held))
+        kind = OrderType.MARKET if price is None else OrderType.LIMIT
+        side = Side.SELL if self.held > 0 else Side.BUY
+        return {"canceled": [], "remains": "0"} | await self.place_order(side, kind, quantity, price)
+
     async def cancel_order(self, client_order_id: str) -> dict[str, Any]:
         self.used.append("cancel_order")
         if client_order_id not in self.orders or self.orders[client_order_id].status.closed:
@@ -286,6 +306,21 @@ class FakeToolbox:
         return {"client_order_id": client_order_id, "cancel": "accepted"}
 
     # the market ----------------------------------------------------------------------------------
+
+    def state(self) -> RiskState:
+        """What the gate is told now."""
+        return RiskState(
+            self.instrument,
+            PlanStatus.RUNNING,
+            True,
+            self.last,
+            self.held,
+            tuple(self.pending()),
+            self.free_cash(),
+            0,
+            self.now,
+            grant=self.grant,
+        )
 
     def free_cash(self) -> Decimal:
         buying = (

@@ -6,7 +6,7 @@ import re
 from decimal import Decimal
 from typing import Annotated, Any
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, WithJsonSchema
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, WithJsonSchema, model_validator
 
 from kokex.domain.indicator import Indicator
 from kokex.domain.instrument import Side
@@ -105,6 +105,43 @@ class OrderNameArguments(Arguments):
     """Which order."""
 
     client_order_id: OrderName
+
+
+class AmendOrderArguments(Arguments):
+    """Which order, and what is to be different."""
+
+    client_order_id: OrderName
+    quantity: PositiveDecimal | None = Field(
+        default=None,
+        description="The order's new total, what is filled already included; more than is filled. Left out: it stays.",
+    )
+    price: PositiveDecimal | None = Field(
+        default=None, description="The new limit price, a multiple of tick_size. Left out: it stays."
+    )
+    reason: str | None = Field(
+        default=None,
+        max_length=1000,
+        description="Why, with the numbers that you read in this turn: they are checked before the change goes out.",
+    )
+
+    @model_validator(mode="after")
+    def _says_something(self) -> AmendOrderArguments:
+        if self.quantity is None and self.price is None:
+            raise ValueError("name a new quantity, a new price, or both")
+        return self
+
+
+class ClosePositionArguments(Arguments):
+    """At what price."""
+
+    price: PositiveDecimal | None = Field(
+        default=None, description="A limit price, a multiple of tick_size. Left out: at market."
+    )
+    reason: str | None = Field(
+        default=None,
+        max_length=1000,
+        description="Why, with the numbers that you read in this turn: they are checked before anything goes out.",
+    )
 
 
 class PlaceOrderArguments(Arguments):

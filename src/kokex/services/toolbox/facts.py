@@ -6,12 +6,18 @@ from datetime import UTC, datetime
 from decimal import Decimal
 from typing import Any
 
+from kokex.domain.account import Ticker
+from kokex.domain.amendment import Amendment, AmendmentStatus
 from kokex.domain.order import Fill, Order
+
+POST_ONLY_WOULD_TAKE = "post_only_would_take"
 
 
 def order_facts(order: Order) -> dict[str, Any]:
-    """An order of the plan."""
-    return {
+    """An order of the plan; with the last change that was asked of it, if any."""
+    last = order.amendments[-1] if order.amendments else None
+    change = {} if last is None else {"amend": _amend_word(order, last), "amendment": _change_facts(last)}
+    return change | {
         "client_order_id": order.client_order_id,
         "order_id": order.order_id,
         "side": order.side.value,
@@ -23,6 +29,38 @@ def order_facts(order: Order) -> dict[str, Any]:
         "average_price": decimal_text(order.average_price),
         "reason": order.reason,
         "created_at": time_text(order.created_at),
+    }
+
+
+def book_facts(order: Order, ticker: Ticker | None) -> dict[str, Any]:
+    """Where a post-only order did not rest because it would have taken: that, and the best prices for the next."""
+    if not order.would_have_taken:
+        return {}
+    return {
+        "error": "canceled at once: at this price it would have taken instead of resting; a post-only buy rests below best_ask, a "
+        "sell above best_bid: price it anew",
+        "code": POST_ONLY_WOULD_TAKE,
+        "best_bid": decimal_text(None if ticker is None else ticker.bid),
+        "best_ask": decimal_text(None if ticker is None else ticker.ask),
+    }
+
+
+def _amend_word(order: Order, change: Amendment) -> str:
+    """Whether it was made: `pending` while nothing tells, whatever the exchange answered."""
+    if not change.status.undecided:
+        return change.status.value
+    if order.status.closed:
+        return "ended"
+    undecided = "unknown" if change.status is AmendmentStatus.UNKNOWN else "pending"
+    return AmendmentStatus.APPLIED.value if order.amending is None else undecided
+
+
+def _change_facts(change: Amendment) -> dict[str, Any]:
+    return {
+        "quantity": decimal_text(change.quantity),
+        "price": decimal_text(change.price),
+        "asked_at": time_text(change.asked_at),
+        "reason": change.reason,
     }
 
 

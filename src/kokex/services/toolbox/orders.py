@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from kokex.ports.toolbox import ToolResult
+from kokex.services.costs import cost_facts
 from kokex.services.toolbox.desk import Room
-from kokex.services.toolbox.facts import fill_facts, order_facts, refusal, time_text
+from kokex.services.toolbox.facts import book_facts, fill_facts, order_facts, refusal, time_text
 
 
 class OrderTools(Room):
@@ -19,7 +20,9 @@ class OrderTools(Room):
         order = await self._desk.store.orders.get(self._desk.plan.account_id, client_order_id)
         if order is None or order.plan_id != self._desk.plan.id:
             return refusal("not_found", f"this plan has no order {client_order_id!r}")
-        return order_facts(order)
+        named = [] if order.order_id is None else [order.order_id]
+        fills = await self._desk.store.journal.fills_of(order.account_id, order.inst_id, named)
+        return order_facts(order) | cost_facts(order, fills) | book_facts(order, self._desk.fresh_ticker())
 
     async def get_order_history(self, limit: int = 20) -> ToolResult:
         """The plan's latest orders, newest first, denied ones too, with the decision that asked for each."""

@@ -129,7 +129,10 @@ class TurnTools:
     async def _answer(self, name: str, arguments: Mapping[str, Any]) -> dict[str, Any]:
         tool = TOOLS.get(name)
         if tool is None:
-            return _refusal("unknown_tool", f"there is no tool {name[:64]!r}; use one of {', '.join(filter(self.may, TOOLS))}")
+            return _refusal(
+                "unknown_tool",
+                f"there is no tool {name[:64]!r}; use one of {', '.join(filter(self.may, TOOLS))}",
+            )
         if not self.may(name):
             return _not_permitted(name, self._limits.trading_tools)
         spent = self._spent()
@@ -140,7 +143,7 @@ class TurnTools:
         except ValidationError as error:
             return _refusal("invalid_arguments", f"{name} did nothing: {faults(error)}")
         values = {field: getattr(checked, field) for field in type(checked).model_fields}
-        if name == "place_order":
+        if tool.trades and "reason" in tool.arguments.model_fields:
             unread = self.grounding.refusal(values, self._calls)
             if unread is not None:
                 return unread
@@ -167,7 +170,13 @@ def refused(result: Mapping[str, Any]) -> bool:
 
 def outcome(result: Mapping[str, Any]) -> str:
     """What became of a command: accepted, denied, rejected, unknown..., or the code of its refusal."""
-    return str(result.get("status") or result.get("cancel") or result.get("code") or "accepted")
+    return str(
+        result.get("amend")
+        or result.get("status")
+        or result.get("cancel")
+        or result.get("code")
+        or "accepted"
+    )
 
 
 def structured_tools(tools: TurnTools) -> list[StructuredTool]:
