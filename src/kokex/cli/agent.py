@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from kokex.cli.agent_alerts import alerts
 from kokex.cli.agent_costs import costs
 from kokex.cli.options import AsJson, seconds_option
 from kokex.cli.output import complain, note, say, say_json
@@ -21,8 +22,12 @@ if TYPE_CHECKING:
     from kokex.bootstrap import Application
     from kokex.domain.plan import Plan
 
-app = typer.Typer(no_args_is_help=True, help="Write to a plan's agent and read its answer; what models cost.")
+app = typer.Typer(
+    no_args_is_help=True,
+    help="Write to a plan's agent and read its answer; its price alerts; what models cost.",
+)
 app.command()(costs)
+app.command()(alerts)
 
 
 @app.callback()

@@ -8,6 +8,7 @@ from typing import Any, Protocol
 
 from kokex.domain.indicator import Indicator
 from kokex.domain.instrument import Side
+from kokex.domain.notice import AlertDirection
 from kokex.domain.order import OrderType
 
 ToolResult = Mapping[str, Any]
@@ -110,6 +111,22 @@ class DecisionTools(Protocol):
         ...
 
 
+class NoteTools(Protocol):
+    """What the agent keeps for later turns. Nothing of it trades or moves a limit."""
+
+    async def set_price_alert(self, price: Decimal, direction: AlertDirection, note: str = "") -> ToolResult:
+        """Have the agent woken once when the last price is at `price` or beyond."""
+        ...
+
+    async def remember(self, text: str) -> ToolResult:
+        """Keep a note for later turns of the plan."""
+        ...
+
+    async def recall(self, query: str | None = None, limit: int = 10) -> ToolResult:
+        """The plan's notes, newest first; with `query` those that have all of its words."""
+        ...
+
+
 class TradingTools(Protocol):
     """What reaches the exchange: all of it passes the risk gate."""
 
@@ -134,7 +151,16 @@ class TradingTools(Protocol):
         ...
 
 
-class Toolbox(MarketTools, AccountTools, OrderTools, ForecastTools, DecisionTools, TradingTools, Protocol):
+class Toolbox(
+    MarketTools,
+    AccountTools,
+    OrderTools,
+    ForecastTools,
+    DecisionTools,
+    NoteTools,
+    TradingTools,
+    Protocol,
+):
     """Tools of one turn of one plan. Every result names its units and times (UTC)."""
     def go_on_from(self, step: int) -> None:
         """Number the turn's next order `step`: those before were asked for before the turn was cut short."""

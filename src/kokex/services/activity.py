@@ -298,6 +298,7 @@ class PlanActivity:
                 clock=self._clock,
                 market_data=self._services.market_data,
                 trading=self._services.trading,
+                alerts=self._services.alerts,
                 forecasting=self._services.forecasting,
                 records=self._services.forecast_records,
                 indicators=self._services.indicators,

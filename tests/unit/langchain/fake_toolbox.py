@@ -18,6 +18,7 @@ from kokex.domain.ids import OrderOrigin, client_order_id
 from kokex.domain.indicator import Indicator
 from kokex.domain.instrument import Instrument, InstrumentKind, Side
 from kokex.domain.limits import RiskLimits
+from kokex.domain.notice import AlertDirection
 from kokex.domain.order import Order, OrderRequest, OrderStatus, OrderType, OrderUpdate
 from kokex.domain.plan import AgentSettings, Plan, PlanStatus, TriggerKind
 from kokex.domain.risk import Denied, RiskState, check, check_amendment
@@ -226,6 +227,20 @@ class FakeToolbox:
             "unit": "USDT",
             "quantity_unit": self._unit(),
         }
+
+    async def set_price_alert(
+        self, price: Decimal, direction: AlertDirection, note: str = ""
+    ) -> dict[str, Any]:
+        self.used.append("set_price_alert")
+        return {"alert": 1, "price": str(price), "direction": direction.value, "note": note}
+
+    async def remember(self, text: str) -> dict[str, Any]:
+        self.used.append("remember")
+        return {"text": text, "notes_kept": 1}
+
+    async def recall(self, query: str | None = None, limit: int = 10) -> dict[str, Any]:
+        self.used.append("recall")
+        return {"notes": [], "notes_kept": 0} | self.planted.get("recall", {})
 
     async def place_order(
         self, side: Side, order_type: OrderType, quantity: Decimal, price: Decimal | None = None

@@ -10,6 +10,7 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationEr
 
 from kokex.domain.indicator import Indicator
 from kokex.domain.instrument import Side
+from kokex.domain.notice import LONGEST_NOTE, AlertDirection
 from kokex.domain.order import OrderType
 
 _PLAIN = re.compile(r"[0-9]{1,30}(\.[0-9]{1,30})?")
@@ -164,6 +165,33 @@ class PlaceOrderArguments(Arguments):
         max_length=1000,
         description="Why, with the numbers that you read in this turn: they are checked before the order goes out.",
     )
+
+
+class PriceAlertArguments(Arguments):
+    """At which price to be woken."""
+
+    price: PositiveDecimal = Field(description="In quote currency.")
+    direction: AlertDirection = Field(
+        description="above: once the last price is at it or higher; below: at it or lower."
+    )
+    note: str = Field(
+        default="", max_length=LONGEST_NOTE, description="What you want to be reminded of then."
+    )
+
+
+class RememberArguments(Arguments):
+    """What to keep."""
+
+    text: str = Field(min_length=1, max_length=LONGEST_NOTE, description="The note, in plain words.")
+
+
+class RecallArguments(Arguments):
+    """Which notes."""
+
+    query: str | None = Field(
+        default=None, max_length=100, description="Words that a note must have; none for all."
+    )
+    limit: int = Field(default=10, ge=1, le=50, description="How many of the newest, 1 to 50.")
 
 
 def faults(error: ValidationError) -> str:

@@ -12,7 +12,7 @@ from typing import Any
 
 from kokex.adapters.langchain.tools import TOOLS, TurnTools
 
-CONTEXT_VERSION = 1
+CONTEXT_VERSION = 2
 _CHARACTERS_A_TOKEN = 2.5
 """Rather too few: JSON of numbers takes more tokens than prose."""
 
@@ -42,6 +42,7 @@ SECTIONS = (
     Section("candles", "query_historical_kline_data", 2500, {"limit": 48}),
     Section("forecast", "query_prediction_data", 1500),
     Section("past_decisions", "get_past_decisions", 2000, {"limit": 5}, newest_first=True),
+    Section("your_notes", "recall", 800, {"limit": 20}, newest_first=True),
 )
 """In the order in which they are shown."""
 

@@ -5,11 +5,14 @@ from kokex.services.toolbox.decisions import DecisionTools
 from kokex.services.toolbox.desk import Desk
 from kokex.services.toolbox.forecasts import ForecastTools
 from kokex.services.toolbox.market import MarketTools
+from kokex.services.toolbox.notes import NoteTools
 from kokex.services.toolbox.orders import OrderTools
 from kokex.services.toolbox.trading import TradingTools
 
 __all__ = ["Desk", "PlanToolbox"]
 
 
-class PlanToolbox(MarketTools, AccountTools, OrderTools, ForecastTools, DecisionTools, TradingTools):
+class PlanToolbox(
+    MarketTools, AccountTools, OrderTools, ForecastTools, DecisionTools, NoteTools, TradingTools
+):
     """All tools of one turn of one plan."""

@@ -11,6 +11,7 @@ from kokex.ports.clock import Clock
 from kokex.ports.indicators import Indicators
 from kokex.ports.store import Store
 from kokex.services.accounts import AccountSession
+from kokex.services.alerts import AlertService
 from kokex.services.forecast_records import ForecastRecords
 from kokex.services.forecasting import ForecastingService
 from kokex.services.ledger import PlanLedger
@@ -37,6 +38,7 @@ class Desk:
     clock: Clock
     market_data: MarketDataService
     trading: TradingService
+    alerts: AlertService
     forecasting: ForecastingService
     records: ForecastRecords
     indicators: Indicators

@@ -6,10 +6,11 @@ from kokex.adapters.langchain.tools.account import ACCOUNT
 from kokex.adapters.langchain.tools.decisions import DECISIONS
 from kokex.adapters.langchain.tools.forecasts import FORECASTS
 from kokex.adapters.langchain.tools.market import MARKET
+from kokex.adapters.langchain.tools.notes import NOTES
 from kokex.adapters.langchain.tools.orders import ORDERS
 from kokex.adapters.langchain.tools.tool import Tool
 from kokex.adapters.langchain.tools.trading import TRADING
 
 TOOLS: dict[str, Tool] = {
-    tool.name: tool for tool in (*MARKET, *ACCOUNT, *ORDERS, *FORECASTS, *DECISIONS, *TRADING)
+    tool.name: tool for tool in (*MARKET, *ACCOUNT, *ORDERS, *FORECASTS, *DECISIONS, *NOTES, *TRADING)
 }
