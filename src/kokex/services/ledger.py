@@ -14,6 +14,7 @@ from datetime import datetime
 from decimal import Decimal
 
 from kokex.domain.amendment import Amendment, AmendmentStatus
+from kokex.domain.errors import StateError
 from kokex.domain.events import EventSource, OrderEvent, OrderEventKind
 from kokex.domain.instrument import Instrument, Side
 from kokex.domain.order import Fill, Order, OrderStatus
@@ -254,8 +255,11 @@ class Ledgers:
         self._resting.pop(plan_id, None)
 
     def of(self, plan_id: int) -> PlanLedger:
-        """A plan's ledger. Raises `KeyError` for a plan that this process does not run."""
-        return self._ledgers[plan_id]
+        """A plan's ledger. Raises `StateError` for a plan that this process does not run."""
+        ledger = self._ledgers.get(plan_id)
+        if ledger is None:
+            raise StateError(f"plan {plan_id} is not at work here: it was stopped, or left to another engine")
+        return ledger
 
     def apply(self, event: OrderEvent) -> bool:
         """Move the ledger of the event's plan, if it is here. False: it must be counted anew."""
