@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from kokex.cli.account_changes import keys, remove
 from kokex.cli.keys import read_keys
 from kokex.cli.options import AsJson
 from kokex.cli.output import plain, say, say_json, say_table
@@ -20,6 +21,8 @@ if TYPE_CHECKING:
     from kokex.domain.account import Endpoints, Environment, ExchangeAccount
 
 app = typer.Typer(no_args_is_help=True, help="Exchange accounts and their keys.")
+app.command()(keys)
+app.command()(remove)
 
 
 @app.command()
@@ -53,7 +56,7 @@ def add(
     endpoints = _endpoints(kind, region, paper_url, certificate)
     if not name.strip():
         raise ConfigurationError("an account needs a name that is not empty")
-    keys = read_keys(from_stdin=from_stdin)
+    given = read_keys(from_stdin=from_stdin)
 
     async def keep() -> ExchangeAccount:
         from kokex.bootstrap import application
@@ -62,7 +65,7 @@ def add(
         settings = load_settings()
         quiet_logs(settings)
         async with application(settings) as opened:
-            return await opened.store.accounts.add(name.strip(), "okx", kind, endpoints, Credentials(*keys))
+            return await opened.store.accounts.add(name.strip(), "okx", kind, endpoints, Credentials(*given))
 
     account = run_async(keep())
     if as_json:
@@ -109,7 +112,10 @@ def list_accounts(as_json: Annotated[bool, AsJson] = False) -> None:
 def check(
     name: Annotated[str, typer.Argument(help="The account.")], as_json: Annotated[bool, AsJson] = False
 ) -> None:
-    """Log in and say what is wrong, if anything: address, clock, keys, stream. Exits 1 if something is."""
+    """Log in and say what is wrong, if anything: address, clock, keys, stream. Exits 1 if something is.
+
+    Where all is well, a running engine tries again at once what it had given up on the account.
+    """
     from kokex.cli.probing import AccountReport, probe
 
     async def look() -> AccountReport:
@@ -119,7 +125,10 @@ def check(
         quiet_logs(settings)
         async with application(settings) as opened:
             account = await opened.store.accounts.by_name(name)
-            return await probe(opened, account)
+            report = await probe(opened, account)
+            if report.problem is None:
+                await opened.store.accounts.announce(account.id)
+            return report
 
     report = run_async(look())
     if as_json:

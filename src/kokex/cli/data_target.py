@@ -121,7 +121,7 @@ async def market_named(store: Store, market: str | None, account: str | None) ->
     if market is not None and account is not None:
         raise ConfigurationError("give --market or --account, not both")
     if account is not None:
-        return market_of(await store.accounts.by_name(account))
+        return market_of(await store.accounts.by_name(account, removed=True))
     if market is not None and not _MARKET.fullmatch(market):
         raise ConfigurationError(
             f"market {market!r} is unknown; write okx:live, okx:demo, binance:live or the like, or --account for a paper exchange"

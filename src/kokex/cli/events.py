@@ -75,7 +75,7 @@ async def _account(name: str, last: int, *, follow: bool, as_json: bool) -> None
     quiet_logs(settings)
     async with application(settings) as opened:
         journal = opened.store.account_journal
-        owner = await opened.store.accounts.by_name(name)
+        owner = await opened.store.accounts.by_name(name, removed=True)
         records = await journal.latest(owner.id, limit=last)
         cursor = 0
         while True:

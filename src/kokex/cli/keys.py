@@ -22,7 +22,8 @@ def read_keys(*, from_stdin: bool) -> tuple[str, str, str]:
         found = [line.strip() for line in sys.stdin.read().splitlines() if line.strip()]
         if len(found) != len(_WORDS):
             raise ConfigurationError(
-                f"standard input holds {len(found)} lines; three are needed: key, secret, passphrase"
+                f"standard input holds {len(found)} {'line' if len(found) == 1 else 'lines'}; "
+                "three are needed: key, secret, passphrase"
             )
     else:
         found = [os.environ.get(name, "").strip() for name in VARIABLES]

@@ -201,7 +201,7 @@ def list_plans(as_json: Annotated[bool, AsJson] = False) -> None:
     """Show the plans."""
 
     async def read(opened: Application) -> list[dict[str, Any]]:
-        names = {account.id: account.name for account in await opened.store.accounts.list()}
+        names = {account.id: account.name for account in await opened.store.accounts.list(removed=True)}
         return [
             {
                 "id": plan.id,

@@ -182,16 +182,41 @@ class AccountStore(Protocol):
         """By number. Raises `NotFoundError`."""
         ...
 
-    async def by_name(self, name: str) -> ExchangeAccount:
-        """By name. Raises `NotFoundError` that lists the names there are."""
+    async def by_name(self, name: str, *, removed: bool = False) -> ExchangeAccount:
+        """By name, with `removed` also one that was removed. Raises `NotFoundError` that lists the names there are."""
         ...
 
-    async def list(self) -> list[ExchangeAccount]:
-        """All, by number."""
+    async def list(self, *, removed: bool = False) -> list[ExchangeAccount]:
+        """All, by number; with `removed` also those that were removed."""
+        ...
+
+    async def replace_credentials(self, account_id: int, credentials: Credentials) -> None:
+        """Keep other keys, and tell whoever listens to `changes`. Raises `NotFoundError`, also of a removed account."""
+        ...
+
+    async def remove(self, account_id: int) -> None:
+        """Forget its keys, and tell whoever listens to `changes`; what was recorded of it stays, and its name.
+
+        Raises:
+            NotFoundError: there is no such account, or it is removed already.
+            StateError: a plan is at work on it, or an order's end is not known.
+        """
+        ...
+
+    async def announce(self, account_id: int) -> None:
+        """Tell whoever listens to `changes` that the account may be worth another try."""
+        ...
+
+    def changes(self) -> AsyncIterator[int]:
+        """Numbers of accounts whose keys changed, by any process, as it happens; yields 0 after a lost connection."""
         ...
 
     async def credentials(self, account_id: int) -> Credentials:
-        """The keys, decrypted. Raises `ConfigurationError` where the encryption key is not the one they were kept with."""
+        """The keys, decrypted.
+
+        Raises:
+            ConfigurationError: the encryption key is not the one they were kept with, or the account was removed.
+        """
         ...
 
 

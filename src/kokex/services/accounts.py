@@ -7,6 +7,7 @@ from collections.abc import Collection
 from dataclasses import dataclass, field
 from datetime import datetime
 from decimal import Decimal
+from shlex import quote
 
 import structlog
 
@@ -18,7 +19,7 @@ from kokex.domain.account import (
     ExchangeAccount,
     PositionMode,
 )
-from kokex.domain.errors import ConfigurationError, ExchangeError
+from kokex.domain.errors import ConfigurationError, ExchangeError, ExchangeStoppedError
 from kokex.domain.instrument import Instrument, InstrumentKind
 from kokex.domain.standing import Standing, Trouble
 from kokex.ports.clock import Clock
@@ -42,6 +43,14 @@ def position_mode_fault(account: ExchangeAccount, settings: AccountSettings) -> 
     return (
         f"account {account.name} holds long and short positions apart (long/short mode), and plans trade contracts in net mode; "
         "close its positions and orders, then set the position mode to net (one-way) in the exchange's trading settings"
+    )
+
+
+def what_to_do(account: ExchangeAccount, error: ExchangeStoppedError) -> str:
+    """Why nothing works on the account, and how its owner mends that."""
+    return (
+        f"{error}; mend that at the exchange, or give other keys: kokex account keys {quote(account.name)}. "
+        f"Tried again every five minutes, and at once when kokex account check {quote(account.name)} finds all well"
     )
 
 
@@ -179,6 +188,17 @@ class AccountSessions:
             session = AccountSession(account, credentials, exchange, self._clock)
             self._sessions[account_id] = session
         return session
+
+    async def renew(self, session: AccountSession, credentials: Credentials) -> None:
+        """Go on with other keys. What is under way with the old ones breaks off; its outcome counts as unknown."""
+        old, session.exchange = session.exchange, self._adapter.exchange(session.account, credentials)
+        session.credentials = credentials
+        await old.close()
+
+    async def forget(self, session: AccountSession) -> None:
+        """The account was removed."""
+        self._sessions.pop(session.account.id, None)
+        await session.exchange.close()
 
     def by_key(self, connection_key: str) -> AccountSession | None:
         """The session behind a connection."""

@@ -25,6 +25,7 @@ from kokex.ports.clock import Clock
 from kokex.ports.store import Store
 from kokex.ports.toolbox import Toolbox
 from kokex.services import trading as commands
+from kokex.services.account_keys import AccountKeys
 from kokex.services.accounts import AccountSession, market_of
 from kokex.services.chat import follow_messages
 from kokex.services.claims import AccountClaims
@@ -60,6 +61,7 @@ class PlanActivity:
         self._services = services
         self._works: dict[int, _Work] = {}
         self._claims = AccountClaims(services.ownership, services.sessions, services.reconciling)
+        self._keys = AccountKeys(store, clock, services.sessions, services.order_events)
         self._books = PlanBooks(store, clock, services)
         self._tasks: asyncio.TaskGroup | None = None
         self.started = asyncio.Event()
@@ -77,6 +79,7 @@ class PlanActivity:
             tasks.create_task(self._services.account_events.run(self))
             tasks.create_task(self._services.market_data.run(self))
             tasks.create_task(self._services.reconciling.run(self))
+            tasks.create_task(self._keys.run())
             tasks.create_task(self._services.forecasting.run())
             tasks.create_task(follow_messages(self._store.messages, self._clock, self))
             tasks.create_task(self._services.performance.run())

@@ -23,9 +23,11 @@ from kokex.ports.exchange import ExchangeAdapter
 from kokex.ports.store import Store
 from kokex.services import journalling
 from kokex.services.account_events import AccountEventService
+from kokex.services.accounts import what_to_do
 from kokex.services.connections import Connection
 from kokex.services.journalling import Journalling, JournalSink
 from kokex.services.ledger import Ledgers
+from kokex.services.stream_listener import StreamListener
 from kokex.services.stream_reporting import StreamReporting
 
 log = structlog.get_logger(__name__)
@@ -99,16 +101,40 @@ class OrderEventService:
         connection = self.connections.get(account.connection_key)
         if connection is None:
             connection = Connection(account, credentials)
-            connection.stream = self._adapter.account_stream(
-                account, credentials, _Listener(self, connection)
-            )
-            connection.stream.subscribe_account_channels()
-            connection.stream.subscribe_stop_channels()
-            connection.stream.subscribe_fills_channel()
+            self._open_stream(connection)
             self.connections[account.connection_key] = connection
         connection.add(plan.id, plan.inst_id)
         self._start(connection)
         await self._standing.save_if_possible(connection)
+
+    async def reconnect(self, account: ExchangeAccount, credentials: Credentials) -> None:
+        """Give the account's stream up, and make it anew with these keys."""
+        connection = self.connections.get(account.connection_key)
+        if connection is None:
+            return
+        if connection.task is not None:
+            connection.task.cancel()
+            await asyncio.wait([connection.task])
+        if self.connections.get(account.connection_key) is not connection:
+            return
+        self.disconnected(connection, "the account's keys are read anew")
+        connection.credentials = credentials
+        connection.stopped = None
+        connection.refused.clear()
+        self._open_stream(connection)
+        connection.task = None
+        self._start(connection)
+
+    def _open_stream(self, connection: Connection) -> None:
+        stream = self._adapter.account_stream(
+            connection.account, connection.credentials, StreamListener(self, connection)
+        )
+        stream.subscribe_account_channels()
+        stream.subscribe_stop_channels()
+        stream.subscribe_fills_channel()
+        for inst_id in dict.fromkeys(connection.plans.values()):
+            stream.subscribe_orders_channel(inst_id)
+        connection.stream = stream
 
     async def unsubscribe(self, plan: Plan, account: ExchangeAccount) -> None:
         """Want the plan's events no longer; the connection closes with its last plan."""
@@ -175,12 +201,12 @@ class OrderEventService:
         try:
             await connection.stream.run()
         except ExchangeStoppedError as error:
-            connection.stopped = str(error)
+            connection.stopped = reason = what_to_do(connection.account, error)
             connection.connected_since = None
-            log.error("account stream stopped", connection=connection.key, reason=str(error))
+            log.error("account stream stopped", connection=connection.key, reason=reason)
             self._save_soon(connection)
             if self._sink is not None:
-                self._sink.on_account_stopped(connection.key, str(error))
+                self._sink.on_account_stopped(connection.key, reason)
 
     async def room(self, connection: Connection) -> None:
         """Return when the queue is short again, and what was held is let through."""
@@ -275,35 +301,3 @@ class OrderEventService:
         """Connected or lost: that is told at once, counts now and then."""
         if self._tasks is not None:
             self._tasks.create_task(self._standing.save_if_possible(connection))
-
-
-class _Listener:
-    """Joins one stream to the service."""
-
-    def __init__(self, service: OrderEventService, connection: Connection) -> None:
-        self._service = service
-        self._connection = connection
-
-    def on_order_updates(self, updates: Sequence[ClassifiedUpdate], received_at: datetime) -> bool:
-        return self._service.take(self._connection, updates, received_at)
-
-    async def room(self) -> None:
-        await self._service.room(self._connection)
-
-    def on_account_reports(self, reports: Sequence[AccountReport], received_at: datetime) -> None:
-        self._service.take_reports(self._connection, reports, received_at)
-
-    def on_flaw(self, reason: str) -> None:
-        self._service.flawed(self._connection, reason)
-
-    def on_refused(self, channel: str, inst_id: str, reason: str) -> None:
-        self._service.refused(self._connection, channel, inst_id, reason)
-
-    def on_subscribed(self) -> None:
-        self._service.subscribed(self._connection)
-
-    def on_stops_subscribed(self) -> None:
-        self._service.stops_subscribed(self._connection)
-
-    def on_disconnected(self, reason: str) -> None:
-        self._service.disconnected(self._connection, reason)

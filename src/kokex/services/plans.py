@@ -78,7 +78,8 @@ class PlanService:
         """Want it running; `resume` after a pause is the same wish.
 
         Raises:
-            ConfigurationError: the account holds positions in a way that plans cannot trade; the message says what to change.
+            ConfigurationError: the account was removed, or holds positions in a way that plans cannot trade; the message says
+                what to change.
         """
         await self._check_account(await self._store.plans.get(plan_id))
         return await self._move(plan_id, PlanStatus.RUNNING)
@@ -172,6 +173,7 @@ class PlanService:
     async def _check_account(self, plan: Plan) -> None:
         """What the engine would find out later. An exchange that does not answer soon keeps nobody from wishing."""
         account = await self._store.accounts.get(plan.account_id)
+        await self._store.accounts.credentials(plan.account_id)
         known = await self._store.instruments.get(market_of(account), plan.inst_id)
         if known is None:
             return

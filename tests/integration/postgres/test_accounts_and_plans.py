@@ -12,10 +12,11 @@ import pytest
 
 from kokex.adapters.postgres import PostgresStore
 from kokex.adapters.vault import Vault
-from kokex.domain.account import Environment
+from kokex.domain.account import Credentials, Environment
 from kokex.domain.candle import Interval
 from kokex.domain.errors import ConfigurationError, NotFoundError, StateError
 from kokex.domain.events import OrderEventKind
+from kokex.domain.order import OrderStatus
 from kokex.domain.plan import (
     AgentSettings,
     ForecastSettings,
@@ -28,6 +29,7 @@ from kokex.domain.plan import (
 )
 from kokex.domain.quiet_hours import QuietHours
 from kokex.domain.schedule import Schedule
+from tests.builders import START, order
 from tests.integration.postgres.journalling import CREDENTIALS, ENDPOINTS, new_account, new_plan
 
 ODD = 'O\'Brien "计划" \\ % {} ; DROP TABLE plans; --\n🙂'
@@ -67,6 +69,51 @@ async def test_account_that_does_not_exist(store: PostgresStore) -> None:
             await call
     with pytest.raises(NotFoundError, match=r"'other'.*'main'"):
         await store.accounts.by_name("other")
+
+
+async def test_other_keys_are_told_to_whoever_listens(store: PostgresStore) -> None:
+    """They take the place of the old ones; another try of the old ones is told as well."""
+    account = await new_account(store)
+    other = Credentials("another", "one", "")
+    async with asyncio.timeout(20), aclosing(store.accounts.changes()) as changes:
+        assert await anext(changes) == 0
+        await store.accounts.replace_credentials(account.id, other)
+        assert await anext(changes) == account.id
+        assert await store.accounts.credentials(account.id) == other
+        await store.accounts.announce(account.id)
+        assert await anext(changes) == account.id
+
+
+async def test_a_removed_account_keeps_its_history_and_its_name(store: PostgresStore) -> None:
+    """Its keys are gone; it is found where history is asked for."""
+    plan = await new_plan(store)
+    account = await store.accounts.get(plan.account_id)
+    await store.plans.set_status(plan.id, PlanStatus.RUNNING)
+    with pytest.raises(StateError, match="used by plans"):
+        await store.accounts.remove(account.id)
+    await store.plans.set_status(plan.id, PlanStatus.STOPPED)
+    await store.orders.add(order(plan_id=plan.id, account_id=account.id))
+    with pytest.raises(StateError, match="1 order of its plans"):
+        await store.accounts.remove(account.id)
+    await store.orders.settle(account.id, "KXtestP1D1S0", OrderStatus.EXPIRED, at=START)
+
+    await store.accounts.remove(account.id)
+
+    assert await store.accounts.list() == []
+    assert await store.accounts.list(removed=True) == [account]
+    assert await store.accounts.by_name(account.name, removed=True) == account
+    assert await store.accounts.get(account.id) == account
+    with pytest.raises(ConfigurationError, match="removed"):
+        await store.accounts.credentials(account.id)
+    for call in (
+        store.accounts.by_name(account.name),
+        store.accounts.remove(account.id),
+        store.accounts.replace_credentials(account.id, CREDENTIALS),
+    ):
+        with pytest.raises(NotFoundError):
+            await call
+    with pytest.raises(StateError, match="or did and was removed"):
+        await new_account(store, account.name)
 
 
 async def test_endpoints_change(store: PostgresStore) -> None:

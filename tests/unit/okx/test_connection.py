@@ -113,10 +113,10 @@ async def test_connections_are_opened_no_faster_than_okx_allows() -> None:
     limiter = RateLimiter(clock)
     async with stage(clock, connects=Budget(3, 1.0), limiter=limiter) as at:
         at.stream.subscribe_stop_channels()
-        await at.ready(2)
+        await at.stops_ready()
         assert clock.slept == []
         await at.server.drop()
-        await at.ready(3)
+        await at.stops_ready(2)
         assert len(at.server.received) == 3 and 0.9 < sum(clock.slept) <= 1.0
 
 

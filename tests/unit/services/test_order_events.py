@@ -330,7 +330,10 @@ async def test_wrong_keys_stop_the_account_and_say_so() -> None:
         bench.adapter.error = ExchangeStoppedError("the API key is unknown here", code="60005")
         await bench.subscribe(plan())
         await settle()
-        assert bench.hearing.accounts == [("stopped", "the API key is unknown here")]
+        ((word, reason),) = bench.hearing.accounts
+        assert word == "stopped"
+        assert reason.startswith("the API key is unknown here; mend that at the exchange")
+        assert "kokex account keys" in reason
 
 
 async def test_ledgers_move_with_the_journal() -> None:
@@ -530,7 +533,8 @@ async def test_a_stopped_stream_says_why_until_it_stands_again() -> None:
         bench.adapter.error = ExchangeStoppedError("the API key is unknown here", code="60005")
         stream = await bench.subscribe(plan())
         await settle()
-        assert bench.store.subscriptions.statuses[1].stopped == "the API key is unknown here"
+        stopped = bench.store.subscriptions.statuses[1].stopped
+        assert stopped is not None and stopped.startswith("the API key is unknown here")
         stream.listener.on_subscribed()
         await settle()
         first = bench.store.subscriptions.statuses[1]

@@ -25,6 +25,7 @@ class AiohttpTransport:
         self._user_agent = user_agent
         self._ssl = ssl_context
         self._session: aiohttp.ClientSession | None = None
+        self._closed = False
 
     async def request(
         self, method: str, path: str, *, headers: Mapping[str, str], body: bytes | None, seconds: float
@@ -32,6 +33,8 @@ class AiohttpTransport:
         """See `HttpTransport`. Redirects are not followed: they would carry keys to a host that nobody chose."""
         url = yarl.URL(self._base_url + path, encoded=True)  # the signature covers the path byte for byte
         limits = aiohttp.ClientTimeout(total=seconds, connect=min(seconds, _CONNECT_SECONDS))
+        if self._closed:
+            raise NotSentError(f"this connection to {self._base_url} is closed")
         fault: NotSentError | NoAnswerError
         try:
             async with self._pool().request(
@@ -56,7 +59,8 @@ class AiohttpTransport:
         return self._session
 
     async def close(self) -> None:
-        """Release the connections."""
-        if self._session is not None:
-            await self._session.close()
-            self._session = None
+        """Release the connections, for good."""
+        self._closed = True
+        session, self._session = self._session, None
+        if session is not None:
+            await session.close()

@@ -139,16 +139,22 @@ _EXCEPTIONS: dict[Verdict, type[ExchangeError]] = {
 }
 
 _ADVICE = {
+    "50027": "OKX restricts this account: ask its support",
+    "50035": "OKX wants this key bound to an IP address: bind it there",
+    "50100": "OKX froze this key: ask its support, or make a new one",
     "50101": "the key belongs to another environment (live, demo): choose the account's own",
     "50102": "this computer's clock is off: set it",
     "50105": "the passphrase is wrong",
     "50110": "this computer's IP address is not on the key's list: add it at OKX",
+    "50111": "OKX does not know this key: enter it again",
     "50113": "the secret does not fit the key: enter it again",
+    "50120": "the key may not do this: allow it to read and trade, at OKX",
     "50119": "OKX knows no such key here: it may belong to another region or be deleted",
     "60004": "this computer's clock is off: set it",
     "60005": "OKX does not know this key: enter it again",
     "60006": "this computer's clock is off: set it",
     "60007": "the secret does not fit the key: enter it again",
+    "60009": "OKX gives no reason: see the key's permissions and IP addresses there, and the account's region here",
     "60024": "the passphrase is wrong",
     "60032": "OKX knows no such key here: it may belong to another region or be deleted",
 }

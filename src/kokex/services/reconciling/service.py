@@ -19,7 +19,7 @@ from kokex.domain.errors import ExchangeStoppedError, KokexError
 from kokex.ports.clock import Clock
 from kokex.ports.store import Store
 from kokex.services.account_events import AccountEventService
-from kokex.services.accounts import AccountSession, AccountSessions
+from kokex.services.accounts import AccountSession, AccountSessions, what_to_do
 from kokex.services.ledger import Ledgers
 from kokex.services.order_events import OrderEventService
 from kokex.services.reconciling.fates import OrderFates
@@ -169,9 +169,7 @@ class ReconcilingService:
             try:
                 await self.reconcile(session)
             except ExchangeStoppedError as error:
-                session.stopped = str(error)
-                self.standings.out_of_reach(session, str(error))
-                log.error("account stopped", account=session.account.name, reason=str(error))
+                self._stop(session, error)
                 return False
             except KokexError as error:
                 self.standings.out_of_reach(session, f"the account could not be reconciled: {error}")
@@ -181,6 +179,11 @@ class ReconcilingService:
             else:
                 done += 1
         return True
+
+    def _stop(self, session: AccountSession, error: ExchangeStoppedError) -> None:
+        session.stopped = reason = what_to_do(session.account, error)
+        self.standings.out_of_reach(session, reason)
+        log.error("account stopped", account=session.account.name, reason=reason)
 
     def _lacks(self, session: AccountSession) -> bool:
         """Whether a plan joined during the last attempt whose instrument that attempt did not read."""
@@ -265,10 +268,8 @@ class ReconcilingService:
             try:
                 await self.reconcile(session)
             except ExchangeStoppedError as error:
-                session.stopped = str(error)
                 session.reconciled = False
-                self.standings.out_of_reach(session, str(error))
-                log.error("account stopped", account=session.account.name, reason=str(error))
+                self._stop(session, error)
                 return
             except KokexError as error:
                 self.standings.out_of_reach(session, f"the account could not be looked at: {error}")
