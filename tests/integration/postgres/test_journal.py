@@ -379,6 +379,24 @@ async def test_large_and_small_batches_leave_the_same(store: PostgresStore) -> N
     assert await store.journal.last_occurred_at(2, "ETH-USDT") == DONE.occurred_at
 
 
+async def test_telling_events_to_turns_touches_no_index(store: PostgresStore, database_url: str) -> None:
+    """There is room for the second version of every row on its page, for pushes as long as the exchange's are."""
+    raw = b'{"ordId":"9001","more":"' + b"m" * 1200 + b'"}'
+    batch = [
+        entry(replace(PARTIAL, order_id=str(number), fill=fill(number, order_id=str(number)), raw=raw))
+        for number in range(300)
+    ]
+    await store.journal.append(batch)
+
+    table = "'order_event_logs'::regclass"
+    with psycopg.connect(database_url) as connection:
+        connection.execute("UPDATE order_event_logs SET agent_conversation_id = 1")
+        told = connection.execute(
+            f"SELECT pg_stat_get_xact_tuples_updated({table}), pg_stat_get_xact_tuples_hot_updated({table})"
+        ).fetchone()
+    assert told == (300, 300)
+
+
 async def test_appends_at_once(store: PostgresStore) -> None:
     """From many tasks: each event once, however they overlap."""
     batches = [

@@ -114,6 +114,11 @@ ROWS = {
     "0017": """
         INSERT INTO plan_trails (plan_id, since, sign, best) VALUES (1, now(), 1, 2000.10);
         """,
+    "0018": """
+        INSERT INTO order_event_logs
+            (plan_id, event_type, order_id, inst_id, side, event_data, account_id, event_key, raw)
+        VALUES (1, 'buy_order_live', '10', 'ETH-USDT', 'buy', '{}', 1, 'live', '{ }');
+        """,
 }
 
 

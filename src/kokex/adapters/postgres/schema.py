@@ -30,6 +30,7 @@ REVISIONS: Final = (
     "0015",
     "0016",
     "0017",
+    "0018",
 )
 """Every revision this program knows, oldest first."""
 
