@@ -103,6 +103,16 @@ class ForecastTools(Protocol):
         ...
 
 
+class CapitalTools(Protocol):
+    """How much to hold."""
+
+    async def get_position_size(
+        self, side: Side, order_type: OrderType = OrderType.POST_ONLY, price: Decimal | None = None
+    ) -> ToolResult:
+        """The holding that the plan's sizing argues for on that side, with each factor, and a batch of orders to enter it. Permits nothing."""
+        ...
+
+
 class DecisionTools(Protocol):
     """What the plan decided before."""
 
@@ -130,10 +140,21 @@ class NoteTools(Protocol):
 class TradingTools(Protocol):
     """What reaches the exchange: all of it passes the risk gate."""
 
+    def go_on_from(self, step: int) -> None:
+        """Number the turn's next order `step`: those before were asked for before the turn was cut short."""
+        ...
+
     async def place_order(
-        self, side: Side, order_type: OrderType, quantity: Decimal, price: Decimal | None = None
+        self,
+        side: Side,
+        order_type: OrderType,
+        quantity: Decimal,
+        price: Decimal | None = None,
+        *,
+        stop_loss: Decimal | None = None,
+        take_profit: Decimal | None = None,
     ) -> ToolResult:
-        """Ask for an order. The risk gate decides; the result says denied, rejected, unknown or accepted."""
+        """Ask for an order, with stops that the exchange makes once it has filled. The risk gate decides; the result says denied, rejected, unknown or accepted."""
         ...
 
     async def amend_order(
@@ -156,13 +177,10 @@ class Toolbox(
     AccountTools,
     OrderTools,
     ForecastTools,
+    CapitalTools,
     DecisionTools,
     NoteTools,
     TradingTools,
     Protocol,
 ):
     """Tools of one turn of one plan. Every result names its units and times (UTC)."""
-    def go_on_from(self, step: int) -> None:
-        """Number the turn's next order `step`: those before were asked for before the turn was cut short."""
-        ...
-

@@ -6,7 +6,15 @@ import re
 from decimal import Decimal
 from typing import Annotated, Any
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, WithJsonSchema, model_validator
+from pydantic import (
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    ValidationError,
+    WithJsonSchema,
+    model_validator,
+)
 
 from kokex.domain.indicator import Indicator
 from kokex.domain.instrument import Side
@@ -77,9 +85,13 @@ class IndicatorArguments(Arguments):
     """Which indicators, at how many candles."""
 
     names: tuple[Indicator, ...] = Field(
-        min_length=1, max_length=8, description="1 to 8 names; the numbers are candles of the plan's interval."
+        min_length=1,
+        max_length=8,
+        description="1 to 8 names; the numbers are candles of the plan's interval.",
     )
-    limit: int = Field(default=5, ge=1, le=50, description="At how many of the latest closed candles, 1 to 50.")
+    limit: int = Field(
+        default=5, ge=1, le=50, description="At how many of the latest closed candles, 1 to 50."
+    )
 
 
 class LatestArguments(Arguments):
@@ -98,7 +110,10 @@ class SkillArguments(Arguments):
     """Over how many forecasts."""
 
     limit: int = Field(
-        default=100, ge=1, le=500, description="Over how many of the latest forecasts whose horizon has passed, 1 to 500."
+        default=100,
+        ge=1,
+        le=500,
+        description="Over how many of the latest forecasts whose horizon has passed, 1 to 500.",
     )
 
 
@@ -160,10 +175,33 @@ class PlaceOrderArguments(Arguments):
         default=None,
         description="In quote currency, a multiple of tick_size. Required unless order_type is market, which takes none.",
     )
+    stop_loss: PositiveDecimal | None = Field(
+        default=None,
+        description="Trigger price at which the exchange closes at market what this order filled, also while KOKEX is down: below the "
+        "order's price for a buy, above for a sell.",
+    )
+    take_profit: PositiveDecimal | None = Field(
+        default=None,
+        description="The same on the other side, for a profit. Whichever is reached first ends the other.",
+    )
     reason: str | None = Field(
         default=None,
         max_length=1000,
         description="Why, with the numbers that you read in this turn: they are checked before the order goes out.",
+    )
+
+
+class PositionSizeArguments(Arguments):
+    """Which holding."""
+
+    side: Side = Field(description="buy: how much to hold; sell: how much to be short.")
+    order_type: OrderType = Field(
+        default=OrderType.POST_ONLY,
+        description="How it would be entered: it sets the price, and whether in a batch.",
+    )
+    price: PositiveDecimal | None = Field(
+        default=None,
+        description="In quote currency, a multiple of tick_size; left out: the present touch.",
     )
 
 

@@ -1,8 +1,8 @@
 """The built-in policy: a small trader without a language model, deterministic and readable.
 
 It reads the forecast and the plan's state with the tools, compares the holding with the one that the forecast argues for
-(`sizing`), and asks for at most one order a turn, through the same risk gate as everyone. It does not know the gate's answer
-in advance. Its reasons are the numbers that it used.
+(`sizing`), and asks for at most one order a turn, or one batch (`wishes`), through the same risk gate as everyone. It does not know the
+gate's answer in advance. Its reasons are the numbers that it used.
 
 It cannot chase its own events: a fill that reaches the target, or an order that the exchange would not have, ends in a hold until the
 next forecast; an order canceled after a while at the touch is asked for once more, in a turn of its own.
@@ -20,8 +20,7 @@ from kokex.adapters.langchain.readings import (
     Market,
     Outlook,
     ReadingError,
-    RestingOrder,
-    Rules,
+    Suggestion,
     read_free_base,
     read_free_cash,
     read_holding,
@@ -29,49 +28,24 @@ from kokex.adapters.langchain.readings import (
     read_outlook,
     read_resting,
     read_rules,
+    read_stopped_at,
+    read_suggestion,
 )
-from kokex.adapters.langchain.sizing import SizingSettings, Target, View, target, view
+from kokex.adapters.langchain.sizing import SizingSettings, Target, View, target, view, worth_it
 from kokex.adapters.langchain.tools import TurnTools, outcome, refused
+from kokex.adapters.langchain.wishes import Situation, Wish, out_of_place, wishes
+from kokex.domain.capital import SizingMethod
 from kokex.domain.decision import Action, Decision, Turn
 from kokex.domain.events import OrderEvent, OrderEventKind
 from kokex.domain.instrument import InstrumentKind, Side
 from kokex.domain.order import OrderType
 from kokex.domain.plan import TradingTool, TriggerKind
 
-_TOUCH = Decimal("0.001")
-"""A resting order further than this share from the touch is moved."""
 _MOST_CANCELS = 5
 _OLD_NEWS = (TriggerKind.ORDER_EVENT, TriggerKind.USER, TriggerKind.RISK_EVENT)
 _NOT_GRANTED = "this plan was not granted the tool"
 _AT_ONCE = 20
 """An order that lived less than the interval's length over this was refused by the exchange, not withdrawn by us."""
-
-
-@dataclass(frozen=True, slots=True)
-class Situation:
-    """All that a turn looks at. `free_cash` and `free_base` are None where the account does not tell."""
-
-    market: Market
-    held: Decimal
-    rules: Rules
-    resting: tuple[RestingOrder, ...]
-    free_cash: Decimal | None
-    free_base: Decimal | None
-
-    def reach(self, side: Side) -> Decimal:
-        """The holding if all that rests on `side` were to fill."""
-        pending = sum((order.remaining for order in self.resting if order.side is side), Decimal(0))
-        return self.held + side.sign * pending
-
-
-@dataclass(frozen=True, slots=True)
-class Wish:
-    """An order worth asking for."""
-
-    side: Side
-    order_type: OrderType
-    quantity: Decimal
-    price: Decimal | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,7 +60,7 @@ class BuiltInPolicy:
     exits_only: bool = False
 
     async def decide(self, turn: Turn, tools: TurnTools) -> Decision:
-        """One turn to its decision: at most one order, and the withdrawal of orders that are out of place."""
+        """One turn to its decision: at most one order or batch, and the withdrawal of orders that are out of place."""
         said = await answer(turn, tools)
         if only_asked(turn):
             return _decision(" ".join(said), tools)
@@ -102,36 +76,59 @@ class BuiltInPolicy:
             old = f"The forecast of {outlook.origin_time:%Y-%m-%d %H:%M} UTC is too old to act on."
             return _decision(" ".join([*said, old]), tools)
         seen = view(outlook, situation.market, situation.rules, self.settings)
-        aim = target(seen, situation.held, situation.market, situation.rules, self.settings)
         said.append(_reading(outlook, seen))
-        if self.exits_only:
+        try:
+            given = await self._given(turn, situation, seen, tools)
+        except ReadingError as error:
+            return _decision(" ".join([*said, f"No size to go by: {error}."]), tools)
+        aim = target(seen, situation.held, situation.market, situation.rules, self.settings, given)
+        if self.exits_only or _stopped_since(outlook, situation):
             aim = _no_further(aim, situation.held)
-        elif _fresh(turn):
+        if not self.exits_only and _fresh(turn):
             said += await _withdraw(turn, situation, aim, tools)
         said.append(await self._approach(turn, situation, aim, tools))
         return _decision(" ".join(said), tools)
 
+    async def _given(
+        self, turn: Turn, situation: Situation, seen: View, tools: TurnTools
+    ) -> Suggestion | None:
+        """The size by the plan's own method; None where the policy's own scale holds, or where nothing is to be held."""
+        no_short = seen.direction < 0 and not situation.rules.limits.allow_short
+        if turn.plan.capital.sizing is SizingMethod.EDGE or no_short or not worth_it(seen, self.settings):
+            return None
+        side = Side.BUY if seen.direction > 0 else Side.SELL
+        return read_suggestion(await tools.call("get_position_size", {"side": side.value}))
+
     async def _approach(self, turn: Turn, situation: Situation, aim: Target, tools: TurnTools) -> str:
         """Ask for what is missing to `aim`; what was done, as a sentence."""
         refusal = _refused_at_once(turn)
-        wish = self._wish(situation, aim, urgent=refusal is not None or _withdrawn(turn))
+        urgent = refusal is not None or _withdrawn(turn)
+        asked_for = wishes(situation, aim, self.settings, urgent=urgent)
         unit = situation.rules.instrument.base_currency
         if situation.rules.instrument.kind is InstrumentKind.SWAP:
             unit = "contracts"
-        if wish is None:
+        if not asked_for:
             working = len(situation.resting)
             waiting = f", orders still working: {working}" if working else ""
             return f"Hold {situation.held} {unit}{waiting}: {aim.because}."
+        wish = asked_for[0]
         growing = wish.side.sign * situation.held >= 0
         barred = _barred(turn) if growing else None
         if barred is not None:
             return f"Hold {situation.held} {unit}: {barred}."
         if refusal is not None and (growing or refusal.update.order_type == OrderType.MARKET.value):
             return f"Hold {situation.held} {unit} until the next forecast: the exchange would not keep {_named(refusal)}."
-        price = f" at {wish.price}" if wish.price is not None else ""
-        asked = f"{wish.side.value} {wish.quantity} {unit} {wish.order_type.value}{price}"
+        asked = _in_words(asked_for, unit)
         if not tools.may(TradingTool.PLACE_ORDER):
             return f"Hold {situation.held} {unit}: would {asked} because {aim.because}, but {_NOT_GRANTED} place_order."
+        verdicts = await _ask(asked_for, tools)
+        return f"Asked to {asked} because {aim.because}: {'; '.join(verdicts)}."
+
+
+async def _ask(wanted: list[Wish], tools: TurnTools) -> list[str]:
+    """Ask for each until one is refused; what became of them, in words."""
+    verdicts: list[str] = []
+    for wish in wanted:
         result = await tools.call(
             "place_order",
             {
@@ -141,50 +138,19 @@ class BuiltInPolicy:
                 "price": None if wish.price is None else f"{wish.price:f}",
             },
         )
-        verdict = outcome(result)
         if "error" in result:
-            return f"Asked to {asked} because {aim.because}: {verdict}, {result['error']}."
-        return f"Asked to {asked} because {aim.because}: {verdict}."
+            return [*verdicts, f"{outcome(result)}, {result['error']}"]
+        verdicts.append(outcome(result))
+    return verdicts
 
-    def _wish(self, situation: Situation, aim: Target, *, urgent: bool) -> Wish | None:
-        """The one order that brings the holding nearer to `aim` within the limits; None where none is worth it."""
-        rules, market = situation.rules, situation.market
-        if aim.quantity > situation.reach(Side.BUY):
-            side, missing = Side.BUY, aim.quantity - situation.reach(Side.BUY)
-        elif aim.quantity < situation.reach(Side.SELL):
-            side, missing = Side.SELL, situation.reach(Side.SELL) - aim.quantity
-        else:
-            return None
-        leaving = not aim.quantity and side.sign * situation.held < 0
-        if not leaving:
-            least = rules.limits.max_position_notional * self.settings.band
-            if rules.instrument.notional(missing, market.last) < least:
-                return None
-        taking = aim.strong or (leaving and urgent)
-        touch = market.bid if side is Side.BUY else market.ask
-        price = None if taking else rules.instrument.round_price(touch)
-        quantity = self._within_limits(
-            side, missing, situation, max(market.ask, market.last, price or market.last)
-        )
-        if quantity < rules.instrument.min_quantity:
-            return None
-        return Wish(side, OrderType.MARKET if taking else OrderType.POST_ONLY, quantity, price)
 
-    def _within_limits(self, side: Side, missing: Decimal, situation: Situation, price: Decimal) -> Decimal:
-        """`missing`, cut to what one order may be and what is there to spend or to sell; in whole lots."""
-        rules = situation.rules
-        room = 1 - self.settings.headroom
-        most = rules.limits.max_order_notional * room
-        quantity = missing
-        if rules.instrument.kind is InstrumentKind.SPOT:
-            if side is Side.BUY and situation.free_cash is not None:
-                most = min(most, (situation.free_cash - rules.limits.cash_reserve) * room)
-            if side is Side.SELL:
-                quantity = min(quantity, situation.reach(Side.SELL))
-                quantity = quantity if situation.free_base is None else min(quantity, situation.free_base)
-        return rules.instrument.round_quantity(
-            min(quantity, rules.instrument.quantity_for(max(most, Decimal(0)), price))
-        )
+def _in_words(wanted: list[Wish], unit: str) -> str:
+    first = wanted[0]
+    price = f" at {first.price}" if first.price is not None else ""
+    if len(wanted) == 1:
+        return f"{first.side.value} {first.quantity} {unit} {first.order_type.value}{price}"
+    parts = ", ".join(f"{wish.quantity} at {wish.price}" for wish in wanted)
+    return f"{first.side.value} in {len(wanted)} orders, {first.order_type.value}, {unit}: {parts}"
 
 
 async def _look(turn: Turn, tools: TurnTools) -> Situation:
@@ -192,7 +158,8 @@ async def _look(turn: Turn, tools: TurnTools) -> Situation:
     rules = read_rules(await tools.call("get_trading_limits", {}), turn.plan.inst_id)
     # Orders before the holding: one that fills between the two counts twice then, and never not at all.
     resting = read_resting(await tools.call("get_pending_orders", {}))
-    held = read_holding(await tools.call("get_positions", {}))
+    positions = await tools.call("get_positions", {})
+    held = read_holding(positions)
     balance = await tools.call("get_account_balance", {})
     return Situation(
         market=market,
@@ -201,6 +168,8 @@ async def _look(turn: Turn, tools: TurnTools) -> Situation:
         resting=tuple(resting),
         free_cash=read_free_cash(balance),
         free_base=read_free_base(balance, rules.instrument.base_currency),
+        capital=turn.plan.capital,
+        stopped_at=read_stopped_at(positions),
     )
 
 
@@ -210,7 +179,7 @@ async def _withdraw(turn: Turn, situation: Situation, aim: Target, tools: TurnTo
     for order in situation.resting:
         if not order.open or order.turn_id == turn.id or len(sentences) == _MOST_CANCELS:
             continue
-        why = _out_of_place(order, situation, aim)
+        why = out_of_place(order, situation, aim)
         if why and not tools.may(TradingTool.CANCEL_ORDER):
             sentences.append(f"Leave {order.client_order_id} ({why}): {_NOT_GRANTED} cancel_order.")
         elif why:
@@ -241,16 +210,6 @@ def _no_further(aim: Target, held: Decimal) -> Target:
     return Target(
         quantity, f"{aim.because}, and nothing may be added now", strong=aim.strong and quantity != held
     )
-
-
-def _out_of_place(order: RestingOrder, situation: Situation, aim: Target) -> str | None:
-    ahead = (aim.quantity > situation.held) - (aim.quantity < situation.held)
-    if order.side.sign != ahead:
-        return f"no {order.side.value} is wanted now"
-    touch = situation.market.bid if order.side is Side.BUY else situation.market.ask
-    if order.price is not None and abs(order.price - touch) > _TOUCH * touch:
-        return f"its price {order.price} is away from the touch at {touch}"
-    return None
 
 
 def _events(turn: Turn) -> list[OrderEvent]:
@@ -297,6 +256,13 @@ def _refused_at_once(turn: Turn) -> OrderEvent | None:
 
 def _withdrawn(turn: Turn) -> bool:
     return any(event.kind is OrderEventKind.CANCELED for event in _events(turn))
+
+
+def _stopped_since(outlook: Outlook, situation: Situation) -> bool:
+    """Whether the trailing stop ended a holding after this forecast was made: what it says was tried."""
+    if situation.stopped_at is None or outlook.origin_time is None:
+        return False
+    return outlook.origin_time <= situation.stopped_at
 
 
 def _stale(turn: Turn, outlook: Outlook, market: Market) -> bool:

@@ -10,6 +10,7 @@ from enum import StrEnum
 from math import isfinite
 from typing import Any, TypeVar
 
+from kokex.domain.capital import SizingMethod
 from kokex.domain.errors import DataError
 from kokex.domain.ids import order_origin
 from kokex.domain.instrument import Instrument, InstrumentKind, Side
@@ -60,10 +61,27 @@ class Outlook:
 
 @dataclass(frozen=True, slots=True)
 class Rules:
-    """Limits and steps as the tools tell them."""
+    """Limits and steps as the tools tell them. `own_capital` in quote currency; None where it is not known."""
 
     limits: RiskLimits
     instrument: Instrument
+    own_capital: Decimal | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Suggestion:
+    """A size by the plan's own method.
+
+    Attributes:
+        quantity: of the holding, without its sign.
+        proven: whether a measured skill stands behind it; None where the method asks for none.
+        because: its factors, in words.
+    """
+
+    method: SizingMethod
+    quantity: Decimal
+    proven: bool | None
+    because: str
 
 
 def read_market(result: Mapping[str, Any]) -> Market:
@@ -97,6 +115,8 @@ def read_rules(result: Mapping[str, Any], inst_id: str) -> Rules:
             price_collar=_decimal(result, "price_collar"),
             cash_reserve=_decimal(result, "cash_reserve"),
             allow_short=bool(_field(result, "allow_short")),
+            max_single_order_ratio=_decimal_or_none(result, "max_single_order_ratio"),
+            repeat_distance=_decimal_or_none(result, "repeat_distance"),
         ),
         Instrument(
             inst_id=inst_id,
@@ -109,6 +129,25 @@ def read_rules(result: Mapping[str, Any], inst_id: str) -> Rules:
             min_quantity=_decimal(result, "min_quantity"),
             contract_value=_decimal(result, "contract_value"),
         ),
+        own_capital=_decimal_or_none(result, "own_capital"),
+    )
+
+
+def read_stopped_at(result: Mapping[str, Any]) -> datetime | None:
+    """From `get_positions`: when the plan's trailing stop last ended a holding; None where it never did."""
+    stop = result.get("trailing_stop")
+    return _moment(stop.get("hit_at")) if isinstance(stop, Mapping) else None
+
+
+def read_suggestion(result: Mapping[str, Any]) -> Suggestion:
+    """From `get_position_size`."""
+    factors = [f"{one.get('name')} {one.get('value')}" for one in _field(result, "factors")]
+    proven = result.get("proven")
+    return Suggestion(
+        method=_choice(result, "method", SizingMethod),
+        quantity=abs(_decimal(result, "suggested_position")),
+        proven=None if proven is None else bool(proven),
+        because=", ".join(factors),
     )
 
 
@@ -188,6 +227,10 @@ def _decimal(result: Mapping[str, Any], name: str) -> Decimal:
 
 def _decimal_or(result: Mapping[str, Any], name: str, otherwise: Decimal) -> Decimal:
     return otherwise if result.get(name) is None else _decimal(result, name)
+
+
+def _decimal_or_none(result: Mapping[str, Any], name: str) -> Decimal | None:
+    return None if result.get(name) is None else _decimal(result, name)
 
 
 def _number(result: Mapping[str, Any], name: str) -> float:

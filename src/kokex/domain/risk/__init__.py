@@ -5,7 +5,7 @@ Orders that are open, in flight or unknown count as if they had filled: what mig
 """
 
 from kokex.domain.risk.codes import DenialCode
-from kokex.domain.risk.drawing import draw_grant
+from kokex.domain.risk.drawing import draw_grant, largest_holding
 from kokex.domain.risk.gate import (
     Approved,
     ApprovedAmendment,
@@ -26,4 +26,5 @@ __all__ = [
     "check_amendment",
     "check_flattening",
     "draw_grant",
+    "largest_holding",
 ]

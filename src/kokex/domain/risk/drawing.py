@@ -22,7 +22,7 @@ def draw_grant(limits: RiskLimits, state: RiskState, orders: int) -> Grant:
     if state.halts or state.account is not Standing.TRADING:
         return Grant(frozenset(), _ZERO, orders)
     sides = {side for side in limits.sides if side is Side.BUY or _may_short(limits, state)}
-    most = _most(limits, state)
+    most = largest_holding(limits, state)
     if most is None:
         return Grant(frozenset(), _ZERO, orders)
     rooms = {side: most - _taken(state, side) for side in sides}
@@ -34,7 +34,7 @@ def _may_short(limits: RiskLimits, state: RiskState) -> bool:
     return limits.allow_short and state.instrument.kind is InstrumentKind.SWAP
 
 
-def _most(limits: RiskLimits, state: RiskState) -> Decimal | None:
+def largest_holding(limits: RiskLimits, state: RiskState) -> Decimal | None:
     """Quote currency of the largest holding that any limit on it allows; None where one cannot be worked out now."""
     around, made = state.neighbours, state.performance
     caps = [limits.max_position_notional]

@@ -1,6 +1,7 @@
 """The tools of one turn: all that an agent can see and do, room by room. Whatever trades passes the risk gate."""
 
 from kokex.services.toolbox.account import AccountTools
+from kokex.services.toolbox.capital import CapitalTools
 from kokex.services.toolbox.decisions import DecisionTools
 from kokex.services.toolbox.desk import Desk
 from kokex.services.toolbox.forecasts import ForecastTools
@@ -13,6 +14,6 @@ __all__ = ["Desk", "PlanToolbox"]
 
 
 class PlanToolbox(
-    MarketTools, AccountTools, OrderTools, ForecastTools, DecisionTools, NoteTools, TradingTools
+    MarketTools, AccountTools, OrderTools, ForecastTools, CapitalTools, DecisionTools, NoteTools, TradingTools
 ):
     """All tools of one turn of one plan."""

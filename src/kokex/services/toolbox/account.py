@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from decimal import Decimal
+
 from kokex.domain.errors import ExchangeError
 from kokex.ports.toolbox import ToolResult
 from kokex.services.toolbox.desk import Room
@@ -29,6 +31,23 @@ class AccountTools(Room):
             "fees": {currency: str(amount) for currency, amount in book.fees},
             "fills": book.fills,
             "unit": book.instrument.quote_currency,
+            "trailing_stop": await self._trailing_stop(),
+        }
+
+    async def _trailing_stop(self) -> ToolResult | None:
+        """The plan's stop and the latest holding that it followed; None where it has none. The engine carries it out."""
+        plan = self._desk.plan
+        share = plan.capital.trailing_stop
+        if share is None:
+            return None
+        trail = await self._desk.store.trails.latest(plan.id)
+        entry = self._desk.ledger.results.entry
+        held = trail is not None and entry is not None and entry.at == trail.since
+        return {
+            "share": str(share),
+            "best_price": str(trail.best) if trail and held else None,
+            "level": str(trail.level(share)) if trail and held else None,
+            "hit_at": None if trail is None or trail.hit_at is None else time_text(trail.hit_at),
         }
 
     async def get_account_balance(self) -> ToolResult:
@@ -48,6 +67,11 @@ class AccountTools(Room):
             "taken_at": time_text(snapshot.taken_at),
         }
 
+    def _own_capital(self) -> Decimal | None:
+        """What the plan has to trade with; None where what it holds cannot be valued now."""
+        ticker, book = self._desk.fresh_ticker(), self._desk.ledger.book
+        return self._desk.plan.limits.own_capital(None if ticker is None else book.pnl(ticker.last))
+
     async def get_trading_limits(self) -> ToolResult:
         """All limits of the plan, what of them is left, and the instrument's steps. People set them; asking cannot change them."""
         desk = self._desk
@@ -57,6 +81,7 @@ class AccountTools(Room):
         return {
             **limit_facts(limits),
             "left": left_facts(limits, state),
+            "own_capital": decimal_text(self._own_capital()),
             "unit": instrument.quote_currency,
             "tick_size": str(instrument.tick_size),
             "lot_size": str(instrument.lot_size),

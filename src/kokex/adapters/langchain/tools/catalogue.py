@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from kokex.adapters.langchain.tools.account import ACCOUNT
+from kokex.adapters.langchain.tools.capital import CAPITAL
 from kokex.adapters.langchain.tools.decisions import DECISIONS
 from kokex.adapters.langchain.tools.forecasts import FORECASTS
 from kokex.adapters.langchain.tools.market import MARKET
@@ -12,5 +13,6 @@ from kokex.adapters.langchain.tools.tool import Tool
 from kokex.adapters.langchain.tools.trading import TRADING
 
 TOOLS: dict[str, Tool] = {
-    tool.name: tool for tool in (*MARKET, *ACCOUNT, *ORDERS, *FORECASTS, *DECISIONS, *NOTES, *TRADING)
+    tool.name: tool
+    for tool in (*MARKET, *ACCOUNT, *ORDERS, *FORECASTS, *CAPITAL, *DECISIONS, *NOTES, *TRADING)
 }

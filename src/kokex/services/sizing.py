@@ -1,0 +1,81 @@
+"""What a plan's size is worked out from, put together from whoever knows it."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import replace
+from decimal import Decimal
+from typing import Final
+
+from kokex.domain.capital import (
+    MeasuredSkill,
+    SizingFacts,
+    SizingMethod,
+    prospect,
+    read_skill,
+    round_trip,
+    volatility,
+)
+from kokex.domain.capital.prospects import VOLATILITY_CANDLES
+from kokex.domain.errors import NotFoundError
+from kokex.domain.forecast import CLOSE, Forecast
+from kokex.domain.instrument import Side
+from kokex.domain.plan import Plan
+from kokex.domain.risk import RiskState, largest_holding
+from kokex.ports.store import Store
+from kokex.services.accounts import AccountSession
+from kokex.services.market_data import MarketDataService
+
+_OF_A_VERSION: Final = re.compile(r"kronos v([1-9][0-9]*)")
+
+
+class PositionSizing:
+    """Reads forecast, measured skill and candles of a plan."""
+
+    def __init__(self, store: Store, market_data: MarketDataService) -> None:
+        self._store = store
+        self._market_data = market_data
+
+    async def facts(
+        self, session: AccountSession, plan: Plan, state: RiskState, side: Side, price: Decimal
+    ) -> SizingFacts:
+        """For a holding on that side, entered at `price`; of what its method does not look at, nothing is read.
+
+        Raises:
+            StoreUnavailableError: the database cannot be reached.
+        """
+        settings, made = plan.capital, state.performance
+        facts = SizingFacts(
+            instrument=state.instrument,
+            price=price,
+            settings=settings,
+            limits=plan.limits,
+            capital=plan.limits.own_capital(Decimal(0) if made is None else made.pnl),
+            room=largest_holding(plan.limits, state),
+        )
+        if settings.sizing is SizingMethod.VOLATILITY_TARGET:
+            series = await self._market_data.series(
+                session.account, plan.inst_id, plan.interval, VOLATILITY_CANDLES
+            )
+            return replace(facts, volatility=volatility(series.values[:, CLOSE], plan.interval))
+        if settings.sizing is SizingMethod.FIXED or state.stale_forecast is not None:
+            return facts
+        latest = await self._store.forecasts.latest(plan.id)
+        if latest is None:
+            return facts
+        # The built-in scale was made for fees alone.
+        slippage = Decimal(0) if settings.sizing is SizingMethod.EDGE else settings.slippage
+        found = prospect(latest[1], side, price, round_trip(state.instrument.kind, slippage))
+        skill = await self.skill(plan, latest[1]) if settings.sizing is SizingMethod.KELLY else None
+        return replace(facts, prospect=found, skill=skill)
+
+    async def skill(self, plan: Plan, forecast: Forecast) -> MeasuredSkill | None:
+        """What the version that made `forecast` was measured to know; None for the baseline, and for what was never judged."""
+        number = _OF_A_VERSION.fullmatch(forecast.forecaster)
+        if number is None:
+            return None
+        try:
+            version = await self._store.models.by_number(plan.id, int(number[1]))
+        except NotFoundError:
+            return None
+        return read_skill(version.forecaster, version.evaluation, forecast.horizon)
