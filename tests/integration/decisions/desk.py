@@ -12,6 +12,7 @@ import pytest
 
 from kokex.adapters.langchain import LangChainAgentService, ModelSettings
 from kokex.adapters.system_clock import SystemClock
+from kokex.bootstrap import Engine
 from kokex.cli.app import run
 from kokex.domain.plan import Plan
 from kokex.ports.agent import Agent
@@ -23,9 +24,10 @@ from tests.world import Platform, eventually, paper_world, running_engine
 class Desk:
     """A plan at work."""
 
-    def __init__(self, world: Platform, plan: Plan) -> None:
+    def __init__(self, world: Platform, plan: Plan, engine: Engine) -> None:
         self.world = world
         self.plan = plan
+        self.engine = engine
         self.store = world.application.store
 
     async def closed(self, least: int = 1) -> list[TurnRecord]:
@@ -67,7 +69,7 @@ async def desk(
             paper_world(database_url, folder) as world,
             running_engine(world.application, thinker=thinker or agent) as (engine, _),
         ):
-            made = Desk(world, await world.plan(**plan))
+            made = Desk(world, await world.plan(**plan), engine)
             await eventually(
                 lambda: engine.activity.works(made.plan.id) and not engine.activity.waiting, "readiness"
             )
