@@ -12,7 +12,7 @@ from decimal import Decimal
 from enum import StrEnum
 
 from kokex.domain.limits import RiskLimits
-from kokex.domain.order import Order, OrderRequest, OrderStatus, OrderUpdate
+from kokex.domain.order import Order, OrderRequest, OrderStatus, OrderType, OrderUpdate
 from kokex.domain.risk.codes import DenialCode, Finding
 from kokex.domain.risk.question import Question
 from kokex.domain.risk.state import RiskState
@@ -33,6 +33,8 @@ class ApprovalOutcome(StrEnum):
         return _STATUSES[self]
 
 
+_AT_ONCE = frozenset({OrderType.MARKET, OrderType.IOC, OrderType.FOK})
+"""Orders that trade as they come or not at all."""
 _STATUSES = {
     ApprovalOutcome.SENT: OrderStatus.SUBMITTED,
     ApprovalOutcome.REFUSED: OrderStatus.REJECTED,
@@ -103,7 +105,7 @@ def needs_approval(
 ) -> Approval | None:
     """What a person is to be asked about an order that the gate let through; None where it goes out at once."""
     asked = Question(request, limits, state)
-    if limits.approval_notional is None or asked.reduces or asked.notional <= limits.approval_notional:
+    if limits.approval_notional is None or asked.notional <= limits.approval_notional or _exits(asked):
         return None
     return Approval(
         account_id=order.account_id,
@@ -114,6 +116,25 @@ def needs_approval(
         asked_at=order.created_at,
         expires_at=order.created_at + limits.approval_period,
     )
+
+
+def _exits(asked: Question) -> bool:
+    """Whether the request at most closes the holding: with all that is pending on its side, or as it trades, before what rests."""
+    request, state = asked.request, asked.state
+    if asked.reduces or request.reduce_only:
+        return True
+    if request.order_type not in _AT_ONCE:
+        return False
+    ahead = sum(
+        (
+            order.remaining
+            for order in state.pending
+            if order.side is request.side and not (order.status.open and order.price is not None)
+        ),
+        Decimal(0),
+    )
+    sign = request.side.sign
+    return sign * (state.quantity + sign * (ahead + request.quantity)) <= 0
 
 
 def price_left(

@@ -178,6 +178,7 @@ class TradingService:
         earlier = await self._store.orders.get(plan.account_id, name)
         if earlier is not None:
             return Answer(earlier, "already_submitted")
+        await self.waiting.make_way(session, plan, wish.side)
         async with session.submitting:
             seen = session.reconciled, session.standing
             ledger = self._ledgers.of(plan.id)

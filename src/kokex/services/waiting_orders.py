@@ -8,6 +8,7 @@ from typing import Final
 import structlog
 
 from kokex.domain.approvals import Approval, ApprovalOutcome, price_left
+from kokex.domain.instrument import Side
 from kokex.domain.order import Order, OrderRequest, OrderType
 from kokex.domain.plan import Plan
 from kokex.domain.risk import Approved, DenialCode, Denied, check
@@ -94,6 +95,15 @@ class WaitingOrders:
         reason = "canceled while it waited for approval"
         return await self.end(session, order, ApprovalOutcome.CANCELED, reason) is not None
 
+    async def make_way(self, session: AccountSession, plan: Plan, side: Side) -> None:
+        """End what waits on `side` where an order on that side goes against the holding: no exit stands behind a question."""
+        ledger = self._ledgers.of(plan.id)
+        if side.sign * ledger.book.quantity >= 0:
+            return
+        for order in [one for one in ledger.pending.values() if one.status.waiting and one.side is side]:
+            reason = "a later order against the holding took its place while it waited for approval"
+            await self.end(session, order, ApprovalOutcome.CANCELED, reason)
+
     async def catch_up(self, session: AccountSession, approval: Approval) -> None:
         """Have the plan hear of an order that waits no longer, where it was not told, as after a crash."""
         order = await self._store.orders.get(approval.account_id, approval.client_order_id)
@@ -121,4 +131,5 @@ def _request(order: Order) -> OrderRequest:
         quantity=order.quantity,
         price=order.price,
         reduce_only=order.reduce_only,
+        stops=order.stops,
     )
