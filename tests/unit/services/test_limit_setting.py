@@ -32,6 +32,9 @@ from kokex.services.limit_setting import _PARSERS, with_settings
         ("max_single_order_ratio=1", "max_single_order_ratio", Decimal(1)),
         ("max_single_order_ratio=none", "max_single_order_ratio", None),
         ("cash_reserve=0", "cash_reserve", Decimal(0)),
+        ("approval_notional=0", "approval_notional", Decimal(0)),
+        ("approval_notional=none", "approval_notional", None),
+        ("approval_period=2h", "approval_period", timedelta(hours=2)),
     ],
 )
 def test_a_limit(setting: str, name: str, value: Any) -> None:

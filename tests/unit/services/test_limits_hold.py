@@ -13,9 +13,11 @@ import pytest
 
 from kokex.domain.instrument import InstrumentKind, Side
 from kokex.domain.limits import RiskLimits
-from kokex.domain.order import OrderRequest, OrderType
+from kokex.domain.order import Order, OrderRequest, OrderType
 from kokex.domain.risk import gate
+from kokex.services import trading
 from kokex.services.answers import Wish
+from kokex.services.ledger import PlanLedger
 from kokex.services.turn_budget import TurnBudget
 from tests.builders import ETH, ETH_SWAP, plan
 from tests.unit.services.trading_world import TradingWorld
@@ -38,6 +40,8 @@ def _limits(random: Random, *, short: bool) -> RiskLimits:
         max_account_notional=Decimal(random.randint(500, 9000)),
         capital=random.choice((None, Decimal(random.randint(100, 6000)))),
         max_single_order_ratio=random.choice((None, Decimal("0.2"), Decimal("0.7"))),
+        approval_notional=random.choice((None, None, Decimal(random.randint(0, 1000)))),
+        approval_period=timedelta(seconds=random.choice((5, 300))),
     )
 
 
@@ -73,7 +77,22 @@ class Judge:
         if not limits.allow_short:
             assert world.reach(request.plan_id, Side.SELL) >= 0
         if world.instrument.kind is InstrumentKind.SPOT and request.side is Side.BUY:
-            assert world.cash - world.frozen >= limits.cash_reserve or (amends and world.lowered)
+            free = world.cash - world.frozen - world.set_aside
+            assert free >= limits.cash_reserve or (amends and world.lowered)
+        if limits.approval_notional is not None and value > limits.approval_notional:
+            assert self._approved(request) or (amends and world.lowered) or self._exits(request)
+
+    def _approved(self, request: OrderRequest) -> bool:
+        """A person said so, and its time was not over."""
+        asked = self.world.approvals.rows.get(request.client_order_id)
+        return bool(
+            asked and asked.answer and asked.answer.approved and asked.expires_at > self.world.clock.moment
+        )
+
+    def _exits(self, request: OrderRequest) -> bool:
+        """At most what the plan knows that it holds."""
+        held = self.world.ledgers.of(request.plan_id).book.quantity
+        return request.side.sign * held < 0 and request.quantity <= abs(held)
 
 
 async def _live(seed: int) -> tuple[int, Counter[str]]:
@@ -105,6 +124,7 @@ async def _live(seed: int) -> tuple[int, Counter[str]]:
             random.choice((world.trade, world.end, world.tell, world.look, world.change))()
         if random.random() < 0.05:
             world.judge()
+            await world.answer()
             await world.look_after_changes()
         if random.random() < 0.01:
             world.tell(most=10**6)
@@ -146,7 +166,7 @@ async def _ask(
     kind = OrderType.MARKET if market else OrderType.LIMIT
     wish = Wish(random.choice(list(Side)), kind, quantity, price)
     answer = await world.trading.submit(world.session, world.plans[plan_id], turn, step, wish, budget)
-    codes[answer.code or "none"] += 1
+    codes["waits" if answer.code is None and answer.order.status.waiting else answer.code or "none"] += 1
 
 
 async def _change(
@@ -196,6 +216,7 @@ def test_no_limit_is_ever_exceeded() -> None:
         "too_many_open_orders",
         "grant_used",
         "already_submitted",
+        "waits",
         "change none",
         "change already_submitted",
         "change amendment_undecided",
@@ -205,6 +226,27 @@ def test_no_limit_is_ever_exceeded() -> None:
         "change not_amendable",
     ):
         assert codes[code], code
+
+
+def _not_counted(ledger: PlanLedger, order: Order, price: Decimal | None = None) -> None:
+    if not order.status.waiting:
+        _ADD(ledger, order, price)
+
+
+_ADD = PlanLedger.add
+FAULTS = {
+    "waiting orders do not count": (PlanLedger, "add", _not_counted),
+    "nobody is asked": (trading, "needs_approval", lambda *asked: None),
+}
+
+
+@pytest.mark.parametrize("fault", FAULTS)
+def test_a_faulty_approval_mode_is_caught(fault: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The judge counts what waits, and knows who was asked."""
+    where, name, instead = FAULTS[fault]
+    monkeypatch.setattr(where, name, instead)
+    with pytest.raises(AssertionError):
+        _lives(10)
 
 
 @pytest.mark.parametrize("rule", ["exposure", "pace", "account_exposure", "single_order", "cash"])

@@ -12,6 +12,7 @@ from typing import Any
 
 from kokex.domain.account import AccountSnapshot, Balance, ExchangeAccount, Ticker
 from kokex.domain.amendment import Amendment, AmendmentStatus
+from kokex.domain.approvals import ApprovalOutcome, PersonsAnswer
 from kokex.domain.events import EventSource, OrderEvent, classify
 from kokex.domain.grant import Grant
 from kokex.domain.instrument import Instrument, Side
@@ -27,6 +28,7 @@ from kokex.services.risk_picture import RiskPictures
 from kokex.services.sending import OrderSending
 from kokex.services.trading import TradingService
 from tests.builders import START, update
+from tests.fakes.approvals import Approvals
 from tests.fakes.exchange import CREDENTIALS, account
 
 
@@ -118,6 +120,7 @@ class TradingWorld:
         self.random, self.instrument = random, instrument
         self.plans = {plan.id: plan for plan in plans}
         self.clock, self.record = Clock(), Record()
+        self.approvals = Approvals(self.record)
         self.price = Decimal(2000)
         self.cash = cash
         self.live: dict[str, Resting] = {}
@@ -133,7 +136,7 @@ class TradingWorld:
         """An engine begins, with nothing in memory but what is on record."""
         self.ledgers = Ledgers()
         neighbourhood = Neighbourhood(self.ledgers, self)  # type: ignore[arg-type]
-        store: Any = SimpleNamespace(orders=self.record)
+        store: Any = SimpleNamespace(orders=self.record, approvals=self.approvals)
         clock: Any = self.clock
         halts = Halts(clock)
         halts.take([])
@@ -161,7 +164,7 @@ class TradingWorld:
             self.ledgers.open(plan.id, self.instrument, self.fills[plan.id], pending, through)
             neighbourhood.know(plan)
         for order in self.ledgers.pending():
-            if order.status.in_flight:
+            if order.status.in_flight or order.status.waiting:
                 sending.count_cash(self.session, self.plans[order.plan_id], order)
         self.look()
 
@@ -187,6 +190,14 @@ class TradingWorld:
                 if one.open and one.request.side is Side.BUY
             ),
             Decimal(0),
+        )
+
+    @property
+    def set_aside(self) -> Decimal:
+        """Cash that buys would take which wait for a person."""
+        buys = [one for number in self.plans for one in self.waiting(number, Side.BUY)]
+        return sum(
+            (self.instrument.notional(one.quantity, one.price or self.price) for one in buys), Decimal(0)
         )
 
     # The market and the exchange as the services see them.
@@ -264,7 +275,13 @@ class TradingWorld:
         return True
 
     async def _ingest(self, owner: Any, updates: Any, source: Any) -> None:
-        return None
+        for told in updates:
+            name = told.update.client_order_id
+            event = OrderEvent(
+                0, self.record.orders[name].plan_id, 1, told.event_type, told.kind, told.event_key, told.update, source,
+                False, self.clock.moment,
+            )  # fmt: skip
+            assert self.ledgers.apply(event)
 
     # What happens.
 
@@ -353,10 +370,33 @@ class TradingWorld:
             request_id=request_id, amend_result=result,
         )  # fmt: skip
 
+    async def answer(self) -> None:
+        """Somebody answers one of the orders that wait, or nobody; what is carried out is tried twice."""
+        for asked in await self.approvals.waiting():
+            order, name = self.record.orders[asked.client_order_id], asked.client_order_id
+            if self.clock.moment >= asked.expires_at:
+                await self.trading.waiting.end(self.session, order, ApprovalOutcome.EXPIRED, "over")
+            elif self.random.random() < 0.3:
+                await self.approvals.answer(name, PersonsAnswer(True, "ann", self.clock.moment))
+                plan = self.plans[asked.plan_id]
+                for _ in range(2):
+                    await self.trading.release(self.session, plan, self.approvals.rows[name], patient=False)
+                assert not self.record.orders[name].status.waiting
+            elif self.random.random() < 0.1:
+                await self.trading.waiting.end(self.session, order, ApprovalOutcome.REFUSED, "no")
+
+    def waiting(self, plan_id: int, side: Side | None = None) -> list[Order]:
+        """Orders of the plan that wait for a person."""
+        return [
+            one
+            for one in self.record.orders.values()
+            if one.status.waiting and one.plan_id == plan_id and side in (None, one.side)
+        ]
+
     # The truth, by which the gate is judged.
 
     def reach(self, plan_id: int, side: Side) -> Decimal:
-        """What a plan would hold if everything that lives on `side` filled."""
+        """What a plan would hold if everything that lives, or waits to, on `side` filled."""
         total = Decimal(0)
         for one in self.live.values():
             if one.request.plan_id != plan_id:
@@ -364,7 +404,7 @@ class TradingWorld:
             total += one.request.side.sign * one.filled
             if one.open and one.request.side is side:
                 total += side.sign * (one.worst.quantity - one.filled)
-        return total
+        return total + sum((side.sign * one.quantity for one in self.waiting(plan_id, side)), Decimal(0))
 
     def worst(self, plan_id: int) -> Decimal:
         """Quote currency of the largest holding, whatever side, that a plan may come to."""
@@ -372,5 +412,6 @@ class TradingWorld:
         return self.instrument.notional(furthest, self.price)
 
     def open_orders(self, plan_id: int) -> int:
-        """Orders of the plan that live."""
-        return sum(1 for one in self.live.values() if one.open and one.request.plan_id == plan_id)
+        """Orders of the plan that live, or wait to."""
+        alive = sum(1 for one in self.live.values() if one.open and one.request.plan_id == plan_id)
+        return alive + len(self.waiting(plan_id))
