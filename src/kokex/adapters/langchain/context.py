@@ -12,9 +12,10 @@ from typing import Any
 
 from kokex.adapters.langchain.tools import TOOLS, TurnTools
 
-CONTEXT_VERSION = 2
+CONTEXT_VERSION = 3
 _CHARACTERS_A_TOKEN = 2.5
 """Rather too few: JSON of numbers takes more tokens than prose."""
+_INDICATORS = ("ema_20", "ema_50", "rsi_14", "macd_12_26_9", "bollinger_20_2", "atr_14", "adx_14")
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,12 +36,14 @@ class Section:
 
 
 SECTIONS = (
-    Section("limits", "get_trading_limits", 900),
+    Section("limits", "get_trading_limits", 1200),
     Section("account", "get_account_balance", 500),
     Section("position", "get_positions", 400),
     Section("open_orders", "get_pending_orders", 1500),
     Section("candles", "query_historical_kline_data", 2500, {"limit": 48}),
+    Section("indicators", "get_indicators", 1000, {"names": _INDICATORS, "limit": 3}),
     Section("forecast", "query_prediction_data", 1500),
+    Section("forecast_skill", "get_forecast_skill", 600),
     Section("past_decisions", "get_past_decisions", 2000, {"limit": 5}, newest_first=True),
     Section("your_notes", "recall", 800, {"limit": 20}, newest_first=True),
 )
