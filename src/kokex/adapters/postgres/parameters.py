@@ -17,10 +17,10 @@ from psycopg.adapt import Dumper
 from psycopg.pq import Format
 
 _HEADER = Struct("!iiIii")
-_LENGTH = Struct("!i")
-_BIGINT = Struct("!iq")
+_length = Struct("!i").pack
+_bigint_item = Struct("!iq").pack
 _BOOLEANS = {True: b"\x00\x00\x00\x01\x01", False: b"\x00\x00\x00\x01\x00"}
-_NULL = _LENGTH.pack(-1)
+_NULL = _length(-1)
 _EPOCH = datetime(2000, 1, 1, tzinfo=UTC)
 
 _BOOLEAN_OID, _BOOLEAN_ARRAY_OID = 16, 1000
@@ -40,6 +40,12 @@ class TextArray(bytes):
         return cls.of_encoded([None if value is None else value.encode() for value in values])
 
     @classmethod
+    def of_few(cls, values: Sequence[str | None]) -> TextArray:
+        """Encode texts of which there are few different ones: each once."""
+        items = {value: _NULL if value is None else _text_item(value.encode()) for value in set(values)}
+        return cls(_array(_TEXT_OID, [items[value] for value in values]))
+
+    @classmethod
     def of_numbers(cls, values: Iterable[Decimal | None]) -> TextArray:
         """Encode numbers, to be cast to `numeric[]`: their text is all there is to them, to the last digit."""
         return cls.of_encoded([None if value is None else str(value).encode() for value in values])
@@ -47,7 +53,7 @@ class TextArray(bytes):
     @classmethod
     def of_encoded(cls, values: list[bytes | None] | list[bytes]) -> TextArray:
         """Texts that are in UTF-8 already."""
-        items = [_NULL if value is None else _LENGTH.pack(len(value)) + value for value in values]
+        items = [_NULL if value is None else _text_item(value) for value in values]
         return cls(_array(_TEXT_OID, items))
 
 
@@ -57,7 +63,7 @@ class JsonbArray(bytes):
     @classmethod
     def of(cls, documents: Iterable[bytes]) -> JsonbArray:
         """Encode JSON documents."""
-        items = [_LENGTH.pack(len(one) + 1) + _JSONB_VERSION + one for one in documents]
+        items = [_length(len(one) + 1) + _JSONB_VERSION + one for one in documents]
         return cls(_array(_JSONB_OID, items))
 
 
@@ -67,8 +73,14 @@ class BigintArray(bytes):
     @classmethod
     def of(cls, values: Iterable[int | None]) -> BigintArray:
         """Encode whole numbers."""
-        items = [_NULL if value is None else _BIGINT.pack(8, value) for value in values]
+        items = [_NULL if value is None else _bigint_item(8, value) for value in values]
         return cls(_array(_BIGINT_OID, items))
+
+    @classmethod
+    def of_few(cls, values: Sequence[int | None]) -> BigintArray:
+        """Encode numbers of which there are few different ones: each once."""
+        items = {value: _NULL if value is None else _bigint_item(8, value) for value in set(values)}
+        return cls(_array(_BIGINT_OID, [items[value] for value in values]))
 
 
 class BooleanArray(bytes):
@@ -86,7 +98,7 @@ class MomentArray(bytes):
     @classmethod
     def of(cls, values: Iterable[datetime]) -> MomentArray:
         """Encode aware moments, to the microsecond."""
-        return cls(_array(_MOMENT_OID, [_BIGINT.pack(8, _microseconds(value)) for value in values]))
+        return cls(_array(_MOMENT_OID, [_bigint_item(8, _microseconds(value)) for value in values]))
 
 
 class JsonbDocument(bytes):
@@ -107,6 +119,10 @@ def register(connection: psycopg.AsyncConnection[Any]) -> None:
 def _array(element: int, items: Sequence[bytes]) -> bytes:
     """`items` with their lengths in front."""
     return _HEADER.pack(1, 1, element, len(items), 1) + b"".join(items)
+
+
+def _text_item(value: bytes) -> bytes:
+    return _length(len(value)) + value
 
 
 def _microseconds(moment: datetime) -> int:

@@ -14,6 +14,7 @@ import psycopg
 
 from kokex.adapters.postgres.address import DatabaseAddress
 from kokex.adapters.postgres.database import is_unavailable, translated
+from kokex.adapters.postgres.parameters import register
 
 OPEN: Final = """
 WITH opened AS (
@@ -103,4 +104,6 @@ class TurnWriter:
     async def _connect(self) -> psycopg.AsyncConnection[Any]:
         arguments = self._address.connect_arguments
         arguments["options"] += _OPTIONS
-        return await psycopg.AsyncConnection.connect(**arguments, autocommit=True)
+        connection = await psycopg.AsyncConnection.connect(**arguments, autocommit=True)
+        register(connection)
+        return connection

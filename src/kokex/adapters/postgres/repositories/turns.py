@@ -12,6 +12,7 @@ from sqlalchemy import Row, Select, exists, func, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from kokex.adapters.postgres.database import ConstraintError, Database
+from kokex.adapters.postgres.parameters import BigintArray
 from kokex.adapters.postgres.tables import tool_calls, turn_records, turn_triggers, turns
 from kokex.adapters.postgres.text import storable_json, storable_text
 from kokex.adapters.postgres.turn_writer import CLOSE, OPEN, TurnWriter
@@ -51,7 +52,9 @@ class PostgresTurns:
             "plan_id": plan_id,
             "keys": keys,
             "summary": storable_text(summarise(triggers)),
-            "event_ids": sorted({event.id for trigger in triggers for event in trigger.events}),
+            "event_ids": BigintArray.of(
+                sorted({event.id for trigger in triggers for event in trigger.events})
+            ),
             "cursor": cursor,
             "account_cursor": account_cursor,
             "at": at,
