@@ -1,0 +1,57 @@
+"""`kokex plan capital` on a kept plan."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from pathlib import Path
+
+import pytest
+
+from kokex.adapters.okx import endpoints_for
+from kokex.bootstrap import application
+from kokex.cli.app import run
+from kokex.domain.account import Credentials, Environment
+from kokex.domain.candle import Interval
+from kokex.domain.plan import NewPlan
+from kokex.settings import Settings
+
+
+async def _keep_plan(url: str, folder: Path) -> None:
+    endpoints = endpoints_for("global", Environment.PAPER, paper_url="http://127.0.0.1:9")
+    async with application(Settings(home=folder, database_url=url)) as opened:
+        account = await opened.store.accounts.add(
+            "desk", "okx", Environment.PAPER, endpoints, Credentials("k", "s", "p")
+        )
+        await opened.store.plans.add(NewPlan("eth", account.id, "ETH-USDT", Interval("1H")))
+
+
+def test_the_use_of_capital_is_shown_changed_and_kept(
+    database_url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """In JSON and for people; what cannot be is one sentence, and changes nothing."""
+    monkeypatch.setenv("KOKEX_HOME", str(tmp_path))
+    monkeypatch.setenv("KOKEX_DATABASE_URL", database_url)
+    asyncio.run(_keep_plan(database_url, tmp_path))
+
+    def told(*arguments: str, code: int = 0) -> str:
+        capsys.readouterr()
+        assert run(["plan", *arguments]) == code
+        captured = capsys.readouterr()
+        return captured.err if code else captured.out
+
+    changes = ("--set", "sizing=kelly", "--set", "trailing_stop=5%", "--set", "avg_orders_per_batch=3")
+    changed = json.loads(told("capital", "eth", *changes, "--json"))["capital"]
+    assert (changed["sizing"], changed["trailing_stop"], changed["avg_orders_per_batch"]) == (
+        "kelly",
+        "0.05",
+        3,
+    )
+    wrong = told("capital", "eth", "--set", "sizing=fixed", "--set", "trailing_stop=none", code=1)
+    assert wrong == "Error: sizing fixed needs fixed_notional, the worth of the holding in quote currency\n"
+    assert "there is no plan 'btc'" in told("capital", "btc", code=1)
+    assert json.loads(told("show", "eth", "--json"))["capital"] == changed
+    shown = told("show", "eth")
+    assert "kelly: 25 % of it, times proven skill" in shown
+    assert "5 % from the best price since entry" in shown
+    assert "3, 0.2 % apart" in told("capital", "eth")
