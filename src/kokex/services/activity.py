@@ -8,14 +8,14 @@ market data ─► forecast ─► agent's turn ─► trading ─► exchange
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import structlog
 
 from kokex.domain.account_events import AccountEventRecord
 from kokex.domain.candle import Interval
-from kokex.domain.errors import ExchangeError, KokexError, StoreUnavailableError
+from kokex.domain.errors import KokexError, StoreUnavailableError
 from kokex.domain.events import OrderEvent
 from kokex.domain.instrument import InstrumentKind
 from kokex.domain.market import StreamKind
@@ -24,21 +24,17 @@ from kokex.domain.plan import Plan, PlanStatus
 from kokex.ports.clock import Clock
 from kokex.ports.store import Store
 from kokex.ports.toolbox import Toolbox
-from kokex.services import trading as commands
 from kokex.services.account_keys import AccountKeys
 from kokex.services.accounts import AccountSession, market_of
 from kokex.services.chat import follow_messages
 from kokex.services.claims import AccountClaims
-from kokex.services.ledger import PlanLedger
 from kokex.services.plan_books import PlanBooks
 from kokex.services.plan_runner import PlanRunner
 from kokex.services.plan_services import Services
 from kokex.services.toolbox import Desk, PlanToolbox
+from kokex.services.withdrawing import Withdrawal
 
 log = structlog.get_logger(__name__)
-
-CANCEL_SECONDS = 5.0
-"""How long a plan that is stopped waits for the last word on its orders."""
 
 
 @dataclass(slots=True)
@@ -63,6 +59,7 @@ class PlanActivity:
         self._claims = AccountClaims(services.ownership, services.sessions, services.reconciling)
         self._keys = AccountKeys(store, clock, services.sessions, services.order_events)
         self._books = PlanBooks(store, clock, services)
+        self._withdrawal = Withdrawal(clock, services.ledgers, services.trading)
         self._tasks: asyncio.TaskGroup | None = None
         self.started = asyncio.Event()
         """Set once plans can be put to work."""
@@ -184,7 +181,7 @@ class PlanActivity:
         work.plan = work.runner.plan = plan
         self._services.neighbourhood.know(plan)
         await self._end_agent(work)
-        await self._cancel_open(work, plan)
+        await self._withdrawal.cancel_open(work.session, plan)
         if self._works.pop(plan.id, None) is None:
             return
         await self._unsubscribe(work)
@@ -222,36 +219,6 @@ class PlanActivity:
 
     def _drop_if_idle(self, session: AccountSession) -> None:
         self._claims.drop_if_idle(session, [work.plan for work in self._works.values()])
-
-    async def _cancel_open(self, work: _Work, plan: Plan) -> None:
-        """Ask for the end of all that is open, and stay until the exchange has said so.
-
-        Orders in flight are waited for until their fate is known: one that turns out to live is cancelled then.
-        """
-        ledger = self._services.ledgers.of(plan.id)
-        if not await self._ask_for_the_end(work, plan):
-            return
-        if in_flight(ledger):
-            patience = commands.SETTLED_AFTER.total_seconds() + CANCEL_SECONDS
-            await self._wait_until(lambda: not in_flight(ledger), patience)
-            if not await self._ask_for_the_end(work, plan):
-                return
-        await self._wait_until(lambda: not ledger.pending, CANCEL_SECONDS)
-        if ledger.pending:
-            log.warning("orders still open at stop", plan=plan.id, orders=sorted(ledger.pending))
-
-    async def _ask_for_the_end(self, work: _Work, plan: Plan) -> bool:
-        try:
-            await self._services.trading.cancel_all(work.session, plan)
-        except ExchangeError as error:
-            log.error("open orders could not be cancelled", plan=plan.id, reason=str(error))
-            return False
-        return True
-
-    async def _wait_until(self, done: Callable[[], bool], seconds: float) -> None:
-        deadline = self._clock.monotonic() + seconds
-        while not done() and self._clock.monotonic() < deadline:
-            await self._clock.sleep(0.02)
 
     async def _open(self, plan: Plan, session: AccountSession) -> _Work:
         services = self._services
@@ -362,6 +329,7 @@ class PlanActivity:
             same = (work.plan.inst_id, work.plan.interval) == (inst_id, interval)
             if same and market_of(work.session.account) == market:
                 self._services.performance.mark(work.plan.id)
+                self._services.trailing.hear_candles(work.plan.id)
                 work.wake.set()
                 work.runner.hear_candle(self._clock.now())
 
@@ -424,8 +392,3 @@ class PlanActivity:
 
     def _of(self, session: AccountSession) -> list[_Work]:
         return [work for work in self._works.values() if work.session is session]
-
-
-def in_flight(ledger: PlanLedger) -> bool:
-    """Whether the fate of any of the plan's orders is not known yet."""
-    return any(order.status.in_flight for order in ledger.pending.values())
