@@ -2,7 +2,7 @@
 
 Every order is one of a plan's own and lives through three pushes: live, partially filled, filled. Orders come in windows of
 `WINDOW`: all lives, then all first fills, then all second fills, so neighbours on the wire belong to different orders and
-different plans. Frame numbers are positions on the wire.
+different plans. Frame numbers are positions on the wire. As at an exchange, times rise along the wire and prices differ.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from decimal import Decimal
-from typing import Any
+from typing import Any, TypeAlias
 
 import msgspec
 
@@ -27,7 +27,11 @@ FIRST_ORDER = 3_000_000_000_000_000_000
 FIRST_TIME_MS = 1_767_225_600_000
 
 _TICKS, _LOTS, _FIRST_FILL = 300_000, 500_000, 200_000
+_PRICES = 500
 _encode = msgspec.json.Encoder().encode
+
+Templates: TypeAlias = dict[tuple[str, str, int], dict[str, Any]]
+"""Pushes by side, stage and price (in ticks)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,7 +59,7 @@ class Batch:
 
 def make_frames(batch: Batch) -> list[bytes]:
     """The items in the order of the wire. The same batch makes the same bytes."""
-    templates = {(side, stage): _template(side, stage) for side in ("buy", "sell") for stage in STAGES}
+    templates: Templates = {}
     frames = []
     for window in range(batch.windows):
         start = batch.first + window * WINDOW
@@ -70,22 +74,31 @@ def frame_number(order_id: int, stage: str, first: int) -> int:
     return (window * len(STAGES) + STAGES.index(stage)) * WINDOW + place
 
 
-def _item(batch: Batch, templates: dict[tuple[str, str], dict[str, Any]], number: int, stage: str) -> bytes:
+def _item(batch: Batch, templates: Templates, number: int, stage: str) -> bytes:
     count = len(batch.plans)
     side = "buy" if number // count % 2 == 0 else "sell"
-    item = templates[side, stage]
+    kind = side, stage, _TICKS + number % _PRICES
+    if kind not in templates:
+        templates[kind] = _template(*kind)
+    item = templates[kind]
     origin = OrderOrigin(batch.installation, batch.plans[number % count], number, 0)
     item["ordId"] = str(FIRST_ORDER + number)
     item["clOrdId"] = client_order_id(origin)
-    item["cTime"] = str(FIRST_TIME_MS + number)
-    item["uTime"] = str(FIRST_TIME_MS + number + STAGES.index(stage))
+    item["cTime"] = _time(number, STAGES[0])
+    item["uTime"] = _time(number, stage)
     if stage != "live":
         item["tradeId"] = str(900_000_000 + 2 * number + (stage == "filled"))
         item["fillTime"] = item["uTime"]
     return _encode(item)
 
 
-def _template(side: str, stage: str) -> dict[str, Any]:
+def _time(number: int, stage: str) -> str:
+    """A millisecond from one frame to the next."""
+    window, place = divmod(number, WINDOW)
+    return str(FIRST_TIME_MS + (window * len(STAGES) + STAGES.index(stage)) * WINDOW + place)
+
+
+def _template(side: str, stage: str, ticks: int) -> dict[str, Any]:
     instrument = listed_instrument(INST_ID, demo=True)
     order = Order(
         order_id=FIRST_ORDER,
@@ -94,28 +107,28 @@ def _template(side: str, stage: str) -> dict[str, Any]:
         side=side,
         order_type="limit",
         trade_mode="cash",
-        ticks=_TICKS,
+        ticks=ticks,
         lots=_LOTS,
         state=stage,
         created_ms=FIRST_TIME_MS,
     )
     if stage != "live":
         order.filled_lots = _FIRST_FILL if stage == "partially_filled" else _LOTS
-        order.filled_value = instrument.price(_TICKS) * order.filled_lots
+        order.filled_value = instrument.price(ticks) * order.filled_lots
         lots = _FIRST_FILL if stage == "partially_filled" else _LOTS - _FIRST_FILL
-        unit = instrument.size(lots) if side == "buy" else instrument.notional(_TICKS, lots)
+        unit = instrument.size(lots) if side == "buy" else instrument.notional(ticks, lots)
         fee = -unit * Decimal("0.0008")
         order.fee = fee if stage == "partially_filled" else fee * _LOTS / lots
         order.fill_in_update = True
         order.last_fill = LastFill(
             "1",
-            _TICKS,
+            ticks,
             lots,
             FIRST_TIME_MS,
             "M",
             fee,
             order.fee_currency,
             Decimal(0),
-            instrument.price(_TICKS),
+            instrument.price(ticks),
         )
-    return push_fields(order, instrument.price(_TICKS))
+    return push_fields(order, instrument.price(ticks))
