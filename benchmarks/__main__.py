@@ -15,7 +15,7 @@ from typing import Any
 
 from rich.console import Console
 
-from benchmarks import candles, event_path, kronos, machine, recovery, risk, sharing, start_up
+from benchmarks import candles, event_path, kronos, machine, order, recovery, risk, sharing, start_up
 from benchmarks.event_figures import event_figures
 from benchmarks.figures import Figure, markdown, print_table
 from benchmarks.journal_check import JournalError
@@ -23,7 +23,7 @@ from benchmarks.processes import ROOT, ChildError
 from kokex.adapters.postgres import EmbeddedPostgres
 
 EVENT, SHARING, START, RECOVERY, CANDLES = "event", "sharing", "start", "recovery", "candles"
-RISK = "risk"
+RISK, ORDER = "risk", "order"
 _WIDTH = 150
 """Columns where there is no terminal."""
 _IN_MEMORY = {"tmpfs", "ramfs"}
@@ -46,7 +46,7 @@ class Results:
 def options_from(arguments: list[str]) -> argparse.Namespace:
     """The command line."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__)
-    names = [EVENT, SHARING, START, RECOVERY, CANDLES, RISK, *kronos.programs()]
+    names = [EVENT, SHARING, START, RECOVERY, CANDLES, RISK, ORDER, *kronos.programs()]
     parser.add_argument(
         "--only", default="", metavar="NAMES", help=f"comma-separated, of: {', '.join(names)}"
     )
@@ -67,7 +67,9 @@ def options_from(arguments: list[str]) -> argparse.Namespace:
     chosen = [name for name in options.only.split(",") if name]
     if unknown := [name for name in chosen if name not in names]:
         parser.error(f"{', '.join(unknown)}: no such benchmark; there are {', '.join(names)}")
-    options.chosen = chosen or (names if options.all else [EVENT, SHARING, START, RECOVERY, CANDLES, RISK])
+    options.chosen = chosen or (
+        names if options.all else [EVENT, SHARING, START, RECOVERY, CANDLES, RISK, ORDER]
+    )
     return options
 
 
@@ -112,6 +114,13 @@ def measure(options: argparse.Namespace, folder: Path, results: Results, console
         console.log("risk gate")
         figures, results.record["risk"] = risk.measure()
         results.figures += figures
+    if ORDER in options.chosen:
+        console.log("order: from an event to the next order, KOKEX and the bare loop in turn")
+        effort_order = order.QUICK if options.quick else order.Effort(rounds=options.rounds)
+        with EmbeddedPostgres(folder / "home" / "database") as server:
+            figures, record = asyncio.run(order.measure(server, folder, effort_order, console))
+        results.figures += figures
+        results.record["order"] = record
     for name in kronos.programs():
         if name in options.chosen:
             console.log(name)
