@@ -21,6 +21,7 @@ from enum import StrEnum
 from kokex.domain.amendment import Amendment, AmendmentStatus
 from kokex.domain.instrument import PositionSide, Side
 from kokex.domain.quick_init import quick_init
+from kokex.domain.stops import Stops
 
 WOULD_HAVE_TAKEN = "a post-only order that would have taken"
 """Why the exchange canceled an order, in its `reason`."""
@@ -87,6 +88,7 @@ class OrderRequest:
     quantity: Decimal
     price: Decimal | None = None
     reduce_only: bool = False
+    stops: Stops | None = None
 
 
 @quick_init
@@ -163,6 +165,7 @@ class Order:
         decision_id, step: what asked for it; None for orders made outside KOKEX.
         reason: why it was denied, rejected, canceled or expired.
         amendments: every change that was sent, oldest first.
+        stops: what it brings along; the exchange makes them once it has filled.
         decision_mid: (best bid + best ask) / 2 when it was decided on; None where no fresh one was known.
     """
 
@@ -186,6 +189,7 @@ class Order:
     reduce_only: bool = False
     amendments: tuple[Amendment, ...] = ()
     decision_mid: Decimal | None = None
+    stops: Stops | None = None
 
     @property
     def would_have_taken(self) -> bool:

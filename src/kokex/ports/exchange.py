@@ -167,6 +167,10 @@ class Exchange(Protocol):
         """What became of a stop; None where the exchange does not know it."""
         ...
 
+    async def cancel_stop(self, inst_id: str, stop_id: str) -> Outcome:
+        """Ask for the cancellation of a stop that waits. `Rejected` includes: triggered, canceled or absent."""
+        ...
+
     async def settings(self) -> AccountSettings:
         """How the account is set up."""
         ...

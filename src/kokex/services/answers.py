@@ -8,6 +8,7 @@ from decimal import Decimal
 from kokex.domain.amendment import Amendment
 from kokex.domain.instrument import Side
 from kokex.domain.order import Order, OrderType
+from kokex.domain.stops import Stops
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,6 +23,7 @@ class Wish:
     quantity: Decimal
     price: Decimal | None = None
     reduce_only: bool = False
+    stops: Stops | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -35,6 +35,8 @@ class PlanLedger:
     reconciliation as one on the way, or the other way round. Each is counted once: of the orders that were dealt with last, the
     ledger knows every execution. Of an older one it cannot know; then it is counted anew from the table of fills, which has
     each execution once. So memory is bounded, and forgetting costs a query, never a wrong count.
+
+    `stops_out`: stops of the plan's orders may wait at the exchange; known not to once `StopKeeping` has looked.
     """
 
     book: PlanBook
@@ -42,6 +44,7 @@ class PlanLedger:
     _counted: OrderedDict[str, set[str]] = field(default_factory=OrderedDict)
     _doubtful: set[str] = field(default_factory=set)
     pace: OrderPace = field(default_factory=OrderPace)
+    stops_out: bool = True
     _tape: ResultTape = field(init=False)
 
     def __post_init__(self) -> None:
@@ -57,6 +60,7 @@ class PlanLedger:
         """Count an order that was let through before."""
         if order.client_order_id and not order.status.closed:
             self.pending[order.client_order_id] = order
+            self.stops_out |= order.stops is not None
             self._remember(order.client_order_id)
             if order.status not in (OrderStatus.AWAITING_APPROVAL, OrderStatus.SUBMITTED):
                 self._doubtful.add(order.client_order_id)

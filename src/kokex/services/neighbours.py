@@ -57,6 +57,7 @@ class Neighbourhood:
                 for order in other.pending.values()
                 if order.inst_id == plan.inst_id
             ),
+            shared=any(other.inst_id == plan.inst_id for other, _ in others),
             reserved=sum(
                 (
                     _unused(other, known)

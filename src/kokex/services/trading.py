@@ -87,6 +87,11 @@ class TradingService:
         self.waiting = WaitingOrders(store, clock, ledgers, sending, pictures)
         self._amending = OrderAmending(store, clock, ledgers, pictures, self._changed_since)
 
+    @property
+    def installation(self) -> str:
+        """The mark of this installation in the names of its orders."""
+        return self._installation
+
     async def submit(
         self,
         session: AccountSession,
@@ -326,6 +331,7 @@ class TradingService:
             decision_id=origin[0],
             step=origin[1],
             reduce_only=request.reduce_only,
+            stops=request.stops,
         )
 
     async def _record_denial(self, plan: Plan, origin: tuple[int, int], denied: Denied) -> Answer:
@@ -355,4 +361,5 @@ def _request(name: str, plan: Plan, wish: Wish, session: AccountSession, ledger:
         quantity=wish.quantity,
         price=wish.price,
         reduce_only=swap and (wish.reduce_only or session.standing is Standing.REDUCE_ONLY),
+        stops=wish.stops,
     )

@@ -23,6 +23,7 @@ from kokex.domain.order import Order, OrderRequest, OrderStatus, OrderType, Orde
 from kokex.domain.plan import AgentSettings, Plan, PlanStatus, TriggerKind
 from kokex.domain.risk import Denied, RiskState, check, check_amendment
 from kokex.domain.risk.question import Question
+from kokex.domain.stops import Stops
 from tests.builders import TRADES
 
 START = datetime(2025, 6, 1, tzinfo=UTC)
@@ -243,12 +244,21 @@ class FakeToolbox:
         return {"notes": [], "notes_kept": 0} | self.planted.get("recall", {})
 
     async def place_order(
-        self, side: Side, order_type: OrderType, quantity: Decimal, price: Decimal | None = None
+        self,
+        side: Side,
+        order_type: OrderType,
+        quantity: Decimal,
+        price: Decimal | None = None,
+        *,
+        stop_loss: Decimal | None = None,
+        take_profit: Decimal | None = None,
     ) -> dict[str, Any]:
         self.used.append("place_order")
         step, self.step = self.step, self.step + 1
         name = client_order_id(OrderOrigin("test", 1, self.turn_id, step))
         request = OrderRequest(name, 1, self.instrument.inst_id, side, order_type, quantity, price)
+        if stop_loss is not None or take_profit is not None:
+            request = replace(request, stops=Stops(stop_loss, take_profit))
         state = self.state()
         verdict = check(request, self.limits, state)
         if self.grant is not None and not isinstance(verdict, Denied):

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-import inspect
 import asyncio
+import inspect
 import json
 from decimal import Decimal
 from typing import Any
@@ -49,7 +49,7 @@ async def test_typed_values_reach_the_toolbox() -> None:
 
     await door(Box()).call("place_order", {"side": "sell", "order_type": "market", "quantity": "0.350"})
     assert got == [
-        {"side": Side.SELL, "order_type": OrderType.MARKET, "quantity": Decimal("0.350"), "price": None}
+        {"side": Side.SELL, "order_type": OrderType.MARKET, "quantity": Decimal("0.350"), "price": None, "stop_loss": None, "take_profit": None}
     ]
 
 

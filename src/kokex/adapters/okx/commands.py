@@ -17,9 +17,11 @@ from kokex.domain.errors import (
     ExchangeUnavailableError,
     ExchangeUnknownError,
 )
+from kokex.domain.ids import stop_name
 from kokex.domain.instrument import InstrumentKind
 from kokex.domain.order import OrderRequest, OrderType, OrderUpdate
 from kokex.domain.risk import Approved, ApprovedAmendment
+from kokex.domain.stops import Stops
 from kokex.ports.clock import Clock
 from kokex.ports.exchange import Accepted, Outcome, Rejected, Unknown
 
@@ -85,6 +87,19 @@ class OrderCommands:
             return self._unknown(str(error))
         return Accepted(item.ordId or "")
 
+    async def cancel_stop(self, inst_id: str, stop_id: str) -> Outcome:
+        """Ask for the cancellation of a stop."""
+        body = [{"instId": inst_id, "algoId": stop_id}]
+        try:
+            await self._rest.write(routes.CANCEL_STOPS, body, scope=inst_id)
+        except ExchangeRejectedError as error:
+            return Rejected(error.code or "", str(error))
+        except ExchangeUnavailableError as error:
+            return Unknown(str(error), self._clock.now())
+        except ExchangeUnknownError as error:
+            return self._unknown(str(error))
+        return Accepted(stop_id)
+
     async def _accepted_before(self, request: OrderRequest, error: ExchangeError) -> Outcome:
         try:
             known = await self._find_order(request.inst_id, request.client_order_id)
@@ -117,7 +132,22 @@ def submit_body(request: OrderRequest) -> dict[str, object]:
         body["tgtCcy"] = "base_ccy"
     if not spot and request.reduce_only:
         body["reduceOnly"] = True
+    if request.stops is not None:
+        body["attachAlgoOrds"] = [_attached(request.client_order_id, request.stops)]
     return body
+
+
+def _attached(client_order_id: str, stops: Stops) -> dict[str, str]:
+    """One order with a leg for each stop: the first that the last price reaches ends the other. An order price of -1 is the market."""
+    attached = {"attachAlgoClOrdId": stop_name(client_order_id)}
+    for leg, trigger in (("sl", stops.stop_loss), ("tp", stops.take_profit)):
+        if trigger is not None:
+            attached |= {
+                f"{leg}TriggerPx": f"{trigger:f}",
+                f"{leg}TriggerPxType": "last",
+                f"{leg}OrdPx": "-1",
+            }
+    return attached
 
 
 def amend_body(change: ApprovedAmendment, request_id: str) -> dict[str, object]:

@@ -199,6 +199,10 @@ class OKXExchange:
         """What became of a stop; None where OKX does not know it."""
         return await self._account.stop(stop_id)
 
+    async def cancel_stop(self, inst_id: str, stop_id: str) -> Outcome:
+        """Ask for the cancellation of a stop that waits."""
+        return await self._commands.cancel_stop(inst_id, stop_id)
+
     async def settings(self) -> AccountSettings:
         """How the account is set up."""
         return parse_settings(await self._rest.read_row(routes.ACCOUNT_CONFIG, {}))

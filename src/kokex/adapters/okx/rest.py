@@ -6,7 +6,7 @@ answer that proves that nothing was done. Everything that comes out of here is a
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
 from random import Random
 from urllib.parse import urlencode
@@ -129,7 +129,12 @@ class OKXRestClient:
         return rows[0]
 
     async def write(
-        self, route: Route, body: Mapping[str, object], *, scope: str, expires: bool = False
+        self,
+        route: Route,
+        body: Mapping[str, object] | Sequence[Mapping[str, object]],
+        *,
+        scope: str,
+        expires: bool = False,
     ) -> CommandItem:
         """Send one command and return the item that accepted it.
 

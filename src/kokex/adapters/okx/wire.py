@@ -183,6 +183,7 @@ class OrderRow(msgspec.Struct, rename="camel"):
     cancel_source: Text = ""
     cancel_source_reason: Text = ""
     pos_side: Text = ""
+    algo_cl_ord_id: Text = ""
 
 
 class FillRow(msgspec.Struct, rename="camel"):

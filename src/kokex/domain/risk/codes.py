@@ -15,6 +15,7 @@ class DenialCode(StrEnum):
     WRONG_INSTRUMENT = "wrong_instrument"
     INVALID_QUANTITY = "invalid_quantity"
     INVALID_PRICE = "invalid_price"
+    INVALID_STOP = "invalid_stop"
     NO_PRICE = "no_price"
     STALE_CANDLES = "stale_candles"
     STALE_FORECAST = "stale_forecast"

@@ -15,7 +15,7 @@ from kokex.domain.risk.changing import changeable, changes, unattended
 from kokex.domain.risk.codes import DenialCode, Finding
 from kokex.domain.risk.degraded import degraded
 from kokex.domain.risk.exposure import cash, exposure
-from kokex.domain.risk.form import price, side, steps
+from kokex.domain.risk.form import price, side, steps, stops
 from kokex.domain.risk.freshness import freshness
 from kokex.domain.risk.granted import granted
 from kokex.domain.risk.halted import halted, reducing
@@ -35,6 +35,7 @@ RULES: tuple[Rule, ...] = (
     side,
     freshness,
     price,
+    stops,
     pace,
     repetition,
     losses,

@@ -58,12 +58,14 @@ class Neighbours:
         exposure: what all other plans of the account hold or may come to hold, in quote currency; None: not known.
         resting: open orders of the other plans in the same instrument.
         reserved: quote currency that is set apart for other plans and not yet used by them.
+        shared: another plan of the account trades the instrument.
     """
 
     equity: Decimal | None = None
     exposure: Decimal | None = Decimal(0)
     resting: tuple[Order, ...] = ()
     reserved: Decimal = Decimal(0)
+    shared: bool = False
 
 
 @dataclass(frozen=True, slots=True)

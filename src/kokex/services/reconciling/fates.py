@@ -24,6 +24,7 @@ from kokex.services.accounts import AccountSession, AccountSessions
 from kokex.services.ledger import Ledgers
 from kokex.services.order_events import OrderEventService
 from kokex.services.reconciling.missed import MissedEvents, Unfound
+from kokex.services.stop_keeping import StopKeeping
 
 log = structlog.get_logger(__name__)
 
@@ -53,6 +54,7 @@ class OrderFates:
         self._missed = missed
         self._trading = trading
         self._ledgers = ledgers
+        self._stops = StopKeeping(sessions, ledgers, order_events, trading.installation)
 
     async def run(self) -> None:
         """Ask after orders in flight, until cancelled."""
@@ -66,6 +68,7 @@ class OrderFates:
                 continue
             await self._resolve_all(pending)
             self._forget_doubts(pending)
+            await self._stops.look()
 
     async def judge(self, session: AccountSession, unfound: Unfound, *, agrees: bool) -> None:
         """What is to be thought of orders that the exchange does not know, all fills of their instrument being on record."""

@@ -14,6 +14,7 @@ from decimal import Decimal
 
 from kokex.domain.errors import ExchangeUnavailableError
 from kokex.domain.events import EventSource
+from kokex.domain.ids import is_stop_name
 from kokex.domain.order import Fill, Order, OrderStatus, OrderUpdate
 from kokex.domain.reconstruction import reconstruct
 from kokex.ports.clock import Clock
@@ -246,7 +247,7 @@ class MissedEvents:
         return min([last or market_time, *(row.created_at for row in rows)]) - OVERLAP
 
     async def _ask(self, session: AccountSession, order: Order) -> OrderUpdate | None:
-        if order.client_order_id is None:
+        if order.client_order_id is None or is_stop_name(order.client_order_id):
             return await session.exchange.order(order.inst_id, order_id=order.order_id)
         return await session.exchange.order(order.inst_id, client_order_id=order.client_order_id)
 

@@ -9,6 +9,7 @@ from typing import Any
 from kokex.domain.account import Ticker
 from kokex.domain.amendment import Amendment, AmendmentStatus
 from kokex.domain.order import Fill, Order
+from kokex.domain.stops import Stops
 
 POST_ONLY_WOULD_TAKE = "post_only_would_take"
 
@@ -17,18 +18,31 @@ def order_facts(order: Order) -> dict[str, Any]:
     """An order of the plan; with the last change that was asked of it, if any."""
     last = order.amendments[-1] if order.amendments else None
     change = {} if last is None else {"amend": _amend_word(order, last), "amendment": _change_facts(last)}
-    return change | {
-        "client_order_id": order.client_order_id,
-        "order_id": order.order_id,
-        "side": order.side.value,
-        "order_type": order.order_type,
-        "quantity": str(order.quantity),
-        "price": decimal_text(order.price),
-        "status": order.status.value,
-        "filled_quantity": str(order.filled_quantity),
-        "average_price": decimal_text(order.average_price),
-        "reason": order.reason,
-        "created_at": time_text(order.created_at),
+    stops = {} if order.stops is None else {"stops": _stop_facts(order.stops)}
+    return (
+        change
+        | stops
+        | {
+            "client_order_id": order.client_order_id,
+            "order_id": order.order_id,
+            "side": order.side.value,
+            "order_type": order.order_type,
+            "quantity": str(order.quantity),
+            "price": decimal_text(order.price),
+            "status": order.status.value,
+            "filled_quantity": str(order.filled_quantity),
+            "average_price": decimal_text(order.average_price),
+            "reason": order.reason,
+            "created_at": time_text(order.created_at),
+        }
+    )
+
+
+def _stop_facts(stops: Stops) -> dict[str, Any]:
+    """Trigger prices that the exchange watches from when the order has filled until the holding has ended."""
+    return {
+        "stop_loss": decimal_text(stops.stop_loss),
+        "take_profit": decimal_text(stops.take_profit),
     }
 
 

@@ -7,6 +7,7 @@ from decimal import Decimal
 from kokex.domain.errors import NotFoundError
 from kokex.domain.instrument import Side
 from kokex.domain.order import Order, OrderType
+from kokex.domain.stops import Stops
 from kokex.ports.exchange import Accepted, Rejected, Unknown
 from kokex.ports.toolbox import ToolResult
 from kokex.services.answers import Wish
@@ -30,11 +31,19 @@ class TradingTools(Room):
         self._step = step
 
     async def place_order(
-        self, side: Side, order_type: OrderType, quantity: Decimal, price: Decimal | None = None
+        self,
+        side: Side,
+        order_type: OrderType,
+        quantity: Decimal,
+        price: Decimal | None = None,
+        *,
+        stop_loss: Decimal | None = None,
+        take_profit: Decimal | None = None,
     ) -> ToolResult:
         """Ask for an order. The gate decides; the result says denied, rejected, unknown or accepted."""
         step, self._step = self._step, self._step + 1
-        wish = Wish(side, order_type, quantity, price)
+        stops = None if stop_loss is None and take_profit is None else Stops(stop_loss, take_profit)
+        wish = Wish(side, order_type, quantity, price, stops=stops)
         answer = await self._desk.trading.submit(
             self._desk.session, self._desk.plan, self._desk.turn_id, step, wish, self._desk.budget
         )

@@ -8,6 +8,7 @@ from kokex.adapters.okx import wire, wire_reports
 from kokex.adapters.okx.parse.scalars import Payload, guarded, known, moment, number, price, size
 from kokex.adapters.okx.parse.words import SIDES, position_side
 from kokex.domain.account_reports import FillReport
+from kokex.domain.ids import is_stop_name
 from kokex.domain.order import WOULD_HAVE_TAKEN, Fill, OrderStatus, OrderUpdate
 
 _order_decoder = msgspec.json.Decoder(wire.OrderRow)
@@ -78,7 +79,7 @@ def _order_update(row: wire.OrderRow, raw: bytes, fill: Fill | None) -> OrderUpd
     return OrderUpdate(
         inst_id=row.inst_id,
         order_id=row.ord_id,
-        client_order_id=row.cl_ord_id or None,
+        client_order_id=_name(row),
         side=SIDES[row.side],
         order_type=row.ord_type or "",
         status=status,
@@ -126,8 +127,15 @@ def _pushed_fill(row: wire.OrderRow) -> Fill | None:
         fee_currency=row.fill_fee_ccy or None,
         maker=_MAKER.get(row.exec_type or ""),
         occurred_at=moment(row.fill_time or row.u_time or ""),
-        client_order_id=row.cl_ord_id or None,
+        client_order_id=_name(row),
     )
+
+
+def _name(row: wire.OrderRow) -> str | None:
+    """Our name for it. What a stop became has none of its own (OKX v5); where the stop is ours it goes by that one's."""
+    if row.cl_ord_id:
+        return row.cl_ord_id
+    return row.algo_cl_ord_id if is_stop_name(row.algo_cl_ord_id) else None
 
 
 def _cancel_reason(row: wire.OrderRow) -> str | None:

@@ -17,6 +17,7 @@ from kokex.domain.amendment import Amendment, AmendmentStatus
 from kokex.domain.grant import Grant
 from kokex.domain.instrument import Side
 from kokex.domain.order import Order, OrderStatus
+from kokex.domain.stops import Stops
 
 _IN_FLIGHT = (OrderStatus.SUBMITTED.value, OrderStatus.UNKNOWN.value)
 
@@ -244,6 +245,7 @@ def _columns(order: Order) -> dict[str, object]:
         "reason": None if order.reason is None else storable_text(order.reason),
         "reduce_only": order.reduce_only,
         "decision_mid": order.decision_mid,
+        "stops": None if order.stops is None else storable_json(order.stops),
         "created_at": order.created_at,
         "updated_at": order.updated_at,
     }
@@ -271,5 +273,6 @@ def read_order(row: Row[tuple[object, ...]]) -> Order:
         reason=row.reason,
         reduce_only=row.reduce_only,
         decision_mid=row.decision_mid,
+        stops=None if row.stops is None else msgspec.convert(row.stops, Stops),
         amendments=msgspec.convert(row.amendments or [], tuple[Amendment, ...]),
     )
