@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from decimal import Decimal
 
 import pytest
@@ -88,6 +89,25 @@ async def test_orders_that_would_add_are_withdrawn_without_a_forecast_too() -> N
     reason = await exits(box)
     assert [order.side for order in box.pending()] == [Side.SELL]
     assert "it would add to the holding" in reason and "Nothing to decide on" in reason
+
+
+async def test_they_do_not_stand_behind_what_waits_for_a_person() -> None:
+    """An order against the holding that waits is no exit; one that would add is withdrawn like any other."""
+    box = FakeToolbox(
+        instrument=SWAP,
+        held=Decimal(1),
+        limits=RiskLimits(allow_short=True),
+        prediction=prediction(0.1, -0.05),
+    )
+    await box.place_order(Side.SELL, OrderType.LIMIT, Decimal(3), Decimal(2010))
+    await box.place_order(Side.BUY, OrderType.LIMIT, Decimal(1), Decimal(1990))
+    for name, order in box.orders.items():
+        box.orders[name] = replace(order, status=OrderStatus.AWAITING_APPROVAL)
+    reason = await exits(box)
+    turning, adding, exit_ = box.orders.values()
+    assert (turning.status, adding.status) == (OrderStatus.AWAITING_APPROVAL, OrderStatus.CANCELED)
+    assert (exit_.side, exit_.quantity) == (Side.SELL, Decimal(1))
+    assert "it would add to the holding" in reason
 
 
 async def test_a_forecast_that_is_too_old_moves_nothing() -> None:

@@ -195,7 +195,8 @@ async def _withdraw_entries(situation: Situation, tools: TurnTools) -> list[str]
     if not tools.may(TradingTool.CANCEL_ORDER):
         return sentences
     for order in situation.resting:
-        if order.open and order.side.sign * situation.held >= 0 and len(sentences) < _MOST_CANCELS:
+        adds = (order.open or order.waiting) and order.side.sign * situation.held >= 0
+        if adds and len(sentences) < _MOST_CANCELS:
             result = await tools.call("cancel_order", {"client_order_id": order.client_order_id})
             verdict = f"{outcome(result)}, {result.get('error')}" if refused(result) else "asked"
             sentences.append(f"Cancel {order.client_order_id} (it would add to the holding): {verdict}.")

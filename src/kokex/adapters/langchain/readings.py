@@ -36,7 +36,10 @@ class Market:
 
 @dataclass(frozen=True, slots=True)
 class RestingOrder:
-    """An order that may still fill. `turn_id` is the turn that asked for it, None where its name does not say."""
+    """An order that may still fill. `turn_id` is the turn that asked for it, None where its name does not say.
+
+    `waiting`: a person is to approve it first.
+    """
 
     client_order_id: str
     side: Side
@@ -44,6 +47,7 @@ class RestingOrder:
     price: Decimal | None
     open: bool
     turn_id: int | None
+    waiting: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -180,6 +184,7 @@ def read_resting(result: Mapping[str, Any]) -> list[RestingOrder]:
                 price=None if price is None else _decimal(row, "price"),
                 open=_choice(row, "status", OrderStatus).open,
                 turn_id=origin.decision_id if origin else None,
+                waiting=_choice(row, "status", OrderStatus).waiting,
             )
         )
     return orders

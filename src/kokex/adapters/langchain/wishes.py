@@ -39,6 +39,11 @@ class Situation:
         pending = sum((order.remaining for order in self.resting if order.side is side), _NOTHING)
         return self.held + side.sign * pending
 
+    def without_questions(self) -> Situation:
+        """Without orders against the holding that wait for a person: no exit stands behind them, a later order takes their place."""
+        stay = [one for one in self.resting if not (one.waiting and one.side.sign * self.held < 0)]
+        return replace(self, resting=tuple(stay))
+
     @property
     def step(self) -> Decimal:
         """Between the prices of a batch: at least as far as the gate wants two orders apart."""
@@ -60,6 +65,8 @@ def wishes(situation: Situation, aim: Target, settings: SizingSettings, *, urgen
 
     A plan with batches enters by orders that rest; what has to be left at once is left by one that takes.
     """
+    if aim.quantity * situation.held >= 0:
+        situation = situation.without_questions()
     side, missing = _missing(situation, aim)
     if not missing:
         return []
