@@ -12,6 +12,7 @@ from kokex.cli.plan_capital import capital_document, capital_rows
 from kokex.cli.plan_rhythm import rhythm_rows
 from kokex.domain.account import ExchangeAccount
 from kokex.domain.forecast import Forecast
+from kokex.domain.forecast_skill import ForecastSkill
 from kokex.domain.limits import RiskLimits
 from kokex.domain.order import Order
 from kokex.domain.plan import Plan, PlanStatus
@@ -19,6 +20,7 @@ from kokex.domain.position import PlanBook
 from kokex.domain.standing import AccountStanding, Standing
 from kokex.ports.store import SubscriptionStatus, TurnRecord
 from kokex.services.accounts import market_of
+from kokex.services.forecast_records import USUAL, ForecastRecords
 
 _DECISIONS = 5
 
@@ -33,6 +35,7 @@ class PlanReport:
     last_close: float | None
     pending: list[Order]
     forecast: Forecast | None
+    skill: ForecastSkill
     turns: list[TurnRecord]
     decisions: int
     events: int
@@ -58,6 +61,7 @@ async def read_report(opened: Application, plan: Plan) -> PlanReport:
         last_close=float(newest.closes[-1]) if len(newest) else None,
         pending=await store.orders.pending(plan_id=plan.id),
         forecast=latest[1] if latest else None,
+        skill=await ForecastRecords(store).skill(account, plan, USUAL),
         turns=await store.turns.recent(plan.id, limit=_DECISIONS),
         decisions=await store.turns.count(plan.id),
         events=await store.journal.count(plan.id),
@@ -86,6 +90,7 @@ def document(report: PlanReport) -> dict[str, Any]:
         "holding": _holding(report.book),
         "pending_orders": [_order(order) for order in report.pending],
         "latest_forecast": _forecast(report.forecast),
+        "forecast_skill": _skill(report.skill),
         "latest_decisions": [_turn(turn) for turn in report.turns],
         "decisions": report.decisions,
         "events": report.events,
@@ -135,6 +140,7 @@ def print_report(report: PlanReport) -> None:
         ("events, decisions", f"{report.events}, {report.decisions}"),
         *_holding_rows(report, quote),
         *_forecast_rows(report.forecast),
+        ("forecasts' skill", _skill_words(report.skill)),
     ]
     say_table(f"{plan.name} (number {plan.id})", ("", ""), rows)
     if report.pending:
@@ -206,9 +212,27 @@ def _forecast_rows(forecast: Forecast | None) -> list[tuple[str, str]]:
     low, middle, high = forecast.quantiles((0.05, 0.5, 0.95))[:, -1]
     words = (
         f"{market_time(forecast.origin_time)} UTC: from {forecast.origin_price:g} to {middle:.2f} "
-        f"({low:.2f} to {high:.2f} in 90 of 100 paths); a hypothesis, its skill is not measured"
+        f"({low:.2f} to {high:.2f} in 90 of 100 paths); a hypothesis"
     )
     return [("latest forecast", words)]
+
+
+def _skill_words(skill: ForecastSkill) -> str:
+    if not skill.said or skill.crps is None or skill.baseline_crps is None or skill.coverage is None:
+        return f"{skill.verdict}: {skill.forecasts} whose horizon has passed, {skill.apart} apart"
+    hits = "" if skill.hit_rate is None else f"direction right in {skill.hit_rate:.0%} of {skill.called}, "
+    return (
+        f"{skill.verdict}: CRPS {skill.crps:.3g} % of the price, the baseline's {skill.baseline_crps:.3g} %; {hits}"
+        f"90 % band held {skill.coverage[90]:.0%} of {skill.forecasts}"
+    )
+
+
+def _skill(skill: ForecastSkill) -> dict[str, Any]:
+    facts = asdict(skill)
+    for name in ("coverage", "baseline_coverage"):
+        kept = facts[name]
+        facts[name] = None if kept is None else {str(share): value for share, value in kept.items()}
+    return facts
 
 
 def _holding(book: PlanBook | None) -> dict[str, Any] | None:
