@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from dataclasses import replace
+from dataclasses import fields, replace
 from datetime import timedelta
 from decimal import Decimal
 from random import Random
@@ -15,9 +15,10 @@ import pytest
 from kokex.domain.approvals import ApprovalOutcome, PersonsAnswer
 from kokex.domain.instrument import Instrument, Side
 from kokex.domain.limits import RiskLimits
-from kokex.domain.order import Order, OrderStatus, OrderType
+from kokex.domain.order import Order, OrderRequest, OrderStatus, OrderType
 from kokex.domain.plan import Plan
 from kokex.domain.risk import Approved
+from kokex.domain.stops import Stops
 from kokex.ports.exchange import Accepted, Outcome
 from kokex.services.answers import Answer, Wish
 from kokex.services.approving import ApprovingService
@@ -85,6 +86,37 @@ async def test_let_go_once() -> None:
     ledger = world.ledgers.of(1)
     assert ledger.orders_since(world.clock.moment - timedelta(seconds=60)) == 1
     assert ledger.pace.today(world.clock.moment) == 1
+
+
+async def test_it_goes_out_as_it_was_asked_for() -> None:
+    """Every field of it: an approved order brings its stops along."""
+    world = World(ETH_SWAP)
+    wish = Wish(
+        Side.BUY,
+        OrderType.POST_ONLY,
+        Decimal(1),
+        Decimal(2000),
+        reduce_only=False,
+        stops=Stops(Decimal(1900), Decimal(2200)),
+    )
+    order = (await world.trading.submit(world.session, world.plan, 1, 0, wish)).order
+    await world.approve(order)
+    (sent,) = world.let_through
+    name = order.client_order_id or ""
+    assert sent == OrderRequest(
+        name, 1, ETH_SWAP.inst_id, wish.side, wish.order_type, wish.quantity, wish.price, stops=wish.stops
+    )
+    assert {one.name for one in fields(OrderRequest)} == {
+        "client_order_id",
+        "plan_id",
+        "inst_id",
+        "side",
+        "order_type",
+        "quantity",
+        "price",
+        "reduce_only",
+        "stops",
+    }, "a new field of an order has to survive the waiting, too"
 
 
 async def test_it_counts_but_not_against_itself() -> None:
