@@ -127,6 +127,22 @@ def test_accounts_that_cannot_be(home: Path, capsys, arguments: tuple[str, ...],
     assert capsys.readouterr().out == "[]\n"
 
 
+def test_a_plan_is_not_named_like_a_number(home: Path, paper: Running, capsys) -> None:
+    """Plans are found by name or by number."""
+    add_account(capsys, paper)
+    sentence = refused(capsys, "plan", "create", "12", "--account", "desk", "--inst-id", "ETH-USDT")
+    assert "name 12 is digits alone, which would be taken for a plan's number" in sentence
+
+
+def test_the_paper_exchange_names_the_intervals_that_it_takes(capsys) -> None:
+    """Whether the one given is none at all, or none for a market's base."""
+    for name in ("7m", "1W", "6H"):
+        sentence = refused(capsys, "paper", "serve", "--interval", name, code=2)
+        assert f"interval '{name}' cannot be the base; use one of 1s, 1m, 3m" in sentence
+        named = sentence.rpartition("use one of ")[2].split(", ")
+        assert "1W" not in named and "1M" not in named and "6H" not in named and "6Hutc" in named
+
+
 @pytest.mark.parametrize(
     ("arguments", "code", "words"),
     [
@@ -136,7 +152,11 @@ def test_accounts_that_cannot_be(home: Path, capsys, arguments: tuple[str, ...],
         (("--inst-id", "ETH-USDT", "--cash-reserve", "-1"), 1, "cash reserve -1 must not be negative"),
         (("--inst-id", "ETH-USDT", "--price-collar", "5"), 1, "price collar 5 must be between 0 and 1"),
         (("--inst-id", "ETH-USDT", "--max-orders-per-minute", "0"), 1, "max orders per minute 0 must be"),
-        (("--inst-id", "ETH-USDT", "--sizing", "martingale"), 1, "sizing: 'martingale' is unknown; use one of edge"),
+        (
+            ("--inst-id", "ETH-USDT", "--sizing", "martingale"),
+            1,
+            "sizing: 'martingale' is unknown; use one of edge",
+        ),
         (("--inst-id", "ETH-USDT", "--sizing", "fixed"), 1, "sizing fixed needs fixed_notional"),
         (("--inst-id", "ETH-USDT", "--capital", "trailing_stop=5"), 1, "trailing_stop 5 must be a share"),
         (("--inst-id", "ETH-USDT", "--allow-short"), 1, "ETH-USDT is spot and cannot be sold short"),

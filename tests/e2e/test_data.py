@@ -194,6 +194,41 @@ def test_kept_candles_are_listed_checked_repaired_and_exported(
     assert told["file"].endswith("ETH_USDT-1m.feather") and told["candles"] == COUNT - 600
 
 
+def test_an_export_replaces_no_file_unless_it_is_told_to(
+    home: Path, whole: Path, tmp_path: Path, capsys
+) -> None:
+    """By name, and in a folder where the name is freqtrade's."""
+    output = tmp_path / "mine.csv"
+    output.write_text("precious")
+    words = "mine.csv is there already and was left as it is; replace it with --overwrite"
+    assert words in refused(capsys, "data", "export", str(whole), str(output))
+    assert output.read_text() == "precious"
+    assert answer(capsys, "data", "export", str(whole), str(output), "--overwrite")["candles"] == COUNT
+    assert read_candle_file(output).rows == read_candle_file(whole).rows
+    folder = tmp_path / "freqtrade"
+    folder.mkdir()
+    answer(capsys, "data", "export", str(whole), str(folder))
+    assert "is there already" in refused(capsys, "data", "export", str(whole), str(folder))
+
+
+def test_newest_first_is_said_by_check_and_sorted_by_import(
+    home: Path, whole: Path, tmp_path: Path, capsys
+) -> None:
+    """In the same words."""
+    newest_first = tmp_path / "okx_ETH-USDT_1m.csv"
+    file = read_candle_file(whole)
+    write_candle_file(newest_first, file.open_times[::-1], file.values[::-1])
+    words = f"{COUNT - 1} × the row is older than the row before it (first in line 3: "
+    assert run(["data", "check", str(newest_first)]) == 0
+    told = " ".join(capsys.readouterr().err.split())
+    assert words in told and "; an import sorts them." in told
+    assert answer(capsys, "data", "check", str(newest_first))["out_of_order"] == COUNT - 1
+    assert run(["data", "import", str(newest_first)]) == 0
+    assert words in " ".join(capsys.readouterr().err.split())
+    assert answer(capsys, "data", "export", "ETH-USDT", str(tmp_path / "x.csv"))["candles"] == COUNT
+    assert read_candle_file(tmp_path / "x.csv").rows == file.rows
+
+
 def test_back_fill_to_the_listing_and_build(desk: str, capsys) -> None:
     """To the first candle there is; hours out of minutes are the exchange's own."""
     wish = ("data", "sync", "--account", desk, "--inst-id", "ETH-USDT", "--interval", "1m", "--all")

@@ -84,14 +84,17 @@ def export(
     interval: IntervalName = None,
     start: Start = None,
     end: End = None,
+    overwrite: Annotated[
+        bool, typer.Option("--overwrite", help="Replace a file that is there already.")
+    ] = False,
     as_json: Annotated[bool, AsJson] = False,
 ) -> None:
-    """Write candles to a file, in the format that its name ends with."""
+    """Write candles to a file, in the format that its name ends with. A file that is there already stays, unless --overwrite."""
     from kokex.cli.data_files import export_candles
     from kokex.cli.data_target import Target as Named
 
     named = Named(target, market, account, inst_id, interval, start, end)
-    run_async(export_candles(named, output, as_json=as_json))
+    run_async(export_candles(named, output, overwrite=overwrite, as_json=as_json))
 
 
 @app.command()

@@ -8,7 +8,7 @@ from math import isnan
 from pathlib import Path
 from typing import Any, Final
 
-from kokex.adapters.candle_files import FileFindings, check_candle_file, write_candle_file
+from kokex.adapters.candle_files import FileFindings, FlawCount, check_candle_file, write_candle_file
 from kokex.bootstrap import application
 from kokex.cli.data_target import Target, written_file
 from kokex.cli.output import note, say, say_json, say_table
@@ -37,6 +37,7 @@ class Report:
     interval: Interval
     check: CandleCheck
     output: Path | None = None
+    unsorted: FlawCount | None = None
 
 
 async def check_candles(target: Target, *, every: bool, as_json: bool) -> None:
@@ -44,7 +45,7 @@ async def check_candles(target: Target, *, every: bool, as_json: bool) -> None:
     if (path := target.path) is not None:
         found = _read(path, target)
         check = check_of(found.rows, found.flaws)
-        tell(Report(path.name, found.interval, check), every=every, as_json=as_json)
+        tell(Report(path.name, found.interval, check, unsorted=found.unsorted), every=every, as_json=as_json)
         return
     settings = load_settings()
     quiet_logs(settings)
@@ -152,6 +153,8 @@ def tell(report: Report, *, every: bool, as_json: bool) -> None:
         )
         if len(shown) < len(check.flaws):
             note(f"{len(check.flaws) - len(shown)} more; --every shows all, --json too.")
+    if report.unsorted is not None:
+        note(f"{report.unsorted}; an import sorts them.")
     if report.output is not None:
         say(f"{check.candles} candles are in {report.output}.")
 
@@ -196,6 +199,7 @@ def _document(report: Report) -> dict[str, Any]:
         "first": check.first,
         "last": check.last,
         "open": check.open,
+        "out_of_order": 0 if report.unsorted is None else report.unsorted.count,
         "counts": {
             kind.value: {state.value: check.count(kind, state) for state in FlawState} for kind in FlawKind
         },

@@ -60,8 +60,8 @@ async def import_candles(wish: Wish, *, lenient: bool, as_json: bool) -> None:
     )
 
 
-async def export_candles(target: Target, output: Path, *, as_json: bool) -> None:
-    """Write candles of a file or of the database to `output`."""
+async def export_candles(target: Target, output: Path, *, overwrite: bool, as_json: bool) -> None:
+    """Write candles of a file or of the database to `output`, which must not be there yet unless `overwrite`."""
     window = target.window()
     start, end = (window.start, window.end) if window else (None, None)
     if (path := target.path) is not None:
@@ -79,6 +79,10 @@ async def export_candles(target: Target, output: Path, *, as_json: bool) -> None
     if not len(rows):
         raise DataError(f"no candles of {target.name} lie in that time; nothing was written")
     place = _place(output, name, interval)
+    if place.exists() and not overwrite:
+        raise ConfigurationError(
+            f"{place} is there already and was left as it is; replace it with --overwrite"
+        )
     write_candle_file(place, rows.open_times, rows.values)
     _tell_export(place, rows, interval, as_json=as_json)
 

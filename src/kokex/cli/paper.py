@@ -35,7 +35,9 @@ def serve(
     port: Annotated[int, typer.Option(help="TCP port; 0 takes a free one.")] = 8765,
     speed: Annotated[float, typer.Option(help="Seconds of market time in a second.")] = 1.0,
     seed: Annotated[int, typer.Option(help="Seed of the market; the same seed repeats a run.")] = 7,
-    interval: Annotated[str, typer.Option(help="Interval of the base candles, 1m to 4H.")] = "1H",
+    interval: Annotated[
+        str, typer.Option(help="Interval of the base candles: 1s to 4H, 6Hutc, 12Hutc, 1Dutc.")
+    ] = "1H",
     start: Annotated[str, typer.Option(help="Market time of the first tick, ISO 8601 (UTC).")] = "",
     instruments: Annotated[str, typer.Option(help="Instruments to list, separated by commas.")] = "",
     candles: Annotated[

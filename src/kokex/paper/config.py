@@ -12,7 +12,7 @@ from typing import Literal
 
 from kokex.domain.errors import ConfigurationError
 from kokex.paper.instruments import DEFAULT_INSTRUMENTS, listed_instrument
-from kokex.paper.market.interval import parse_bar
+from kokex.paper.market.interval import base_bars, parse_bar
 
 DEFAULT_START = datetime(2026, 1, 1, tzinfo=UTC)
 """Market time of the first live tick of a synthetic market; fixed, so that the seed alone names a run."""
@@ -163,9 +163,10 @@ class PaperConfig:
             raise ConfigurationError(f"port {self.port} is not a TCP port; use 0 to 65535")
 
     def _check_market(self) -> None:
-        bar = parse_bar(self.interval)
-        if bar.length_ms > 86_400_000 or bar.offset_ms:
-            raise ConfigurationError(f"interval {self.interval!r} cannot be the base; use one of 1m to 4H")
+        if self.interval not in base_bars():
+            raise ConfigurationError(
+                f"interval {self.interval!r} cannot be the base; use one of {', '.join(base_bars())}"
+            )
         if not self.speed > 0:
             raise ConfigurationError(f"speed {self.speed:g} must be above 0; 1 is as fast as the wall clock")
         if self.ticks_per_candle is not None and self.ticks_per_candle < 4:

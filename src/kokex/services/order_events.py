@@ -180,11 +180,16 @@ class OrderEventService:
             return
         held, connection.held = connection.held or [], None
         connection.released.set()
-        connection.reconciled_at = self._clock.now()
         for update, received_at in held:
             self._enqueue(connection, update, received_at)
         if not self._account_events.release(account):
             self._look_soon(connection)
+
+    def reconciled(self, account: ExchangeAccount, at: datetime) -> None:
+        """The account was found in line."""
+        connection = self.connections.get(account.connection_key)
+        if connection is not None:
+            connection.reconciled_at = at
 
     def lost(self, account: ExchangeAccount, instruments: Mapping[str, str]) -> None:
         """Which instruments cannot be reconciled, and why: their plans' subscriptions say so."""

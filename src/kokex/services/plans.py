@@ -203,6 +203,10 @@ def _check_settings(new: NewPlan) -> None:
     faults = [
         (not new.name.strip(), "name must not be empty"),
         (
+            new.name.strip().isdigit(),
+            f"name {new.name.strip()} is digits alone, which would be taken for a plan's number",
+        ),
+        (
             TriggerKind.SCHEDULE in new.agent.triggers and new.agent.schedule is None,
             "trigger schedule needs a schedule",
         ),

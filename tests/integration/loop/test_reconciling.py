@@ -281,6 +281,8 @@ async def test_a_look_covers_stops_until_it_reads_them(
         go_on.set()
         await eventually(lambda: session.reconciled, "a reconciled account")
         assert len(looks) == 3
+        [connection] = made.services.order_events.connections.values()
+        assert connection.reconciled_at == session.reconciled_at
 
 
 async def test_dropped_sockets_are_back_and_reconciled(database_url: str, tmp_path: Path) -> None:

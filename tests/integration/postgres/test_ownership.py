@@ -74,9 +74,10 @@ async def test_a_database_that_falls_silent_counts_as_lost(
 
 
 async def test_a_new_holder_waits_for_what_the_former_is_writing(
-    engines: list[PostgresAccountLocks], database_url: str
+    engines: list[PostgresAccountLocks], database_url: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The journal's transaction of a dying engine is committed before its successor reads."""
+    monkeypatch.setattr(module, "WRITING_SECONDS", 60.0)
     first, _ = engines
     async with await psycopg.AsyncConnection.connect(database_url) as writer:
         await writer.execute(
@@ -89,6 +90,22 @@ async def test_a_new_holder_waits_for_what_the_former_is_writing(
             await asyncio.wait_for(asyncio.shield(claim), 0.2)
         await writer.commit()
         assert await claim
+
+
+async def test_a_transaction_that_does_not_end_keeps_its_account_waiting_and_no_other(
+    engines: list[PostgresAccountLocks],
+    database_url: str,
+    store: PostgresStore,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """The lock is given back, so that the engine goes on with what it has; it is had once the transaction is over."""
+    monkeypatch.setattr(module, "WRITING_SECONDS", 0.05)
+    async with await psycopg.AsyncConnection.connect(database_url) as writer:
+        await writer.execute("LOCK TABLE order_event_logs IN ROW EXCLUSIVE MODE")
+        assert not await engines[0].acquire(7)
+        assert await store.owners.owners() == {}
+        await engines[0].prove()
+    assert await engines[0].acquire(7)
 
 
 async def test_accounts_of_another_database_are_others(

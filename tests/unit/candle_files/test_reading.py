@@ -144,6 +144,7 @@ def test_rows_out_of_order_are_sorted_and_reported(written) -> None:
     assert file.report.count(RowFlaw.NOT_ASCENDING) == 5
     assert set(flaws(file)) == {RowFlaw.NOT_ASCENDING}
     assert [line for line, _ in flaws(file)[RowFlaw.NOT_ASCENDING]] == [3, 4, 5, 6, 7]
+    assert read_candle_file(written(HEADER, *reversed(HOURS))).rows == file.rows
 
 
 def test_gaps_are_counted_and_cut_the_series(written) -> None:

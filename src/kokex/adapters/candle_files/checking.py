@@ -7,7 +7,13 @@ from pathlib import Path
 
 import numpy as np
 
-from kokex.adapters.candle_files.reading import agree_on_interval, guess_inst_id, read_raw_rows
+from kokex.adapters.candle_files.reading import (
+    agree_on_interval,
+    find_unsorted,
+    guess_inst_id,
+    read_raw_rows,
+)
+from kokex.adapters.candle_files.report import FlawCount, FlawCounter
 from kokex.domain.candle import Interval
 from kokex.domain.candle_flaws import CandleFlaw, FlawKind, consistent, find_flaws
 from kokex.domain.candle_rows import CandleRows
@@ -23,6 +29,7 @@ class FileFindings:
         rows: one candle for each open time on the grid, the first of several; impossible ones among them.
         clean: the same without the impossible ones.
         flaws: all findings, by time.
+        unsorted: rows that are older than the row before them, which every reader sorts; None where there are none.
     """
 
     path: Path
@@ -31,6 +38,7 @@ class FileFindings:
     rows: CandleRows
     clean: CandleRows
     flaws: tuple[CandleFlaw, ...]
+    unsorted: FlawCount | None = None
 
 
 def check_candle_file(
@@ -51,9 +59,19 @@ def check_candle_file(
         for count in unreadable.counted()
         for example in count.examples
     ]
+    order = FlawCounter()
+    find_unsorted(raw, order)
     flaws += find_flaws(raw.times, raw.values, length)
     on_grid = (raw.times % 1000 == 0) & length.on_grid(raw.times // 1000)
     times, first = np.unique(raw.times[on_grid] // 1000, return_index=True)
     rows = CandleRows(times, raw.values[on_grid][first])
     clean = rows[consistent(rows.values)]
-    return FileFindings(path, inst_id or guess_inst_id(path), length, rows, clean, tuple(flaws))
+    return FileFindings(
+        path,
+        inst_id or guess_inst_id(path),
+        length,
+        rows,
+        clean,
+        tuple(flaws),
+        next(iter(order.counted()), None),
+    )

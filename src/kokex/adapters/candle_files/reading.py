@@ -71,7 +71,7 @@ def read_candle_file(
 
     Args:
         path: CSV, plain or gzip (told by its content), Parquet or feather (told by its name).
-        strict: raise on the first flaw; otherwise keep the good rows and report the rest.
+        strict: raise on the first flaw that sorting does not mend; otherwise keep the good rows and report the rest.
         inst_id: the instrument; guessed from the file's name if not given.
         interval: the candles' length; the most common step between rows if not given.
 
@@ -153,14 +153,23 @@ def _drop_impossible(rows: Rows, flaws: FlawCounter) -> None:
     rows.keep(good)
 
 
-def _sort_and_drop_repeated(rows: Rows, flaws: FlawCounter) -> None:
-    """Sort by time; of rows with one open time, keep the one that comes first in the file."""
+def find_unsorted(rows: Rows, flaws: FlawCounter) -> None:
+    """Count rows that are older than the row before them."""
 
     def describe(row: int) -> str:
         return time_text(int(rows.times[row]))
 
     back = np.flatnonzero(np.diff(rows.times) < 0) + 1
     flaws.add_rows(RowFlaw.NOT_ASCENDING, rows.lines, back, describe)
+
+
+def _sort_and_drop_repeated(rows: Rows, flaws: FlawCounter) -> None:
+    """Sort by time; of rows with one open time, keep the one that comes first in the file."""
+
+    def describe(row: int) -> str:
+        return time_text(int(rows.times[row]))
+
+    find_unsorted(rows, flaws)
     rows.keep(np.argsort(rows.times, kind="stable"))
     fresh = np.diff(rows.times, prepend=-1) > 0
     earlier = rows.values[np.maximum.accumulate(np.where(fresh, np.arange(len(rows)), 0))]

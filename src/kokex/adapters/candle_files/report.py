@@ -17,7 +17,7 @@ class RowFlaw(StrEnum):
 
     UNREADABLE = "cannot be read"
     IMPOSSIBLE = "cannot be a candle"
-    NOT_ASCENDING = "is older than the row before it"  # kept: rows are sorted
+    NOT_ASCENDING = "is older than the row before it"  # kept, also in strict reading: rows are sorted
     DUPLICATE = "repeats an earlier row"
     CONFLICT = "has the open time of an earlier row but other numbers"  # the earlier row is kept
     OFF_GRID = "does not open on the interval's grid"
@@ -70,8 +70,10 @@ class CandleReport:
 
     @property
     def first(self) -> tuple[RowFlaw, FlawExample] | None:
-        """The flaw that comes first in the file."""
-        seen = [(flaw.kind, flaw.examples[0]) for flaw in self.flaws]
+        """The flaw that comes first in the file, apart from rows out of order: sorting mends those."""
+        seen = [
+            (flaw.kind, flaw.examples[0]) for flaw in self.flaws if flaw.kind is not RowFlaw.NOT_ASCENDING
+        ]
         return min(seen, key=lambda flaw: flaw[1].line) if seen else None
 
     def count(self, kind: RowFlaw) -> int:

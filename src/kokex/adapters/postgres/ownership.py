@@ -12,6 +12,7 @@ import contextlib
 import os
 import secrets
 import socket
+import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import Any
@@ -33,6 +34,9 @@ ENGINES = 0x4B4F454E
 """Class of the shared lock that every engine holds: "KOEN"."""
 ANSWER_SECONDS = 3.0
 """Without an answer for so long the session counts as lost, on this side."""
+WRITING_SECONDS = 1.0
+"""How long an account that was just taken waits for what is being written to the journal. It is given back then, and tried again:
+meanwhile the other accounts go on."""
 NAME = "kokex engine "
 """What a session's name begins with, where the server lists its sessions."""
 
@@ -73,7 +77,7 @@ WHERE owned.locktype = 'advisory' AND owned.classid = :accounts AND owned.grante
 # Transactions that are writing to the journal now, as a former owner's last one may be: its session need not have ended
 # together with the one that held the lock.
 _WRITING = """
-SELECT virtualtransaction FROM pg_locks
+SELECT virtualtransaction, pid FROM pg_locks
 WHERE relation = 'order_event_logs'::regclass AND mode = 'RowExclusiveLock' AND pid <> pg_backend_pid()
 """
 
@@ -102,8 +106,9 @@ class PostgresAccountLocks:
         if self._session is None:
             await self._connect()
         taken = bool((await self._ask("SELECT pg_try_advisory_lock(%s, %s)", [ACCOUNTS, account_id]))[0][0])
-        if taken:
-            await self._until_written()
+        if taken and not await self._until_written():
+            await self.release(account_id)
+            return False
         return taken
 
     async def release(self, account_id: int) -> None:
@@ -137,12 +142,22 @@ class PostgresAccountLocks:
         self._server_process = session.info.backend_pid
         await self._ask("SELECT pg_advisory_lock_shared(%s, 0)", [ENGINES])
 
-    async def _until_written(self) -> None:
-        """Wait for the journal's transactions that began before the account was ours."""
+    async def _until_written(self) -> bool:
+        """Wait for the journal's transactions that began before the account was ours. False: one does not end."""
         writing = set(await self._ask(_WRITING, []))
+        deadline = time.monotonic() + WRITING_SECONDS
         while writing:
+            if time.monotonic() > deadline:
+                log.warning(
+                    "account waits: a transaction of the journal does not end",
+                    database=str(self._address),
+                    sessions=sorted(process for _, process in writing),
+                    hint="it may belong to an engine that was stopped; see pg_stat_activity",
+                )
+                return False
             await asyncio.sleep(0.005)
             writing &= set(await self._ask(_WRITING, []))
+        return True
 
     async def _ask(self, query: str, parameters: Any) -> list[TupleRow]:
         async with self._losing_all_on_error() as session:

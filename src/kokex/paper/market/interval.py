@@ -89,6 +89,11 @@ def find_bar(name: str) -> Bar | None:
     return _bars().get(name)
 
 
+def base_bars() -> list[str]:
+    """Names of those that a market can be made of: a day at most, aligned to UTC."""
+    return [name for name, bar in _bars().items() if bar.length_ms <= DAY_MS and not bar.offset_ms]
+
+
 def parse_bar(name: str) -> Bar:
     """The interval of that name.
 

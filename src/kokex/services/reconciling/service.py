@@ -215,7 +215,7 @@ class ReconcilingService:
         if self._account_events is not None and picture.unfound:
             await self._compare_account(session, self._account_events, picture)
         if picture.reason is None:
-            self.standings.agrees(session)
+            self._order_events.reconciled(session.account, self.standings.agrees(session))
         else:
             self.standings.disagrees(session, picture.reason)
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import replace
+from datetime import datetime
 from typing import Protocol
 
 import structlog
@@ -67,11 +68,12 @@ class Standings:
         session.trouble = Trouble(reason, since, disagreement=True)
         self._age(session)
 
-    def agrees(self, session: AccountSession) -> None:
-        """The account is in line with the exchange."""
+    def agrees(self, session: AccountSession) -> datetime:
+        """The account is in line with the exchange; since when, by our clock."""
         session.trouble = None
-        session.reconciled_at = self._clock.now()
+        session.reconciled_at = now = self._clock.now()
         self._age(session)
+        return now
 
     def lost(self, session: AccountSession, instruments: Mapping[str, str]) -> None:
         """The account was read but for these instruments: only their plans suffer."""
