@@ -76,6 +76,7 @@ class TrailingStops:
         self._performance = performance
         self._hands = hands
         self._records: dict[int, TrailRecord] = {}
+        self._unread: set[int] = set()
         self._ending: dict[int, asyncio.Task[None]] = {}
 
     async def run(self, plans: PlansAtWork) -> None:
@@ -88,6 +89,10 @@ class TrailingStops:
                     except KokexError as error:
                         log.warning("trailing stop not looked after now", plan=plan.id, reason=str(error))
                 await self._clock.sleep(LOOK_SECONDS)
+
+    def hear_candles(self, plan_id: int) -> None:
+        """Candles of the plan are kept that were not before: they tell what happened between two looks, or while no engine ran."""
+        self._unread.add(plan_id)
 
     async def _look(
         self, plan: Plan, session: AccountSession, plans: PlansAtWork, tasks: asyncio.TaskGroup
@@ -111,19 +116,26 @@ class TrailingStops:
         return task is None or task.done()
 
     async def _followed(self, plan: Plan, session: AccountSession, entry: Entry) -> TrailRecord:
-        """The record of the present holding; of one that is new here, put together from what is kept."""
+        """The record of the present holding, with what closed candles tell of it."""
         record = self._records.get(plan.id)
-        if record is not None and (record.trail.since, record.trail.sign) == (entry.at, entry.sign):
+        known = record is not None and (record.trail.since, record.trail.sign) == (entry.at, entry.sign)
+        if record is not None and known and plan.id not in self._unread:
             return record
-        trail = Trail(entry.at, entry.sign, entry.price)
-        series = await self._market_data.series(session.account, plan.inst_id, plan.interval, _CANDLES)
+        trail = record.trail if record is not None and known else Trail(entry.at, entry.sign, entry.price)
+        self._unread.discard(plan.id)
+        try:
+            series = await self._market_data.series(session.account, plan.inst_id, plan.interval, _CANDLES)
+        except KokexError:
+            self._unread.add(plan.id)
+            raise
         since = series.values[series.open_times >= entry.at.timestamp()]
         if len(since):
             best = since[:, _HIGH].max() if entry.sign > 0 else since[:, _LOW].min()
             trail = trail.see(Decimal(repr(float(best))))
         record = await self._store.trails.keep(plan.id, trail)
         self._records[plan.id] = record
-        log.info("trailing stop follows", plan=plan.id, best=str(record.trail.best), sign=entry.sign)
+        if not known:
+            log.info("trailing stop follows", plan=plan.id, best=str(record.trail.best), sign=entry.sign)
         return record
 
     async def _keep(self, plan: Plan, before: Trail, trail: Trail) -> TrailRecord:
