@@ -64,12 +64,13 @@ def demo(
         bool, typer.Option("--json", help="End with the summary as one JSON object on a line.")
     ] = False,
 ) -> None:
-    """Watch a plan trade on a market of this machine, and see both books compared at the end.
+    """Watch two plans trade on a market of this machine, and see both books compared at the end.
 
-    A paper exchange that speaks OKX's protocol runs in a process of its own; one plan forecasts, decides, passes the risk gate and
-    trades on it. A worker beside them trains a tiny model on that market, the plan switches to it, and its evaluation is shown
-    next to the baseline's. Everything lies in the folder `demo` of KOKEX_HOME (./.kokex where it is not set). Exits 1 if the books
-    disagree.
+    A paper exchange that speaks OKX's protocol runs in a process of its own; the plans forecast, decide, pass the risk gate and trade
+    on it. For one the built-in policy decides, for the other a language model: here a script that speaks OpenAI's protocol, whatever
+    KOKEX_LLM_... says. A worker beside them trains a tiny model on that market, the first plan switches to it, and its evaluation is
+    shown next to the baseline's. At the end a decision that bought is shown, run again and asked about with the commands for that.
+    Everything lies in the folder `demo` of KOKEX_HOME (./.kokex where it is not set). Exits 1 if the books disagree.
     """
     if resume and (candles, seed, speed) != (None, None, None):
         raise ConfigurationError(
@@ -79,7 +80,7 @@ def demo(
         from kokex.adapters.model_libraries import require_libraries
 
         require_libraries()
-    note("KOKEX demo: a plan trades on a market of this machine. Ctrl-C ends it with a summary.")
+    note("KOKEX demo: two plans trade on a market of this machine. Ctrl-C ends it with a summary.")
     from kokex.bootstrap import sole_engine
     from kokex.demo.options import WISH, DemoOptions
 

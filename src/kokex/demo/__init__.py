@@ -1,1 +1,1 @@
-"""The demo: a market of this machine, one plan that trades on it, and the two books compared at the end."""
+"""The demo: a market of this machine, two plans that trade on it, and the two books compared at the end."""
