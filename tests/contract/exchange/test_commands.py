@@ -10,8 +10,10 @@ import pytest
 
 from kokex.domain.account import AccountSnapshot
 from kokex.domain.errors import ExchangeStoppedError
+from kokex.domain.ids import stop_name
 from kokex.domain.instrument import Side
 from kokex.domain.order import OrderStatus, OrderType
+from kokex.domain.stops import Stops
 from kokex.ports.exchange import Accepted, Rejected, Unknown
 from tests.contract.exchange.venue import Venue, gate, listening
 
@@ -279,6 +281,64 @@ async def test_an_unknown_change_shows_on_the_order(venue: Venue, how: str) -> N
     assert isinstance(outcome, Unknown) and outcome.reason
     known = await venue.exchange.order(venue.spot, client_order_id=name)
     assert known is not None and known.quantity == 3
+
+
+async def test_stops_that_an_order_brings_along_wait_and_are_canceled(venue: Venue) -> None:
+    """Made once it has filled, under a name of their own; what was canceled is refused a second time."""
+    tick = (await venue.exchange.instrument(venue.swap)).tick_size
+    ticker = await venue.exchange.ticker(venue.swap)
+    async with listening(venue, venue.swap) as (ear, _):
+        order = await venue.approved(
+            venue.swap,
+            order_type=OrderType.IOC,
+            price=ticker.ask,
+            quantity=ONE,
+            stops=Stops(ticker.last - 2000 * tick, ticker.last + 2000 * tick),
+        )
+        name = order.request.client_order_id
+        assert await venue.exchange.open_stops(venue.swap) == []
+        assert isinstance(await venue.exchange.submit(order), Accepted)
+        await ear.until(lambda: any(one.update.status.closed for one in ear.of(name)))
+    (stop,) = await venue.exchange.open_stops(venue.swap)
+    assert (stop.client_stop_id, stop.side, stop.quantity) == (stop_name(name), Side.SELL, ONE)
+    assert stop.stop_loss_price == ticker.last - 2000 * tick
+    assert stop.take_profit_price == ticker.last + 2000 * tick
+
+    assert await venue.exchange.cancel_stop(venue.swap, stop.stop_id) == Accepted(stop.stop_id)
+    again = await venue.exchange.cancel_stop(venue.swap, stop.stop_id)
+    assert isinstance(again, Rejected) and again.code
+    assert await venue.exchange.open_stops(venue.swap) == []
+
+
+async def test_what_a_stop_became_goes_by_its_name(venue: Venue) -> None:
+    """Pushed and asked for: an order of ours that has no name of its own at the exchange."""
+    ticker = await venue.exchange.ticker(venue.spot)
+    tick = (await venue.exchange.instrument(venue.spot)).tick_size
+    since = ticker.occurred_at - LONG_AGO
+    async with listening(venue) as (ear, _):
+        order = await venue.approved(
+            order_type=OrderType.IOC,
+            price=ticker.ask + tick,
+            quantity=ONE,
+            stops=Stops(ticker.last - 100 * tick, ticker.last + 200 * tick),
+        )
+        name = order.request.client_order_id
+        assert isinstance(await venue.exchange.submit(order), Accepted)
+        for _ in range(400):
+            if any(one.update.status is OrderStatus.FILLED for one in ear.of(stop_name(name))):
+                break
+            await venue.hand.step(20)
+        await ear.until(
+            lambda: any(one.update.status is OrderStatus.FILLED for one in ear.of(stop_name(name)))
+        )
+        told = ear.of(stop_name(name))
+    assert [one.event_type for one in told[:1]] == ["sell_order_live"]
+    assert all(one.update.fill.client_order_id == stop_name(name) for one in told if one.update.fill)
+    history = await venue.exchange.order_history(venue.spot, since)
+    assert [row.client_order_id for row in history] == [name, stop_name(name)]
+    child = history[-1]
+    asked = await venue.exchange.order(venue.spot, order_id=child.order_id)
+    assert asked is not None and asked.client_order_id == stop_name(name)
 
 
 async def test_more_than_a_page_of_orders_and_fills(venue: Venue) -> None:

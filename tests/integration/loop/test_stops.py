@@ -14,7 +14,7 @@ from kokex.domain.ids import stop_name
 from kokex.domain.instrument import Side
 from kokex.domain.order import OrderStatus, OrderType
 from kokex.ports.toolbox import Toolbox
-from tests.world import eventually, market, platform
+from tests.world import eventually, market, paper_world, platform, running_engine
 
 LOT = Decimal("0.5")
 Answers = list[Mapping[str, Any]]
@@ -111,6 +111,34 @@ async def test_a_stop_triggers_and_the_plan_hears_of_it_as_its_own(
         await eventually(heard, "a turn about it")
         told = await world.application.store.journal.events_after(plan.id, 0)
         assert all(not event.external for event in told)
+
+
+async def test_a_stop_works_while_nobody_is_there(database_url: str, tmp_path: Path) -> None:
+    """Triggered and filled without an engine: the next one finds the order and counts it as the plan's own."""
+
+    async def act(toolbox: Toolbox, answers: Answers) -> None:
+        await _buy(toolbox, answers, near=Decimal(3))
+
+    once = Once(act)
+    async with paper_world(database_url, tmp_path) as world:
+        async with running_engine(world.application, once):
+            plan = await world.plan()
+            await eventually(lambda: once.done, "the fill")
+            name = str(once.answers[0]["client_order_id"])
+        for _ in range(200):
+            if not await _live_stops(world):
+                break
+            world.step(1)
+        assert await _live_stops(world) == []
+        async with running_engine(world.application):
+
+            async def ended() -> bool:
+                book = await world.book(plan)
+                return 0 <= book.quantity < book.instrument.min_quantity
+
+            await eventually(ended, "the end of the holding, as the stop left it")
+        by_name = {order.client_order_id: order.status for order in await world.orders(plan)}
+        assert by_name == {name: OrderStatus.FILLED, stop_name(name): OrderStatus.FILLED}
 
 
 async def test_a_stop_goes_with_what_it_protects(database_url: str, tmp_path: Path) -> None:
