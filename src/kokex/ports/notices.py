@@ -8,6 +8,7 @@ from decimal import Decimal
 from typing import Any, Protocol
 
 from kokex.domain.notice import AlertDirection, Notice, PlanNote, PriceAlert
+from kokex.domain.plan import TriggerKind
 
 
 class NoticeStore(Protocol):
@@ -41,8 +42,8 @@ class NoticeStore(Protocol):
         """When the plan's orders were denied by the gate, after `after`, oldest first."""
         ...
 
-    async def last_schedule(self, plan_id: int) -> datetime | None:
-        """The latest due moment of the plan's schedule that a turn was told of."""
+    async def last_told(self, plan_id: int, kind: TriggerKind) -> str | None:
+        """The key of the plan's trigger of that kind that a turn was told of last."""
         ...
 
 

@@ -324,14 +324,15 @@ class PlanActivity:
                 await self._services.deciding.hear_messages(work.runner)
 
     def on_candles(self, market: str, inst_id: str, interval: Interval) -> None:
-        """A feed has a new closed candle."""
+        """A feed has a new closed candle, or has one again after a start."""
+        closed = self._services.market_data.closed_until(market, inst_id, interval)
         for work in self._works.values():
             same = (work.plan.inst_id, work.plan.interval) == (inst_id, interval)
             if same and market_of(work.session.account) == market:
                 self._services.performance.mark(work.plan.id)
                 self._services.trailing.hear_candles(work.plan.id)
                 work.wake.set()
-                work.runner.hear_candle(self._clock.now())
+                work.runner.hear_candle(closed or self._clock.now())
 
     def on_account_subscribed(self, connection_key: str) -> None:
         """A stream stands (again), or has a channel more."""

@@ -25,7 +25,8 @@ from kokex.ports.clock import Clock
 from kokex.ports.store import Store
 from kokex.services.chat import conversation
 from kokex.services.decision_record import notes_of
-from kokex.services.plan_runner import PlanRunner
+from kokex.services.due_times import due_of
+from kokex.services.plan_runner import PlanRunner, candle_key
 from kokex.services.triggers import rebuild
 
 log = structlog.get_logger(__name__)
@@ -139,14 +140,18 @@ class DecidingService:
             after = page[-1].id if page else after
 
     async def _recover_notices(self, runner: PlanRunner) -> None:
-        """Risk events and alerts that no turn was told of, and how far the schedule was told."""
+        """Risk events and alerts that no turn was told of, and how far candles and schedule were told."""
         agent, notices = runner.plan.agent, self._store.notices
         if any(kind.noticed for kind in agent.triggers):
             runner.hear_notices(await notices.waiting(runner.plan.id))
+        if TriggerKind.CANDLE in agent.triggers:
+            runner.told_candle = await notices.last_told(runner.plan.id, TriggerKind.CANDLE) or ""
+            if runner.candle_at is not None and candle_key(runner.candle_at) == runner.told_candle:
+                runner.candle_at = None
         if agent.schedule is not None and TriggerKind.SCHEDULE in agent.triggers:
             since = await notices.watch(runner.plan.id, self._clock.now())
-            told = await notices.last_schedule(runner.plan.id)
-            runner.due.until = since if told is None else max(since, told)
+            told = await notices.last_told(runner.plan.id, TriggerKind.SCHEDULE)
+            runner.due.until = since if told is None else max(since, due_of(told))
             runner.wake.set()
 
     async def hear_messages(self, runner: PlanRunner) -> None:

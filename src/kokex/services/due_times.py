@@ -46,5 +46,10 @@ class DueTimes:
 
 
 def schedule_key(due: datetime) -> str:
-    """The trigger of a due moment; its text sorts as the moment does."""
+    """The trigger of a due moment."""
     return f"{TriggerKind.SCHEDULE.value}:{due.isoformat()}"
+
+
+def due_of(key: str) -> datetime:
+    """The due moment of a trigger."""
+    return datetime.fromisoformat(key.partition(":")[2])

@@ -52,6 +52,7 @@ class PlanRunner:
         cursor: last journal number that a turn was told of.
         account_cursor: the same, of account events; those that the plan does not want count as told.
         awake: the account is reconciled and the plan is running.
+        told_candle: trigger of the candle that a turn was told of last.
         due: of its schedule.
         waiting_since: when, by the monotonic clock, it first had something to tell that can wait.
     """
@@ -67,6 +68,7 @@ class PlanRunner:
     forecast: tuple[int, Forecast] | None = None
     last_forecast: int = 0
     candle_at: datetime | None = None
+    told_candle: str = ""
     messages: list[UserMessage] = field(default_factory=list)
     heard_messages: set[int] = field(default_factory=set)
     notices: list[Notice] = field(default_factory=list)
@@ -104,8 +106,8 @@ class PlanRunner:
             self.wake.set()
 
     def hear_candle(self, at: datetime) -> None:
-        """A candle closed and is kept."""
-        if TriggerKind.CANDLE in self.plan.agent.triggers:
+        """The candle that closed `at` is kept, and the newest. One that a turn was told of is no news."""
+        if TriggerKind.CANDLE in self.plan.agent.triggers and candle_key(at) != self.told_candle:
             self.candle_at = at
             self.wake.set()
 
@@ -193,7 +195,8 @@ class PlanRunner:
             triggers.append(Trigger(TriggerKind.FORECAST, key, forecast.origin_time, forecast=forecast))
         if self.candle_at is not None:
             at, self.candle_at = self.candle_at, None
-            triggers.append(Trigger(TriggerKind.CANDLE, f"candle:{at.isoformat()}", at))
+            self.told_candle = candle_key(at)
+            triggers.append(Trigger(TriggerKind.CANDLE, self.told_candle, at))
         return triggers + self.due.take()
 
     def _take_messages(self) -> list[Trigger]:
@@ -239,3 +242,8 @@ class PlanRunner:
                 key = f"{kind.value}:{some[0].id}-{some[-1].id}"
                 triggers.append(Trigger(kind, key, some[-1].event.occurred_at, account_events=some))
         return triggers
+
+
+def candle_key(closed_at: datetime) -> str:
+    """The trigger of a closed candle."""
+    return f"{TriggerKind.CANDLE.value}:{closed_at.isoformat()}"

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from datetime import datetime
-
 from kokex.domain.account_events import AccountEventKind
 from kokex.domain.decision import Trigger
 from kokex.domain.plan import Plan, TriggerKind
 from kokex.domain.trigger_facts import time_text
 from kokex.ports.store import Store, TurnRecord
 from kokex.services import plan_runner
+from kokex.services.due_times import due_of
 
 _OF_ACCOUNT = frozenset(kind.value for kind in TriggerKind if kind.of_account)
 _NOTICED = frozenset(kind.value for kind in TriggerKind if kind.noticed)
@@ -32,7 +31,7 @@ async def rebuild(store: Store, record: TurnRecord, plan: Plan) -> tuple[Trigger
             notice = await store.notices.get(int(rest))
             triggers.append(Trigger(notice.kind, key, notice.occurred_at, facts=notice.facts))
         elif kind == TriggerKind.SCHEDULE.value:
-            due = datetime.fromisoformat(rest)
+            due = due_of(key)
             triggers.append(Trigger(TriggerKind.SCHEDULE, key, due, facts={"due_at": time_text(due)}))
         elif kind == "forecast":
             forecast = latest[1] if latest is not None and latest[0] == int(rest) else None

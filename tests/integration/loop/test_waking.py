@@ -163,3 +163,23 @@ async def test_moments_missed_while_no_engine_ran_are_told_once(database_url: st
             await app.store.messages.add(plan.id, "not read: messages do not wake it", app.clock.now())
         assert not agent.turns
         assert len(await _turns(app, plan)) == 1
+
+
+async def test_a_candle_is_told_once_over_restarts(database_url: str, tmp_path: Path) -> None:
+    """The feed tells the newest again after each start; a new one is told."""
+    async with paper_world(database_url, tmp_path) as world:
+        app = world.application
+        plan = await world.plan(agent=_wakes_on(TriggerKind.CANDLE))
+        async with running_engine(app):
+            await eventually(lambda: _turns(app, plan), "a turn")
+        async with running_engine(app) as (made, agent):
+            market_data = made.services.market_data
+            name = f"paper:{plan.account_id}"
+            await eventually(
+                lambda: market_data.closed_until(name, plan.inst_id, plan.interval), "the feed whole"
+            )
+            assert not agent.turns
+            world.step()
+            await eventually(lambda: agent.turns, "the next candle")
+        told = await _turns(app, plan)
+        assert len(told) == len(set(told)) == 2

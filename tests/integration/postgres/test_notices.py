@@ -62,15 +62,17 @@ async def test_a_plan_is_watched_from_its_start_to_its_stop(store: PostgresStore
 
 
 async def test_how_far_a_schedule_was_told(store: PostgresStore) -> None:
-    """The latest moment, of this plan, whatever else woke it."""
+    """And candles: the newest of this plan, whatever else woke it."""
     plan, other = await new_plan(store), await new_plan(store, "btc")
-    assert await store.notices.last_schedule(plan.id) is None
+    assert await store.notices.last_told(plan.id, TriggerKind.SCHEDULE) is None
     for hour, owner in ((9, plan), (10, plan), (23, other)):
         due = datetime(2026, 1, 1, hour, 30, tzinfo=UTC)
         key = f"schedule:{due.isoformat()}"
         await store.turns.start(owner.id, [Trigger(TriggerKind.SCHEDULE, key, due)], 0, due)
     await store.turns.start(plan.id, [Trigger(TriggerKind.CANDLE, "candle:2027", START)], 0, START)
-    assert await store.notices.last_schedule(plan.id) == datetime(2026, 1, 1, 10, 30, tzinfo=UTC)
+    told = await store.notices.last_told(plan.id, TriggerKind.SCHEDULE)
+    assert told == "schedule:2026-01-01T10:30:00+00:00"
+    assert await store.notices.last_told(plan.id, TriggerKind.CANDLE) == "candle:2027"
 
 
 async def test_denials_oldest_first(store: PostgresStore) -> None:

@@ -18,7 +18,7 @@ from kokex.domain.errors import StoreUnavailableError
 from kokex.domain.events import EventSource, OrderEvent, OrderEventKind, classify
 from kokex.domain.notice import Notice
 from kokex.domain.order import OrderStatus
-from kokex.domain.plan import AgentSettings
+from kokex.domain.plan import AgentSettings, TriggerKind
 from kokex.ports.messages import Answered, UserMessage
 from kokex.ports.store import TurnNotes, TurnRecord
 from kokex.services.deciding import DecidingService
@@ -113,7 +113,7 @@ class Notices:
     def __init__(self) -> None:
         self.kept: list[Notice] = []
         self.since: datetime | None = None
-        self.told: datetime | None = None
+        self.told: dict[TriggerKind, str] = {}
 
     async def waiting(self, plan_id: int) -> list[Notice]:
         return self.kept
@@ -125,8 +125,8 @@ class Notices:
         self.since = self.since or at
         return self.since
 
-    async def last_schedule(self, plan_id: int) -> datetime | None:
-        return self.told
+    async def last_told(self, plan_id: int, kind: TriggerKind) -> str | None:
+        return self.told.get(kind)
 
 
 class Store:

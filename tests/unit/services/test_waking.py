@@ -19,6 +19,8 @@ from kokex.domain.schedule import Schedule
 from kokex.domain.trigger_facts import trigger_facts
 from kokex.ports.messages import UserMessage
 from kokex.ports.store import TurnRecord
+from kokex.services.due_times import schedule_key
+from kokex.services.plan_runner import candle_key
 from tests.builders import START, balance_report, margin_warning
 from tests.fakes.clock import settle
 from tests.unit.services.deciding_bench import Bench, account_event, running
@@ -51,7 +53,7 @@ async def test_what_can_wait_is_told_together() -> None:
         assert keys(bench) == []
         await bench.clock.advance(0.5)
         assert keys(bench) == [["events:1-1", "forecast:1", f"candle:{START.isoformat()}"]]
-        bench.runner.hear_candle(START)
+        bench.runner.hear_candle(START + timedelta(hours=1))
         await bench.clock.advance(29)
         assert len(keys(bench)) == 1
         await bench.clock.advance(1)
@@ -125,7 +127,7 @@ async def test_moments_that_were_missed_are_told_once() -> None:
     """Since the last that was told, not one by one."""
     bench = Bench(triggers=frozenset({TriggerKind.SCHEDULE}), schedule=Schedule.parse("15m"))
     bench.store.notices.since = START - timedelta(days=2)
-    bench.store.notices.told = START - timedelta(hours=1)
+    bench.store.notices.told[TriggerKind.SCHEDULE] = schedule_key(START - timedelta(hours=1))
     async with running(bench):
         assert keys(bench) == [["schedule:2026-01-01T00:00:00+00:00"]]
         assert bench.agent.turns[0].triggers[0].facts["due_times_told_together"] == 4
@@ -136,7 +138,7 @@ async def test_moments_that_were_missed_are_told_once() -> None:
 async def test_a_moment_that_was_told_is_not_told_again() -> None:
     bench = Bench(triggers=frozenset({TriggerKind.SCHEDULE}), schedule=Schedule.parse("15m"))
     bench.store.notices.since = START - timedelta(days=2)
-    bench.store.notices.told = START
+    bench.store.notices.told[TriggerKind.SCHEDULE] = schedule_key(START)
     async with running(bench):
         assert keys(bench) == []
 
@@ -188,3 +190,19 @@ async def test_a_turn_that_was_cut_short_is_told_the_same() -> None:
         assert tuple(trigger.key for trigger in turn.triggers) == told
         assert turn.triggers[0].facts == {"risk_event": "halt_set", "reason": "news"}
         assert turn.triggers[1].occurred_at == START + timedelta(minutes=15)
+
+
+async def test_a_candle_is_told_once_over_a_restart() -> None:
+    """The feed tells the newest again after a start, before the plan has recovered or after; one that nobody was told of is told."""
+    bench = Bench(triggers=frozenset({TriggerKind.CANDLE}))
+    bench.store.notices.told[TriggerKind.CANDLE] = candle_key(START)
+    bench.runner.hear_candle(START)
+    async with running(bench):
+        bench.runner.hear_candle(START)
+        await settle()
+        assert keys(bench) == []
+        bench.runner.hear_candle(START + timedelta(hours=1))
+        await settle()
+        bench.runner.hear_candle(START + timedelta(hours=1))
+        await settle()
+        assert keys(bench) == [[candle_key(START + timedelta(hours=1))]]

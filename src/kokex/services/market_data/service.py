@@ -134,6 +134,11 @@ class MarketDataService:
         feed = self._feeds.get(CandleKey(market_of(account), inst_id, interval))
         return feed.forming if feed else None
 
+    def closed_until(self, market: str, inst_id: str, interval: Interval) -> datetime | None:
+        """When the newest kept candle of a feed closed; None while none is kept."""
+        feed = self._feeds.get(CandleKey(market, inst_id, interval))
+        return feed.closed_until if feed else None
+
     def staleness(self, account: ExchangeAccount, inst_id: str, interval: Interval) -> str | None:
         """Why the candles are too old to decide on, as one sentence; None while they are fresh.
 

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from datetime import datetime
-from typing import Any, Final
+from typing import Any
 
-from sqlalchemy import Row, String, and_, cast, delete, func, select
+from sqlalchemy import Row, String, and_, cast, delete, select
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.ext.asyncio import AsyncConnection
 
@@ -18,7 +18,6 @@ from kokex.domain.notice import Notice
 from kokex.domain.order import OrderStatus
 from kokex.domain.plan import TriggerKind
 
-_SCHEDULE: Final = f"{TriggerKind.SCHEDULE.value}:"
 _OF_NOTICE = and_(
     turn_triggers.c.plan_id == plan_notices.c.plan_id,
     turn_triggers.c.trigger_key == plan_notices.c.kind + ":" + cast(plan_notices.c.id, String),
@@ -94,13 +93,14 @@ class PostgresNotices:
         async with self._database.begin() as connection:
             return list((await connection.execute(query)).scalars())
 
-    async def last_schedule(self, plan_id: int) -> datetime | None:
-        """See `NoticeStore`. The keys are of one length, so the largest text is the latest."""
+    async def last_told(self, plan_id: int, kind: TriggerKind) -> str | None:
+        """See `NoticeStore`."""
         key = turn_triggers.c.trigger_key
-        query = select(func.max(key)).where(turn_triggers.c.plan_id == plan_id, key.startswith(_SCHEDULE))
+        these = (turn_triggers.c.plan_id == plan_id, key.startswith(f"{kind.value}:", autoescape=True))
+        query = select(key).where(*these).order_by(turn_triggers.c.turn_id.desc()).limit(1)
         async with self._database.begin() as connection:
-            latest: str | None = (await connection.execute(query)).scalar_one()
-        return None if latest is None else datetime.fromisoformat(latest.removeprefix(_SCHEDULE))
+            found: str | None = (await connection.execute(query)).scalar_one_or_none()
+        return found
 
 
 async def keep_notice(
