@@ -277,8 +277,8 @@ class ForecastStore(Protocol):
         """The newest and its number, or None."""
         ...
 
-    async def numbers(self, plan_id: int, *, limit: int) -> list[int]:
-        """Numbers of the plan's latest forecasts, newest origin first."""
+    async def numbers(self, plan_id: int, *, limit: int) -> list[tuple[int, datetime]]:
+        """Numbers and origin times of the plan's latest forecasts, newest origin first."""
         ...
 
     async def some(self, numbers: Sequence[int]) -> list[tuple[int, Forecast]]:

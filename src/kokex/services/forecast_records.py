@@ -8,6 +8,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from datetime import datetime
 from typing import Final
 
 import numpy as np
@@ -33,6 +34,8 @@ MOST: Final = 500
 """Forecasts that are looked back upon."""
 USUAL: Final = 100
 """Forecasts that the skill beside a forecast is measured on."""
+_UNDER_WAY: Final = 8
+"""Of the forecasts that are taken, how many may have a horizon that has not passed."""
 _PAGE: Final = 20
 """Forecasts read at once: each is some 150 kB."""
 
@@ -56,8 +59,11 @@ class ForecastRecords:
 
     async def summaries(self, plan: Plan, limit: int) -> list[ForecastSummary]:
         """The plan's latest forecasts, newest first."""
+        found = await self._store.forecasts.numbers(plan.id, limit=limit)
+        return await self._summaries(plan, [number for number, _ in found])
+
+    async def _summaries(self, plan: Plan, numbers: Sequence[int]) -> list[ForecastSummary]:
         known = self._known.setdefault(plan.id, _Known())
-        numbers = await self._store.forecasts.numbers(plan.id, limit=limit)
         missing = [number for number in numbers if number not in known.summaries]
         for begin in range(0, len(missing), _PAGE):
             page = await self._store.forecasts.some(missing[begin : begin + _PAGE])
@@ -71,8 +77,12 @@ class ForecastRecords:
 
         One whose last candle is not kept is left out.
         """
-        summaries = await self.summaries(plan, limit)
-        known = self._known[plan.id]
+        return await self._scores(account, plan, await self.summaries(plan, limit))
+
+    async def _scores(
+        self, account: ExchangeAccount, plan: Plan, summaries: Sequence[ForecastSummary]
+    ) -> dict[int, ForecastScore]:
+        known = self._known.setdefault(plan.id, _Known())
         waiting = [one for one in summaries if one.number not in known.scores]
         if waiting:
             key = CandleKey(market_of(account), plan.inst_id, plan.interval)
@@ -85,8 +95,14 @@ class ForecastRecords:
     async def skill(
         self, account: ExchangeAccount, plan: Plan, limit: int, maker: str | None = None
     ) -> ForecastSkill:
-        """How the latest forecasts of one maker did, at most `limit` of them; None: of whoever made the newest."""
-        scores = await self.scores(account, plan, min(limit, MOST) + plan.forecast.horizon)
+        """How the latest forecasts of one maker did, at most `limit` of them; None: of whoever made the newest.
+
+        Taken are those on every `stride`th candle: more of them would share most of their outcomes, and cost their reading.
+        """
+        step = stride(plan.forecast.horizon)
+        found = await self._store.forecasts.numbers(plan.id, limit=(min(limit, MOST) + _UNDER_WAY) * step)
+        taken = [number for number, origin in found if _candle(plan.interval, origin) % step == 0]
+        scores = await self._scores(account, plan, await self._summaries(plan, taken))
         wanted = maker or await self._newest_maker(plan)
         same = [one for number, one in scores.items() if maker_of(one.summary.forecaster) == wanted]
         return skill_of(same[:limit])
@@ -102,6 +118,15 @@ class ForecastRecords:
     async def _newest_maker(self, plan: Plan) -> str:
         newest = await self.summaries(plan, 1)
         return maker_of(newest[0].forecaster) if newest else ""
+
+
+def stride(horizon: int) -> int:
+    """Candles between the forecasts that a skill is measured on: a quarter of the horizon."""
+    return max(1, horizon // 4)
+
+
+def _candle(interval: Interval, moment: datetime) -> int:
+    return int(interval.ordinals(np.array([int(moment.timestamp())], dtype=np.int64))[0])
 
 
 def maker_of(forecaster: str) -> str:

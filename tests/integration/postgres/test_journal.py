@@ -89,6 +89,9 @@ async def test_second_partial_fill_is_not_lost(store: PostgresStore) -> None:
 
     assert None not in numbers
     assert [found.quantity for found in await store.journal.fills(1)] == [Decimal("0.04"), Decimal("0.02")]
+    assert [one.trade_id for one in await store.journal.latest_fills(1, limit=10)] == ["2", "1"]
+    assert [one.trade_id for one in await store.journal.latest_fills(1, limit=1)] == ["2"]
+    assert await store.journal.latest_fills(2, limit=10) == []
 
 
 async def test_one_event_for_two_plans(store: PostgresStore) -> None:

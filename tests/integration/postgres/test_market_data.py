@@ -171,6 +171,22 @@ async def test_latest_forecast_is_the_newest_origin(store: PostgresStore) -> Non
     assert await store.forecasts.latest(other.id) is None
 
 
+async def test_forecasts_by_number_newest_origin_first(store: PostgresStore) -> None:
+    """Only so many, only the plan's; what does not exist is left out."""
+    plan, other = await new_plan(store), await new_plan(store, "other")
+    numbers = {hours: await store.forecasts.add(plan.id, forecast(hours)) for hours in (3, 1, 2)}
+    await store.forecasts.add(other.id, forecast(9))
+
+    assert await store.forecasts.numbers(plan.id, limit=2) == [
+        (numbers[hours], START + timedelta(hours=hours)) for hours in (3, 2)
+    ]
+    found = dict(await store.forecasts.some([numbers[1], numbers[3], 999]))
+    assert set(found) == {numbers[1], numbers[3]}
+    np.testing.assert_array_equal(found[numbers[1]].paths, forecast(1).paths)
+    assert await store.forecasts.some([]) == []
+    assert await store.forecasts.numbers(999, limit=5) == []
+
+
 async def test_forecast_of_no_plan(store: PostgresStore) -> None:
     """Refused with the number in the message."""
     with pytest.raises(NotFoundError, match="plan 99"):

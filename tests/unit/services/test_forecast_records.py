@@ -16,7 +16,7 @@ from kokex.domain.candle_rows import CandleKey, CandleRows
 from kokex.domain.forecast import CLOSE, Forecast
 from kokex.domain.forecast_skill import TOO_FEW
 from kokex.domain.plan import ForecastSettings
-from kokex.services.forecast_records import ForecastRecords, maker_of
+from kokex.services.forecast_records import ForecastRecords, maker_of, stride
 from tests.builders import START, plan
 from tests.fakes.exchange import account
 
@@ -45,8 +45,9 @@ class Shelf:
         at = START + timedelta(hours=hour)
         self.made[number] = Forecast("ETH-USDT", HOUR, forecaster, at, origin, paths)
 
-    async def numbers(self, plan_id: int, *, limit: int) -> list[int]:
-        return sorted(self.made, key=lambda number: self.made[number].origin_time, reverse=True)[:limit]
+    async def numbers(self, plan_id: int, *, limit: int) -> list[tuple[int, datetime]]:
+        found = [(number, one.origin_time) for number, one in self.made.items()]
+        return sorted(found, key=lambda one: one[1], reverse=True)[:limit]
 
     async def some(self, numbers: Sequence[int]) -> list[tuple[int, Forecast]]:
         self.read.append(tuple(numbers))
@@ -115,6 +116,19 @@ async def test_the_usual_skill_is_worked_out_with_each_new_forecast() -> None:
     assert await records.usual_skill(account(), PLAN, 1) is first and shelf.candle_reads == reads
     shelf.forecast(2, 6)
     assert (await records.usual_skill(account(), PLAN, 2)).forecasts == 2
+
+
+async def test_one_forecast_in_a_quarter_of_the_horizon_is_measured() -> None:
+    """The same ones whatever came since; the others are not even read."""
+    shelf = Shelf(candles=100)
+    for number in range(1, 81):
+        shelf.forecast(number, number)
+    long = replace(PLAN, forecast=ForecastSettings(horizon=16))
+    records = ForecastRecords(shelf.store)
+    found = await records.skill(account(), long, 100)
+    assert found.forecasts == 20 and stride(16) == 4 and stride(1) == stride(7) == 1
+    read = {number for page in shelf.read for number in page}
+    assert len(read) == 20 and len({number % 4 for number in read}) == 1
 
 
 async def test_a_plan_without_forecasts_has_no_skill() -> None:

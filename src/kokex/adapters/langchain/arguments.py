@@ -113,7 +113,7 @@ class SkillArguments(Arguments):
         default=100,
         ge=1,
         le=500,
-        description="Over how many of the latest forecasts whose horizon has passed, 1 to 500.",
+        description="Over how many of the latest forecasts whose horizon has passed, 1 to 500; one in each quarter of a horizon counts.",
     )
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from datetime import datetime
 
 import numpy as np
 from sqlalchemy import Row, select
@@ -64,16 +65,16 @@ class PostgresForecasts:
             row = (await connection.execute(query)).one_or_none()
         return None if row is None else (row.id, _forecast(row))
 
-    async def numbers(self, plan_id: int, *, limit: int) -> list[int]:
+    async def numbers(self, plan_id: int, *, limit: int) -> list[tuple[int, datetime]]:
         """See `ForecastStore`."""
         query = (
-            select(forecasts.c.id)
+            select(forecasts.c.id, forecasts.c.origin_time)
             .where(forecasts.c.plan_id == plan_id)
             .order_by(forecasts.c.origin_time.desc())
             .limit(limit)
         )
         async with self._database.begin() as connection:
-            return list((await connection.execute(query)).scalars())
+            return [(row.id, row.origin_time) for row in (await connection.execute(query)).all()]
 
     async def some(self, numbers: Sequence[int]) -> list[tuple[int, Forecast]]:
         """See `ForecastStore`."""
