@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+from dataclasses import asdict
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -45,6 +46,8 @@ def list_orders(
                 "status": order.status,
                 "created_at": order.created_at,
                 "reason": order.reason,
+                "change_under_way": None if order.amending is None else asdict(order.amending),
+                "stops": None if order.stops is None else asdict(order.stops),
             }
             for order in await opened.store.orders.pending(plan_id=chosen)
         ]

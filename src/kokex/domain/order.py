@@ -230,6 +230,15 @@ class Order:
             most = max(most, change.quantity)
         return most - self.filled_quantity
 
+    def at_worst(self) -> Order:
+        """The same, where its record may be older than its last change: as large, and as keen, as either says."""
+        made = self.amendments[-1] if self.amendments else None
+        if made is None or made.status is not AmendmentStatus.APPLIED or self._has(made):
+            return self
+        doubted = replace(made, status=AmendmentStatus.ACCEPTED)
+        whole = replace(self, amendments=(*self.amendments[:-1], doubted))
+        return replace(self, quantity=whole.remaining + self.filled_quantity, price=whole.keenest_price)
+
     @property
     def keenest_price(self) -> Decimal | None:
         """The price at which it takes most: its own, or that of a change under way; None for market orders."""

@@ -19,7 +19,7 @@ from kokex.domain.account_events import AccountEventKind
 from kokex.domain.decision import Transcript, Trigger, Turn
 from kokex.domain.errors import KokexError, StoreUnavailableError
 from kokex.domain.events import OrderEvent
-from kokex.domain.plan import TriggerKind
+from kokex.domain.plan import TradingTool, TriggerKind
 from kokex.ports.agent import Agent
 from kokex.ports.clock import Clock
 from kokex.ports.store import Store
@@ -30,6 +30,8 @@ from kokex.services.plan_runner import PlanRunner, candle_key
 from kokex.services.triggers import rebuild
 
 log = structlog.get_logger(__name__)
+
+_TRADES = frozenset(tool.value for tool in TradingTool)
 
 PAGE = 1000
 """Journalled events that are read at once."""
@@ -231,9 +233,9 @@ class DecidingService:
 
 def _too_long(turn: Turn) -> str:
     """Why a turn was cut off, and how far it had come."""
-    sent = sum(1 for call in turn.transcript.tool_calls if call.name in ("place_order", "cancel_order"))
+    sent = sum(1 for call in turn.transcript.tool_calls if call.name in _TRADES)
     calls = len(turn.transcript.tool_calls)
     return (
         f"the turn took longer than {turn.plan.agent.turn_seconds:g} s; it had used {calls} tools, "
-        f"{sent} of them to order or cancel, and what reached the exchange stands"
+        f"{sent} of them to trade, and what reached the exchange stands"
     )

@@ -279,7 +279,7 @@ def _ledger(
     waiting = list(pending)
     for order in waiting:
         lost = order.status is OrderStatus.SUBMITTED
-        ledger.watch(replace(order, status=OrderStatus.UNKNOWN) if lost else order)
+        ledger.watch(replace(order, status=OrderStatus.UNKNOWN) if lost else order.at_worst())
         known.setdefault(order.client_order_id, order)
     went_out = [(order.created_at, order, order.price or order.average_price) for order in known.values()] + [
         (change.asked_at, order, change.price or order.price)
