@@ -248,6 +248,7 @@ async def test_what_is_not_wanted_any_more_ends(way: str, database_url: str, tmp
         assert await _outcome(world, name) is ApprovalOutcome.CANCELED
         with pytest.raises(StateError, match="waits no longer"):
             await _answer(world, name)
+        await eventually(lambda: _settled(world), "the plan to be told")
         events = await app.store.journal.events_after(plan.id, 0)
         assert [event.kind for event in events if event.update.client_order_id == name] == [OrderEventKind.CANCELED]  # fmt: skip
         assert world.pushed() == []
