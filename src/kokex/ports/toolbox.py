@@ -140,9 +140,8 @@ class NoteTools(Protocol):
 class TradingTools(Protocol):
     """What reaches the exchange: all of it passes the risk gate."""
 
-    def go_on_from(self, step: int) -> None:
-        """Number the turn's next order `step`: those before were asked for before the turn was cut short."""
-        ...
+    step: int
+    """Number of the turn's next command: each keeps its own when the turn is run again."""
 
     async def place_order(
         self,

@@ -101,9 +101,6 @@ class FakeToolbox:
     def pending(self) -> list[Order]:
         return [order for order in self.orders.values() if not order.status.closed]
 
-    def go_on_from(self, step: int) -> None:
-        self.step = step
-
     # the toolbox ---------------------------------------------------------------------------------
 
     async def get_current_price(self) -> dict[str, Any]:

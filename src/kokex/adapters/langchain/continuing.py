@@ -12,6 +12,7 @@ from kokex.domain.decision import ToolCall
 
 CONTINUED_WITHIN: Final = timedelta(seconds=60)
 """A conversation that stood still for longer is not gone on with: what the model meant to do was meant for another market."""
+_STEP: Final = "next_step"
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,6 +22,7 @@ class Kept:
     Attributes:
         messages: so far.
         calls: tool calls that were answered, those included.
+        step: number of the next command.
         waiting: ids of the calls of the last message that were not.
         state: the graph's whole state.
         ended: whether the model had given its final answer.
@@ -29,6 +31,7 @@ class Kept:
 
     messages: tuple[BaseMessage, ...]
     calls: tuple[ToolCall, ...]
+    step: int
     waiting: tuple[str, ...]
     state: dict[str, Any]
     ended: bool
@@ -60,6 +63,7 @@ async def kept_conversation(graph: Any, config: dict[str, Any], now: datetime) -
     return Kept(
         messages,
         tuple(_call(one.artifact) for one in results.values() if one.artifact),
+        max((one.artifact[_STEP] for one in results.values() if one.artifact), default=0),
         tuple(identity for identity in asked if identity not in results),
         snapshot.values,
         not snapshot.next,
@@ -67,8 +71,8 @@ async def kept_conversation(graph: Any, config: dict[str, Any], now: datetime) -
     )
 
 
-def as_artifact(call: ToolCall) -> dict[str, Any]:
-    """A tool call as its message carries it beside the words for the model."""
+def as_artifact(call: ToolCall, step: int) -> dict[str, Any]:
+    """A tool call as its message carries it beside the words for the model, and the number of the command after it."""
     at = None if call.asked_at is None else call.asked_at.isoformat()
     return {
         "name": call.name,
@@ -76,12 +80,19 @@ def as_artifact(call: ToolCall) -> dict[str, Any]:
         "result": call.result,
         "seconds": call.seconds,
         "asked_at": at,
+        _STEP: step,
     }
 
 
 def _call(artifact: dict[str, Any]) -> ToolCall:
     at = artifact["asked_at"]
-    return ToolCall(**(artifact | {"asked_at": None if at is None else datetime.fromisoformat(at)}))
+    return ToolCall(
+        artifact["name"],
+        artifact["arguments"],
+        artifact["result"],
+        artifact["seconds"],
+        None if at is None else datetime.fromisoformat(at),
+    )
 
 
 def _under_way(tasks: Any) -> list[BaseMessage]:

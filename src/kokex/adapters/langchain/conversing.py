@@ -103,7 +103,7 @@ class Conversation:
         return state
 
     def _go_on(self, kept: Kept) -> None:
-        self._tools.go_on_after(kept.calls, self._turn.id)
+        self._tools.go_on_after(kept.calls, kept.step)
         self._rules.turn.go_on(kept)
         self._rules.recording.go_on(kept.messages)
         log.info("turn goes on", turn=self._turn.id, messages=len(kept.messages), calls=len(kept.calls))

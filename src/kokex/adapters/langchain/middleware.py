@@ -96,6 +96,7 @@ class TurnRules(AgentMiddleware[AgentState[Any], None, Any]):
             try:
                 result = await self._tools.call(name, call["args"])
                 done = self._tools.last_call
+                artifact = None if done is None else as_artifact(done, self._tools.next_step)
             finally:
                 if identity in self._waiting:
                     self._waiting.remove(identity)
@@ -104,7 +105,7 @@ class TurnRules(AgentMiddleware[AgentState[Any], None, Any]):
             content=data_text(result),
             tool_call_id=identity,
             name=name,
-            artifact=None if done is None else as_artifact(done),
+            artifact=artifact,
             status="error" if "error" in result else "success",
         )
 

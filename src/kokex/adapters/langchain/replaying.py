@@ -58,6 +58,8 @@ class RecordedTools(TurnTools):
 class _Nothing:
     """Stands where the tools' way to the world would be; `RecordedTools` never goes there."""
 
+    step = 0
+
 
 class _Again(LangChainAgentService):
     """The agent, over recorded tools."""

@@ -24,11 +24,7 @@ class TradingTools(Room):
 
     def __init__(self, desk: Desk) -> None:
         super().__init__(desk)
-        self._step = 0
-
-    def go_on_from(self, step: int) -> None:
-        """Number the turn's next order `step`: those before were asked for before the turn was cut short."""
-        self._step = step
+        self.step = 0
 
     async def place_order(
         self,
@@ -41,7 +37,7 @@ class TradingTools(Room):
         take_profit: Decimal | None = None,
     ) -> ToolResult:
         """Ask for an order. The gate decides; the result says denied, rejected, unknown or accepted."""
-        step, self._step = self._step, self._step + 1
+        step, self.step = self.step, self.step + 1
         stops = None if stop_loss is None and take_profit is None else Stops(stop_loss, take_profit)
         wish = Wish(side, order_type, quantity, price, stops=stops)
         answer = await self._desk.trading.submit(
@@ -56,7 +52,7 @@ class TradingTools(Room):
     async def close_position(self, price: Decimal | None = None) -> ToolResult:
         """Ask for the end of the plan's holding, at market or at a limit price. Its other orders are canceled first."""
         desk = self._desk
-        step, self._step = self._step, self._step + 1
+        step, self.step = self.step, self.step + 1
         closing = PositionClosing(desk.clock, desk.ledger, desk.trading, desk.pictures)
         done = await closing.close(desk.session, desk.plan, (desk.turn_id, step), price, desk.budget)
         told = {"canceled": list(done.canceled), "remains": str(done.remains)}
@@ -82,7 +78,7 @@ class TradingTools(Room):
     ) -> ToolResult:
         """Ask for a change. Accepted is not done: an order event will tell."""
         desk = self._desk
-        step, self._step = self._step, self._step + 1
+        step, self.step = self.step, self.step + 1
         try:
             told = await desk.trading.amend(
                 desk.session,

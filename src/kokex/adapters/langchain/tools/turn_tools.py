@@ -18,7 +18,6 @@ from kokex.adapters.langchain.tools.catalogue import TOOLS
 from kokex.adapters.langchain.tools.tool import Tool
 from kokex.domain.decision import ToolCall
 from kokex.domain.errors import KokexError, StoreError
-from kokex.domain.ids import order_origin
 from kokex.domain.plan import AgentSettings, TradingTool
 from kokex.ports.clock import Clock
 from kokex.ports.toolbox import Toolbox, ToolResult
@@ -112,14 +111,16 @@ class TurnTools:
         async with self._one_at_a_time:
             return await _read(name, method(**values))
 
-    def go_on_after(self, calls: Sequence[ToolCall], turn_id: int) -> None:
-        """Take up a turn that was cut short after `calls`: they count, and the next order's number comes after theirs."""
+    @property
+    def next_step(self) -> int:
+        """Number of the turn's next command."""
+        return self._toolbox.step
+
+    def go_on_after(self, calls: Sequence[ToolCall], step: int) -> None:
+        """Take up a turn that was cut short after `calls`: they count, and the next command is number `step`."""
         self._calls.extend(calls)
         self._asked += len(calls)
-        origins = [order_origin(str(call.result.get("client_order_id") or "")) for call in calls]
-        steps = [origin.step for origin in origins if origin is not None and origin.decision_id == turn_id]
-        if steps:
-            self._toolbox.go_on_from(max(steps) + 1)
+        self._toolbox.step = step
 
     async def settled(self) -> None:
         """Return once no call is running: an order on its way is never left behind."""
