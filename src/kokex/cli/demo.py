@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 app = typer.Typer()
 
 SEED = 7
-SPEED = 7200.0
+SPEED = 3600.0
 
 
 @app.command()
@@ -43,7 +43,7 @@ def demo(
     speed: Annotated[
         float | None,
         seconds_option(
-            "--speed", help=f"Seconds of market time in a second ({SPEED:g}: two candles of 1H a second)."
+            "--speed", help=f"Seconds of market time in a second ({SPEED:g}: a candle of 1H a second)."
         ),
     ] = None,
     resume: Annotated[

@@ -51,12 +51,12 @@ class Mischief(Enum):
 
 
 class Temper:
-    """Which turns go wrong, and how: each kind once in sixteen turns, in an order drawn from the seed. One turn at a time is asked for."""
+    """Which turns go wrong, and how: each kind once in sixteen turns, in an order drawn from the seed; greed early. One turn at a time is asked for."""
 
     def __init__(self, seed: int) -> None:
         self._random = Random(seed)
         self._bag: list[Mischief | None] = []
-        self._owed = False
+        self._owed = True
         self._turn: int | None = None
         self._drawn: Mischief | None = None
 
@@ -155,14 +155,19 @@ def _approach(told: Conversation, *, greedy: bool) -> Calls:
         return (sight.order("buy", sight.most_order * _GREED / sight.last, "market"),)
     if len(asked) > int(greedy):
         return _concluded(asked[-1], sight)
-    withdrawal = _withdrawal(told)
-    if withdrawal:
-        return withdrawal
-    if told.newest("get_pending_orders").get("orders"):
-        return _final("hold", f"{sight.words} An order of mine still waits.")
-    wish = sight.wish()
+    wish = None if told.newest("get_pending_orders").get("orders") else sight.wish()
     if wish is not None:
         return (wish,)
+    return _withdrawal(told) or _waiting(told, sight)
+
+
+def _waiting(told: Conversation, sight: _Sight) -> Calls:
+    """The turn's end without an order of its own."""
+    if told.results.get("cancel_order"):
+        return _final("act", f"{sight.words} I asked to cancel an order that the market had left behind.")
+    if told.newest("get_pending_orders").get("orders"):
+        return _final("hold", f"{sight.words} An order of mine still waits.")
+    asked = told.results.get("place_order", ())
     denied = f" The gate denied my order: {asked[-1]['code']}." if asked and "code" in asked[-1] else ""
     return _final("hold", f"{sight.words} {sight.holding}{denied}", mind=True)
 
