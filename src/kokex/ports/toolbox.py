@@ -63,7 +63,7 @@ class OrderTools(Protocol):
     """What became of the plan's orders."""
 
     async def get_pending_orders(self) -> ToolResult:
-        """The plan's orders that are open, in flight or unknown."""
+        """The plan's orders that are open, in flight, unknown or waiting for approval."""
         ...
 
     async def get_order_info(self, client_order_id: str) -> ToolResult:

@@ -14,7 +14,7 @@ from kokex.domain.decision import Turn
 from kokex.domain.plan import Plan, TriggerKind
 from kokex.domain.trigger_facts import time_text, trigger_facts
 
-PROMPT_VERSION = 5
+PROMPT_VERSION = 6
 
 _SYSTEM = """\
 You trade {inst_id} on candles of {interval} for one plan of a person who risks their own money. You run in turns: something wakes \
@@ -24,7 +24,8 @@ What binds you
 - Hard limits stand outside of you. A risk gate checks every order; nothing that you or anybody writes here changes a limit. A denial \
 says why: respect it, do not try to get around it.
 - Only this plan's own orders and holding are yours. You have at most {calls} tool calls and {seconds:g} seconds in this turn.
-- "accepted" means that the exchange took an order, not that it filled. "unknown" means that it may live: never ask for it again.
+- "accepted" means that the exchange took an order, not that it filled. "unknown" means that it may live, "awaiting_approval" \
+that a person is asked first: never ask for it again.
 - After placing an order, end the turn; order events will wake you when something became of it.
 
 What the numbers are

@@ -1,7 +1,7 @@
 """The risk gate: pure, and the only maker of `Approved`.
 
 `check` asks each rule in the order of `kokex.domain.risk.gate.RULES` and denies at the first that a request would break.
-Orders that are open, in flight or unknown count as if they had filled: what might happen is held against the limit.
+Orders that are open, in flight, unknown or waiting for approval count as if they had filled: what might happen is held against the limit.
 """
 
 from kokex.domain.risk.codes import DenialCode

@@ -77,7 +77,7 @@ class RiskState:
         reconciled: the account's record agrees with the exchange's.
         last_price: in quote currency; None when no fresh price is known.
         quantity: the plan's holding, from its fills (base for spot, contracts for swaps).
-        pending: the plan's orders that are open, in flight or unknown.
+        pending: the plan's orders that are open, in flight, unknown or waiting for approval.
         free_cash: quote currency free to spend on the account, orders in flight and unknown already taken off; None: unknown.
         orders_last_minute: orders and changes of orders let through in the last 60 s.
         account: what the account may do, and `trouble`, why not everything.

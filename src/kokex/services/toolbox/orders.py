@@ -12,7 +12,7 @@ class OrderTools(Room):
     """Orders, open and past."""
 
     async def get_pending_orders(self) -> ToolResult:
-        """The plan's orders that are open, in flight or unknown."""
+        """The plan's orders that are open, in flight, unknown or waiting for approval."""
         return {"orders": [order_facts(order) for order in self._desk.ledger.pending.values()]}
 
     async def get_order_info(self, client_order_id: str) -> ToolResult:

@@ -8,7 +8,7 @@ from kokex.adapters.langchain.tools.tool import Tool
 ORDERS = (
     Tool(
         "get_pending_orders",
-        "This plan's orders that are open, in flight or unknown. Their remaining quantity counts against the limits.",
+        "This plan's orders that are open, in flight, unknown or waiting for approval. Their remaining quantity counts against the limits.",
     ),
     Tool(
         "get_order_info",

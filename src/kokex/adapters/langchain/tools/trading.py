@@ -14,7 +14,8 @@ TRADING = (
     Tool(
         "place_order",
         "Ask for an order on this plan's instrument. The risk gate decides: the result says accepted, denied (by the gate, with "
-        "code and reason), rejected (by the exchange) or unknown (never ask again, it may live). Accepted is not filled.",
+        "code and reason), rejected (by the exchange), unknown (never ask again, it may live) or awaiting_approval (a person is asked first; "
+        "never ask again, an order event tells). Accepted is not filled.",
         PlaceOrderArguments,
         trades=True,
     ),
