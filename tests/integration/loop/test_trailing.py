@@ -147,3 +147,45 @@ async def test_a_paused_plan_is_stopped_out_when_it_goes_on(database_url: str, t
         await eventually(lambda: _flat(world, plan), "the end of the holding")
         (ending,) = await _endings(world, plan)
         assert (ending.side, ending.status) == (Side.SELL, OrderStatus.FILLED)
+
+
+async def test_a_short_holding_is_bought_back_above_its_lowest(database_url: str, tmp_path: Path) -> None:
+    """A perpetual, sold short: the price falls, the stop follows downwards, and is hit on the way up."""
+    config = market(
+        instruments=("ETH-USDT", "ETH-USDT-SWAP"),
+        candles={"ETH-USDT": _candles(tmp_path, 2000, 2000, 1900, 1900, 1980, 1980, 1980)},
+        warmup_candles=WARMUP,
+    )
+    sold: list[object] = []
+
+    async def sell(turn: Turn, toolbox: Toolbox) -> None:
+        if not sold:
+            sold.append(await toolbox.place_order(Side.SELL, OrderType.MARKET, Decimal(5)))
+
+    async with paper_world(database_url, tmp_path, config) as world, running_engine(world.application, sell):
+        plan = await world.plan(
+            inst_id="ETH-USDT-SWAP",
+            limits=replace(LIMITS, allow_short=True),
+            capital=CapitalSettings(trailing_stop=FALL),
+        )
+        world.step()
+        await eventually(lambda: _trail(world, plan), "a trail")
+
+        async def followed() -> bool:
+            trail = await _trail(world, plan)
+            return trail is not None and trail.best <= 1910
+
+        world.step(2)
+        await eventually(followed, "a lower level")
+
+        async def bought_back() -> bool:
+            return (await world.book(plan)).quantity == 0
+
+        world.step(2)
+        await eventually(bought_back, "the end of the holding")
+        trail = await _trail(world, plan)
+        assert trail is not None
+        assert trail.sign == -1
+        assert trail.hit_at is not None
+        (ending,) = await _endings(world, plan)
+        assert (ending.side, ending.reduce_only, ending.status) == (Side.BUY, True, OrderStatus.FILLED)
