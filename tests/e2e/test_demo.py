@@ -65,7 +65,7 @@ def await_words(process: subprocess.Popen[str], words: str) -> None:
 def test_a_day_of_both_plans(tmp_path: Path) -> None:
     """Every kind of trigger, denials, fills; a decision that bought is shown, run again, and explained with its own numbers."""
     terminal = Terminal(tmp_path)
-    ended = terminal.run("demo", "--headless", "--json", "--duration", "40", "--no-train")
+    ended = terminal.run("demo", "--headless", "--json", "--duration", "30", "--no-train")
     assert_books_agree(ended)
     figures = ended.last
     assert figures["market_hours"] >= 24
