@@ -29,6 +29,7 @@ _LIMITS = RiskLimits(
     max_orders_per_day=1000,
     repeat_distance=Decimal("0.001"),
     capital=Decimal(5000),
+    max_single_order_ratio=Decimal("0.9"),
     protections=Protections(Decimal(100), Decimal("0.2"), 3, 2),
 )
 _ETH = Instrument(
