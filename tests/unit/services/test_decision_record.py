@@ -27,7 +27,7 @@ def test_a_turn_of_the_built_in_policy() -> None:
     """What woke it and the plan's settings; no context, no messages."""
     notes = notes_of(turn(), Decision(Action.HOLD, "nothing", tool_calls=(call({"quantity": "1"}),)))
     assert notes.record["triggers"][0]["message_of_the_owner"] == "why?"
-    assert notes.record["plan"]["agent"]["triggers"] == ["forecast", "order_event", "user"]
+    assert notes.record["plan"]["agent"]["triggers"] == ["forecast", "order_event", "price_alert", "user"]
     assert {"context", "model_calls", "cut"}.isdisjoint(notes.record)
     assert notes.tool_calls[0].result == {"quantity": "1"} and notes.tokens_in is None
     assert calls_kept_whole(notes.tool_calls)
