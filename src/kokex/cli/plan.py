@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+import getpass
 from decimal import Decimal
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -259,30 +260,36 @@ def stop(plan: PlanName, as_json: Annotated[bool, AsJson] = False) -> None:
 @app.command()
 def tools(
     plan: PlanName,
+    by: Annotated[
+        str, typer.Option("--by", help="Who decides it, for the record.", default_factory=getpass.getuser)
+    ],
     trade: Annotated[bool, GrantAll] = False,
     tool: Annotated[list[str] | None, GrantSome] = None,
     watch_only: Annotated[bool, typer.Option("--watch-only", help="Take all tools that trade away.")] = False,
+    reason: Annotated[str, typer.Option("--reason", help="Why, for the record.")] = "",
     as_json: Annotated[bool, AsJson] = False,
 ) -> None:
-    """Show which tools a plan's agent has, or set those that trade. The engine goes by it from the next turn on.
+    """Show which tools that trade a plan's agent has and who changed them, or set them: from the next turn on it has exactly these.
 
     What is open or held stays: `kokex plan stop` cancels, `kokex risk halt --flatten` ends a holding.
     """
-    from kokex.cli.plan_tools import granted_tools, tools_document, tools_sentence
+    from kokex.cli.plan_tools import change_rows, granted_tools, tools_document, tools_sentence
 
     wanted = granted_tools(trade, tool, watch_only)
 
-    async def keep(opened: Application) -> Plan:
+    async def keep(opened: Application) -> Any:
         found = await _find(opened, plan)
-        if not (wanted or watch_only):
-            return found
-        return await opened.plans.grant(found.id, wanted)
+        if wanted or watch_only:
+            found = await opened.plans.grant(found.id, wanted, by=by, reason=reason.strip())
+        return found, await opened.store.plans.permission_changes(found.id)
 
-    kept = _with_application(keep)
+    kept, changes = _with_application(keep)
     if as_json:
-        say_json({"id": kept.id, "name": kept.name} | tools_document(kept))
-    else:
-        say(tools_sentence(kept))
+        say_json({"id": kept.id, "name": kept.name} | tools_document(kept, changes))
+        return
+    say(tools_sentence(kept))
+    if changes:
+        say_table("Changes", ("version", "when", "by", "before", "after", "reason"), change_rows(changes))
 
 
 @app.command()

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import Any
 
+from kokex.cli.output import when
 from kokex.domain.errors import ConfigurationError
 from kokex.domain.plan import Plan, TradingTool
+from kokex.ports.permissions import PermissionChange
 
 
 def granted_tools(
@@ -39,6 +41,34 @@ def tools_sentence(plan: Plan) -> str:
     return f"Plan {plan.name} can only watch: no tool that trades is granted; `kokex plan tools {plan.name} --trade` grants them."
 
 
-def tools_document(plan: Plan) -> dict[str, Any]:
-    """The same for programs."""
-    return {"trading_tools": sorted(plan.agent.trading_tools)}
+def tools_document(plan: Plan, changes: Sequence[PermissionChange] | None = None) -> dict[str, Any]:
+    """The same for programs; with the changes, where they are given."""
+    document: dict[str, Any] = {"trading_tools": sorted(plan.agent.trading_tools)}
+    if changes is not None:
+        document["changes"] = [
+            {
+                "version": change.version,
+                "changed_at": change.at,
+                "changed_by": change.by,
+                "before": sorted(change.before),
+                "after": sorted(change.after),
+                "reason": change.reason,
+            }
+            for change in changes
+        ]
+    return document
+
+
+def change_rows(changes: Sequence[PermissionChange]) -> list[tuple[str, ...]]:
+    """Version, when, by whom, before, after and why, oldest first."""
+    return [
+        (
+            str(change.version),
+            when(change.at),
+            change.by,
+            ", ".join(sorted(change.before)) or "none",
+            ", ".join(sorted(change.after)) or "none",
+            change.reason,
+        )
+        for change in changes
+    ]

@@ -24,6 +24,8 @@ from kokex.ports.messages import MessageStore
 from kokex.ports.models import ModelStore
 from kokex.ports.notices import AlertStore, NoteStore, NoticeStore
 from kokex.ports.ownership import AccountLocks, AccountOwners
+from kokex.ports.parent_orders import ParentOrderStore
+from kokex.ports.permissions import PermissionChange
 from kokex.ports.reconciliation import ReconciliationStore
 from kokex.ports.risk import RiskStore
 from kokex.ports.spending import SpendingStore
@@ -257,8 +259,18 @@ class PlanStore(Protocol):
         """Record what the user wants and tell whoever listens to `changes`."""
         ...
 
-    async def set_trading_tools(self, plan_id: int, tools: Collection[TradingTool]) -> None:
-        """Grant the plan exactly these tools that trade, and tell whoever listens to `changes`. Raises `NotFoundError`."""
+    async def set_trading_tools(
+        self, plan_id: int, tools: Collection[TradingTool], *, by: str, reason: str, at: datetime
+    ) -> PermissionChange:
+        """Grant the plan exactly these tools that trade, keep the change, and tell whoever listens to `changes`.
+
+        Raises:
+            NotFoundError: there is no such plan.
+        """
+        ...
+
+    async def permission_changes(self, plan_id: int) -> list[PermissionChange]:
+        """All changes of the plan's tools that trade, oldest first."""
         ...
 
     async def change_capital(
@@ -344,6 +356,9 @@ class Store(Protocol):
     def risk(self) -> RiskStore: ...
     @property
     def trails(self) -> TrailStore: ...
+
+    @property
+    def parent_orders(self) -> ParentOrderStore: ...
     @property
     def approvals(self) -> ApprovalStore: ...
     @property

@@ -92,13 +92,14 @@ class PlanService:
         """Want its open orders cancelled and its subscriptions ended; holdings stay."""
         return await self._move(plan_id, PlanStatus.STOPPED)
 
-    async def grant(self, plan_id: int, tools: Collection[TradingTool]) -> Plan:
-        """Let its agent use exactly these tools that trade, from the next turn on.
+    async def grant(self, plan_id: int, tools: Collection[TradingTool], *, by: str, reason: str) -> Plan:
+        """Let its agent use exactly these tools that trade, from the next turn on; kept with who and why.
 
         Raises:
             NotFoundError: there is no such plan.
         """
-        await self._store.plans.set_trading_tools(plan_id, tools)
+        at = self._clock.now()
+        await self._store.plans.set_trading_tools(plan_id, tools, by=by, reason=reason, at=at)
         log.info("tools granted", plan=plan_id, tools=sorted(tools))
         return await self._store.plans.get(plan_id)
 

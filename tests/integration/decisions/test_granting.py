@@ -39,8 +39,15 @@ async def test_a_model_trades_from_the_grant_on(
         assert allowed.tool_calls[0].result["status"] in ("accepted", "filled"), allowed.tool_calls
         assert "place_order" in [tool["function"]["name"] for tool in llm.requests[-1]["tools"]]
 
-        kept = json.loads(await told(capsys, "plan", "tools", "plan 1", "--watch-only", "--json"))
+        off = ("--watch-only", "--by", "ann", "--reason", "too eager", "--json")
+        kept = json.loads(await told(capsys, "plan", "tools", "plan 1", *off))
         assert kept["trading_tools"] == []
+        assert [(change["version"], change["after"]) for change in kept["changes"]] == [
+            (2, ["place_order"]),
+            (3, []),
+        ]
+        assert (kept["changes"][1]["changed_by"], kept["changes"][1]["reason"]) == ("ann", "too eager")
+        assert "too eager" in await told(capsys, "plan", "tools", "plan 1")
         await _at_work_with(made, set())
         again = await made.after_a_candle()
         assert again.tool_calls[0].result["code"] == "tool_not_permitted"

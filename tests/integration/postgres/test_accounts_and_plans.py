@@ -29,6 +29,7 @@ from kokex.domain.plan import (
 )
 from kokex.domain.quiet_hours import QuietHours
 from kokex.domain.schedule import Schedule
+from kokex.ports.permissions import PermissionChange
 from tests.builders import START, order
 from tests.integration.postgres.journalling import CREDENTIALS, ENDPOINTS, new_account, new_plan
 
@@ -236,15 +237,23 @@ async def test_tools_are_granted_and_taken_away(store: PostgresStore) -> None:
     plan = await new_plan(store)
     async with aclosing(store.plans.changes()) as told, asyncio.timeout(20):
         assert await anext(told) == 0
-        await store.plans.set_trading_tools(plan.id, {TradingTool.CANCEL_ORDER})
+        first = await store.plans.set_trading_tools(
+            plan.id, {TradingTool.CANCEL_ORDER}, by="ann", reason="try it", at=START
+        )
         assert await anext(told) == plan.id
 
     granted = replace(plan, agent=replace(plan.agent, trading_tools=frozenset({TradingTool.CANCEL_ORDER})))
     assert await store.plans.get(plan.id) == granted
-    await store.plans.set_trading_tools(plan.id, ())
+    second = await store.plans.set_trading_tools(plan.id, (), by="bob", reason="", at=START)
     assert await store.plans.get(plan.id) == plan
     with pytest.raises(NotFoundError, match="99"):
-        await store.plans.set_trading_tools(99, ())
+        await store.plans.set_trading_tools(99, (), by="bob", reason="", at=START)
+
+    cancelling = frozenset({TradingTool.CANCEL_ORDER})
+    assert first == PermissionChange(plan.id, 2, frozenset(), cancelling, "ann", "try it", START)
+    assert second == PermissionChange(plan.id, 3, cancelling, frozenset(), "bob", "", START)
+    assert await store.plans.permission_changes(plan.id) == [first, second]
+    assert await store.plans.permission_changes(99) == []
 
 
 async def test_plan_that_cannot_be_added(store: PostgresStore) -> None:

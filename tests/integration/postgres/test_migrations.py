@@ -119,6 +119,9 @@ ROWS = {
             (plan_id, event_type, order_id, inst_id, side, event_data, account_id, event_key, raw)
         VALUES (1, 'buy_order_live', '10', 'ETH-USDT', 'buy', '{}', 1, 'live', '{ }');
         """,
+    "0019": """
+        INSERT INTO permission_changes VALUES (1, 2, '{}', '{place_order}', 'ann', 'it may trade', now());
+        """,
 }
 
 

@@ -5,19 +5,21 @@ from __future__ import annotations
 import builtins
 from collections.abc import AsyncIterator, Callable, Collection, Mapping
 from dataclasses import replace
+from datetime import datetime
 
 import msgspec
 from sqlalchemy import Row, Select, func, insert, select, text, update
 
 from kokex.adapters.postgres.database import ConstraintError, Database
 from kokex.adapters.postgres.listening import notifications
-from kokex.adapters.postgres.tables import plans
-from kokex.adapters.postgres.text import storable_json
+from kokex.adapters.postgres.tables import permission_changes, plans
+from kokex.adapters.postgres.text import storable_json, storable_text
 from kokex.domain.candle import Interval
 from kokex.domain.capital import CapitalSettings
 from kokex.domain.errors import NotFoundError, StateError
 from kokex.domain.limits import RiskLimits
 from kokex.domain.plan import AgentSettings, ForecastSettings, NewPlan, Plan, PlanStatus, TradingTool
+from kokex.ports.permissions import PermissionChange
 
 STATUS_CHANNEL = "kokex_plan_status"
 """Where changes of plans are told; the payload is the plan's number."""
@@ -80,9 +82,12 @@ class PostgresPlans:
                 raise NotFoundError(f"plan {plan_id} does not exist")
             await connection.execute(tell, {"channel": STATUS_CHANNEL, "plan_id": str(plan_id)})
 
-    async def set_trading_tools(self, plan_id: int, tools: Collection[TradingTool]) -> None:
+    async def set_trading_tools(
+        self, plan_id: int, tools: Collection[TradingTool], *, by: str, reason: str, at: datetime
+    ) -> PermissionChange:
         """See `PlanStore`. Raises `NotFoundError`."""
-        this = plans.c.id == plan_id
+        this, of_plan = plans.c.id == plan_id, permission_changes.c.plan_id == plan_id
+        latest = select(func.max(permission_changes.c.version)).where(of_plan)
         tell = text("SELECT pg_notify(:channel, :plan_id)")
         async with self._database.begin() as connection:
             kept = (
@@ -90,10 +95,41 @@ class PostgresPlans:
             ).one_or_none()
             if kept is None:
                 raise NotFoundError(f"plan {plan_id} does not exist")
-            agent = replace(_agent(kept.agent), trading_tools=frozenset(tools))
+            before = _agent(kept.agent)
+            agent = replace(before, trading_tools=frozenset(tools))
             change = update(plans).where(this).values(agent=storable_json(agent), updated_at=func.now())
             await connection.execute(change)
+            made = PermissionChange(
+                plan_id=plan_id,
+                version=((await connection.execute(latest)).scalar_one() or 1) + 1,
+                before=before.trading_tools,
+                after=agent.trading_tools,
+                by=by,
+                reason=reason,
+                at=at,
+            )
+            row = {
+                "plan_id": plan_id,
+                "version": made.version,
+                "before": sorted(made.before),
+                "after": sorted(made.after),
+                "changed_by": storable_text(by),
+                "reason": storable_text(reason),
+                "changed_at": at,
+            }
+            await connection.execute(insert(permission_changes).values(**row))
             await connection.execute(tell, {"channel": STATUS_CHANNEL, "plan_id": str(plan_id)})
+        return made
+
+    async def permission_changes(self, plan_id: int) -> builtins.list[PermissionChange]:
+        """See `PlanStore`."""
+        query = (
+            select(permission_changes)
+            .where(permission_changes.c.plan_id == plan_id)
+            .order_by(permission_changes.c.version)
+        )
+        async with self._database.begin() as connection:
+            return [_permission_change(row) for row in (await connection.execute(query)).all()]
 
     async def change_capital(
         self, plan_id: int, edit: Callable[[CapitalSettings], CapitalSettings]
@@ -124,6 +160,13 @@ class PostgresPlans:
     async def _read(self, query: Select[tuple[object, ...]]) -> builtins.list[Plan]:
         async with self._database.begin() as connection:
             return [_plan(row) for row in (await connection.execute(query)).all()]
+
+
+def _permission_change(row: Row[tuple[object, ...]]) -> PermissionChange:
+    before, after = (frozenset(map(TradingTool, names)) for names in (row.before, row.after))
+    return PermissionChange(
+        row.plan_id, row.version, before, after, row.changed_by, row.reason, row.changed_at
+    )
 
 
 def _agent(kept: Mapping[str, object]) -> AgentSettings:

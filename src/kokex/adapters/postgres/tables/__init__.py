@@ -21,8 +21,15 @@ from kokex.adapters.postgres.tables.models import (
     work_requests,
 )
 from kokex.adapters.postgres.tables.notices import plan_notes, plan_notices, plan_watches, price_alerts
+from kokex.adapters.postgres.tables.parent_orders import parent_orders
 from kokex.adapters.postgres.tables.reconciling import account_standings, coverages
-from kokex.adapters.postgres.tables.risk import halt_effects, halts, limit_changes, plan_worths
+from kokex.adapters.postgres.tables.risk import (
+    halt_effects,
+    halts,
+    limit_changes,
+    permission_changes,
+    plan_worths,
+)
 from kokex.adapters.postgres.tables.spending import model_usage
 from kokex.adapters.postgres.tables.trading import (
     fills,
@@ -57,6 +64,8 @@ __all__ = [
     "model_versions",
     "order_event_logs",
     "orders",
+    "parent_orders",
+    "permission_changes",
     "plan_notes",
     "plan_notices",
     "plan_trails",

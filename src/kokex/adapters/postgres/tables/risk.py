@@ -1,8 +1,8 @@
-"""How plans' worths moved, what ended trading, and who changed limits."""
+"""How plans' worths moved, what ended trading, and who changed limits and tools."""
 
 from __future__ import annotations
 
-from sqlalchemy import BigInteger, Boolean, Column, ForeignKey, Index, Integer, Table, Text
+from sqlalchemy import ARRAY, BigInteger, Boolean, Column, ForeignKey, Index, Integer, Table, Text
 from sqlalchemy.dialects.postgresql import JSONB
 
 from kokex.adapters.postgres.tables.base import EXACT, MOMENT, metadata, number_column
@@ -41,6 +41,18 @@ halt_effects = Table(
     Column("halt_id", BigInteger, ForeignKey("halts.id"), primary_key=True, autoincrement=False),
     Column("plan_id", BigInteger, primary_key=True, autoincrement=False),
     Column("done_at", MOMENT, nullable=False),  # its orders are canceled and, if asked, its holding is gone
+)
+
+permission_changes = Table(
+    "permission_changes",
+    metadata,
+    Column("plan_id", BigInteger, ForeignKey("plans.id"), primary_key=True, autoincrement=False),
+    Column("version", Integer, primary_key=True, autoincrement=False),  # 1 is what the plan was made with
+    Column("before", ARRAY(Text), nullable=False),  # names of tools that trade
+    Column("after", ARRAY(Text), nullable=False),
+    Column("changed_by", Text, nullable=False),
+    Column("reason", Text, nullable=False),
+    Column("changed_at", MOMENT, nullable=False),
 )
 
 limit_changes = Table(

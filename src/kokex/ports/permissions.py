@@ -1,0 +1,21 @@
+"""Who let a plan's agent use which tools that trade."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+
+from kokex.domain.plan import TradingTool
+
+
+@dataclass(frozen=True, slots=True)
+class PermissionChange:
+    """A plan's tools that trade as a person changed them; version 1 is what the plan was made with."""
+
+    plan_id: int
+    version: int
+    before: frozenset[TradingTool]
+    after: frozenset[TradingTool]
+    by: str
+    reason: str
+    at: datetime
