@@ -248,7 +248,7 @@ class TradingService:
             return
         async with session.submitting:
             waited = await self._store.orders.get(plan.account_id, approval.client_order_id)
-            if waited is None or not waited.status.waiting:
+            if waited is None or not waited.status.waiting or self._ledgers.get(plan.id) is None:
                 return
             seen = session.reconciled, session.standing
             verdict = self.waiting.judge(session, plan, waited, approval)

@@ -74,8 +74,9 @@ class WaitingOrders:
         order = await self._store.approvals.settle(
             waited.account_id, name, ApprovalOutcome.SENT, at=self._clock.now()
         )
-        if order is not None:
-            self._ledgers.of(plan.id).let_go(waited, order, self._sending.last_price(session, plan))
+        ledger = self._ledgers.get(plan.id)
+        if order is not None and ledger is not None:
+            ledger.let_go(waited, order, self._sending.last_price(session, plan))
             self._sending.count_cash(session, plan, order)
         return order
 

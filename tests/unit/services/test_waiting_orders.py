@@ -179,6 +179,15 @@ async def test_an_account_that_may_be_anothers() -> None:
     assert (await world.release(order)).status is OrderStatus.ACCEPTED
 
 
+async def test_a_plan_that_is_at_work_no_longer() -> None:
+    """Its waiting orders are left alone here."""
+    world = World()
+    order = (await world.ask()).order
+    world.ledgers.drop(1)
+    assert (await world.approve(order)).status is OrderStatus.AWAITING_APPROVAL
+    assert not world.let_through
+
+
 async def test_an_exit_takes_the_place_of_what_waits() -> None:
     """Selling more than is held waits; the exit that follows goes out at once, and what waited is not wanted any more."""
     world = World(ETH_SWAP, replace(ASKING, allow_short=True))
