@@ -8,6 +8,7 @@ from decimal import Decimal
 from typing import Final
 
 from kokex.domain.capital import (
+    Factor,
     MeasuredSkill,
     SizingFacts,
     SizingMethod,
@@ -17,15 +18,18 @@ from kokex.domain.capital import (
     volatility,
 )
 from kokex.domain.capital.prospects import VOLATILITY_CANDLES
+from kokex.domain.capital.sizing import HEADROOM
 from kokex.domain.errors import NotFoundError
 from kokex.domain.forecast import CLOSE, Forecast
-from kokex.domain.instrument import Side
+from kokex.domain.instrument import InstrumentKind, Side
+from kokex.domain.limits import RiskLimits
 from kokex.domain.plan import Plan
 from kokex.domain.risk import RiskState, largest_holding
 from kokex.ports.store import Store
 from kokex.services.accounts import AccountSession
 from kokex.services.market_data import MarketDataService
 
+_NOTHING: Final = Decimal(0)
 _OF_A_VERSION: Final = re.compile(r"kronos v([1-9][0-9]*)")
 
 
@@ -79,3 +83,35 @@ class PositionSizing:
         except NotFoundError:
             return None
         return read_skill(version.forecaster, version.evaluation, forecast.horizon)
+
+
+def orderable(
+    side: Side, missing: Decimal, limits: RiskLimits, state: RiskState, price: Decimal
+) -> tuple[Decimal, list[Factor]]:
+    """How much of `missing` may be asked for now: within what is left of the turn's grant and, for spot, what is there to spend."""
+    factors: list[Factor] = []
+    instrument = state.instrument
+    worth = max(price, state.last_price or price)
+    if state.grant is not None:
+        reach = side.sign * state.quantity + _pending(state, side)
+        closing = min(missing, max(-reach, _NOTHING))
+        left = state.grant.notional if side in state.grant.sides else _NOTHING
+        most = closing + instrument.quantity_for(max(left, _NOTHING) * (1 - HEADROOM), worth)
+        if missing > most:
+            missing = most
+            factors.append(Factor("grant", f"{max(left, _NOTHING):.2f}", "what this turn may still add"))
+    if side is Side.BUY and instrument.kind is InstrumentKind.SPOT:
+        free = _NOTHING
+        if state.free_cash is not None:
+            free = max(state.free_cash - limits.cash_reserve - state.neighbours.reserved, _NOTHING)
+        most = instrument.quantity_for(free * (1 - HEADROOM), worth)
+        if missing > most:
+            missing = most
+            factors.append(
+                Factor("free_cash", f"{free:.2f}", "what is there to spend, less what is set apart")
+            )
+    return missing, factors
+
+
+def _pending(state: RiskState, side: Side) -> Decimal:
+    return sum((order.remaining for order in state.pending if order.side is side), _NOTHING)

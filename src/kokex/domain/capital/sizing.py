@@ -189,7 +189,7 @@ def _rounded(share: float) -> Decimal:
     return Decimal(repr(share)).quantize(_STEP, ROUND_DOWN) if isfinite(share) and share > 0 else _NOTHING
 
 
-_NO_FORECAST: Final = Factor("forecast", "none", "there is no forecast to size by: nothing")
+_NO_FORECAST: Final = Factor("forecast", "none", "there is no forecast, or none that is fresh: nothing")
 _NO_CAPITAL: Final = Factor(
     "capital", "unknown", "what the plan's holding is worth is not known now: nothing"
 )

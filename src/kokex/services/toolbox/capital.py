@@ -7,9 +7,9 @@ from typing import Any
 
 from kokex.domain.account import Ticker
 from kokex.domain.capital import (
-    Batch,
     BatchOrder,
     BatchRules,
+    Factor,
     Sizing,
     SizingFacts,
     SizingMethod,
@@ -18,11 +18,12 @@ from kokex.domain.capital import (
     size,
 )
 from kokex.domain.capital.sizing import HEADROOM
-from kokex.domain.instrument import InstrumentKind, Side
+from kokex.domain.instrument import Instrument, InstrumentKind, Side
 from kokex.domain.order import OrderType
+from kokex.domain.plan import Plan
 from kokex.domain.risk import RiskState
 from kokex.ports.toolbox import ToolResult
-from kokex.services.sizing import PositionSizing
+from kokex.services.sizing import PositionSizing, orderable
 from kokex.services.toolbox.desk import Room
 from kokex.services.toolbox.facts import decimal_text, refusal, time_text
 
@@ -40,14 +41,18 @@ class CapitalTools(Room):
         if price is not None and instrument.price_fault(price) is not None:
             return refusal("invalid_price", instrument.price_fault(price) or "")
         at = price or _touch(ticker, side, order_type)
-        state = desk.pictures.state(desk.session, plan, desk.ledger)
+        await desk.budget.read(desk.store)
+        state = desk.pictures.state(desk.session, plan, desk.ledger, desk.budget.left)
         facts = await PositionSizing(desk.store, desk.market_data).facts(desk.session, plan, state, side, at)
         sized = size(facts)
         may = side is Side.BUY or (plan.limits.allow_short and instrument.kind is InstrumentKind.SWAP)
         wanted = sized.quantity if may else Decimal(0)
         missing = max(wanted - side.sign * _reach(state, side), Decimal(0))
         most = largest_order(plan.limits, facts.capital, state.neighbours.equity)
-        batch = self._batch(side, missing, at, order_type, most, ticker)
+        now, short = orderable(side, missing, plan.limits, state, at)
+        count = plan.capital.avg_orders_per_batch if order_type in _RESTING else 1
+        free = max(plan.limits.max_open_orders - len(state.pending), 0)
+        batch = lay_out(side, now, at, _rules(plan, instrument, min(count, free), most, ticker.last))
         return {
             "method": sized.method.value,
             "side": side.value,
@@ -56,13 +61,13 @@ class CapitalTools(Room):
             "held": str(state.quantity),
             "missing": str(missing),
             "orders": [_order(one) for one in batch.orders],
-            "left_for_later": str(batch.left),
+            "left_for_later": str(missing - batch.quantity),
             "largest_order_value": f"{most:.2f}",
             "proven": _proven(sized, facts),
             "factors": [
-                {"name": one.name, "value": one.value, "because": one.because} for one in sized.factors
-            ]
-            + ([] if may else [_NO_SHORT]),
+                {"name": one.name, "value": one.value, "because": one.because}
+                for one in (*sized.factors, *short, *(() if may else (_NO_SHORT,)))
+            ],
             "unit": instrument.quote_currency,
             "quantity_unit": desk.quantity_unit,
             "price": str(at),
@@ -70,25 +75,22 @@ class CapitalTools(Room):
             "note": "a suggestion: the risk gate decides on every order, and a smaller one is always fine",
         }
 
-    def _batch(
-        self, side: Side, missing: Decimal, at: Decimal, order_type: OrderType, most: Decimal, ticker: Ticker
-    ) -> Batch:
-        plan = self._desk.plan
-        instrument, collar = self._desk.ledger.book.instrument, plan.limits.price_collar * (1 - HEADROOM)
-        resting = order_type in (OrderType.LIMIT, OrderType.POST_ONLY)
-        rules = BatchRules(
-            instrument=instrument,
-            orders=plan.capital.avg_orders_per_batch if resting else 1,
-            step=max(plan.capital.batch_step, plan.limits.repeat_distance or Decimal(0)),
-            most=most,
-            last=ticker.last,
-            lowest=ticker.last * (1 - collar),
-            highest=ticker.last * (1 + collar),
-        )
-        return lay_out(side, missing, at, rules)
+
+_NO_SHORT = Factor("allow_short", "no", "this plan does not go short: nothing")
+_RESTING = (OrderType.LIMIT, OrderType.POST_ONLY)
 
 
-_NO_SHORT = {"name": "allow_short", "value": "no", "because": "this plan does not go short: nothing"}
+def _rules(plan: Plan, instrument: Instrument, orders: int, most: Decimal, last: Decimal) -> BatchRules:
+    collar = plan.limits.price_collar * (1 - HEADROOM)
+    return BatchRules(
+        instrument=instrument,
+        orders=orders,
+        step=max(plan.capital.batch_step, plan.limits.repeat_distance or Decimal(0)),
+        most=most,
+        last=last,
+        lowest=last * (1 - collar),
+        highest=last * (1 + collar),
+    )
 
 
 def _touch(ticker: Ticker, side: Side, order_type: OrderType) -> Decimal:
