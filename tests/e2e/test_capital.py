@@ -15,6 +15,7 @@ from kokex.domain.account import Credentials, Environment
 from kokex.domain.candle import Interval
 from kokex.domain.plan import NewPlan
 from kokex.settings import Settings
+from tests.e2e.terminal import KEYS, Terminal
 
 
 async def _keep_plan(url: str, folder: Path) -> None:
@@ -55,3 +56,28 @@ def test_the_use_of_capital_is_shown_changed_and_kept(
     assert "kelly: 25 % of it, times proven skill" in shown
     assert "5 % from the best price since entry" in shown
     assert "3, 0.2 % apart" in told("capital", "eth")
+
+
+def test_a_plan_is_created_with_its_use_of_capital(
+    database_url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Asked of an exchange, kept, and shown."""
+    home = tmp_path / "home"
+    home.mkdir(mode=0o700)
+    monkeypatch.setenv("KOKEX_HOME", str(home))
+    monkeypatch.setenv("KOKEX_DATABASE_URL", database_url)
+    for name, value in KEYS.items():
+        monkeypatch.setenv(name, value)
+    with Terminal(tmp_path / "paper").serving("paper", "serve", "--port", "0", "--json") as paper:
+        url = paper.ready["rest_url"]
+        assert run(["account", "add", "desk", "--environment", "paper", "--paper-url", url]) == 0
+        wanted = ("--sizing", "kelly", "--capital", "trailing_stop=5%", "--capital", "kelly_fraction=0.1")
+        limits = ("--limit", "max_single_order_ratio=20%", "--limit", "capital=2000")
+        plan = ("plan", "create", "eth", "--account", "desk", "--inst-id", "ETH-USDT")
+        assert run([*plan, *wanted, *limits]) == 0
+    capsys.readouterr()
+    assert run(["plan", "show", "eth", "--json"]) == 0
+    shown = json.loads(capsys.readouterr().out)
+    assert shown["capital"]["sizing"] == "kelly"
+    assert (shown["capital"]["trailing_stop"], shown["capital"]["kelly_fraction"]) == ("0.05", "0.1")
+    assert shown["limits"]["max_single_order_ratio"] == "0.2"
