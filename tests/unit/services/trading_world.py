@@ -183,14 +183,25 @@ class TradingWorld:
     @property
     def frozen(self) -> Decimal:
         """Cash that open buys hold; a market order's is in the price."""
+        return sum((self._cash(one.request, one) for one in self._buys()), Decimal(0))
+
+    @property
+    def could_freeze(self) -> Decimal:
+        """The same, of each the dearest that it is or may still become."""
         return sum(
             (
-                self.instrument.notional(one.request.quantity - one.filled, one.request.price or self.price)
-                for one in self.live.values()
-                if one.open and one.request.side is Side.BUY
+                max(self._cash(made, one) for made in (one.request, *(made for _, made in one.asked)))
+                for one in self._buys()
             ),
             Decimal(0),
         )
+
+    def _buys(self) -> list[Resting]:
+        return [one for one in self.live.values() if one.open and one.request.side is Side.BUY]
+
+    def _cash(self, request: OrderRequest, one: Resting) -> Decimal:
+        left = max(request.quantity - one.filled, Decimal(0))
+        return self.instrument.notional(left, request.price or self.price)
 
     @property
     def set_aside(self) -> Decimal:
