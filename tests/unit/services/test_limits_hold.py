@@ -259,13 +259,3 @@ def test_a_gate_without_a_rule_is_caught(rule: str, monkeypatch: pytest.MonkeyPa
     monkeypatch.setattr(gate, "RULES", kept)
     with pytest.raises(AssertionError):
         _lives(10)
-
-
-def test_a_gate_that_forgets_changes_under_way_is_caught(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Until a change is decided, the larger of both orders may fill."""
-    forgetful = property(
-        lambda order: Decimal(0) if order.status.closed else order.quantity - order.filled_quantity
-    )
-    monkeypatch.setattr(Order, "remaining", forgetful)
-    with pytest.raises(AssertionError):
-        _lives(60, changing=0.6)
