@@ -76,6 +76,7 @@ def _added(
     fees: tuple[tuple[str, Decimal], ...], currency: str, fee: Decimal
 ) -> tuple[tuple[str, Decimal], ...]:
     """`fees` with `fee` among them, by currency in alphabetical order."""
-    sums = dict(fees)
-    sums[currency] = sums.get(currency, Decimal(0)) + fee
-    return tuple(sorted(sums.items()))
+    for place, (name, charged) in enumerate(fees):
+        if name == currency:
+            return (*fees[:place], (name, charged + fee), *fees[place + 1 :])
+    return tuple(sorted((*fees, (currency, fee))))

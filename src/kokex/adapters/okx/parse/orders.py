@@ -70,7 +70,7 @@ def parse_order_row(payload: Payload) -> OrderUpdate:
 
 
 def _order_update(row: wire.OrderRow, raw: bytes, fill: Fill | None) -> OrderUpdate:
-    if b"\\u0000" in raw and "\0" in f"{row.inst_id}{row.ord_id}{row.cl_ord_id}{row.trade_id}":
+    if b"\\" in raw and "\0" in f"{row.inst_id}{row.ord_id}{row.cl_ord_id}{row.trade_id}":
         raise ValueError("a NUL in a name, which no database keeps")
     status = _STATUSES[row.state]
     filled = size(row.acc_fill_sz)
