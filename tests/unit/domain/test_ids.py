@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import re
+from dataclasses import replace
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from kokex.domain.ids import OrderOrigin, client_order_id, order_origin
+from kokex.domain.ids import OrderOrigin, client_order_id, is_stop_name, order_origin, stop_name
 
 origins = st.builds(
     OrderOrigin,
@@ -49,3 +50,12 @@ def test_numbers_that_do_not_fit_are_refused() -> None:
         client_order_id(OrderOrigin("test", -1, 1, 1))
     with pytest.raises(ValueError, match="four of 0-9 and a-z"):
         client_order_id(OrderOrigin("long1", 1, 1, 1))
+
+
+def test_stops_are_named_after_their_order() -> None:
+    """The same plan, decision and step, and known for what they are."""
+    origin = OrderOrigin("ab3f", 46, 9290, 0)
+    name = client_order_id(origin)
+    assert stop_name(name) == client_order_id(replace(origin, stop=True)) == f"{name}T"
+    assert order_origin(stop_name(name)) == replace(origin, stop=True)
+    assert is_stop_name(stop_name(name)) and not is_stop_name(name) and not is_stop_name(None)

@@ -1,4 +1,4 @@
-"""Submit and cancel: the three outcomes."""
+"""Submit, amend and cancel: the three outcomes."""
 
 from __future__ import annotations
 
@@ -15,10 +15,11 @@ from kokex.adapters.okx.http import HttpAnswer, NoAnswerError, NotSentError
 from kokex.adapters.okx.rest import ORDER_LIFETIME
 from kokex.domain.errors import ExchangeStoppedError
 from kokex.domain.limits import RiskLimits
-from kokex.domain.order import OrderType
-from kokex.domain.risk import Approved, check
+from kokex.domain.order import OrderStatus, OrderType
+from kokex.domain.risk import Approved, ApprovedAmendment, check, check_amendment
+from kokex.domain.stops import Stops
 from kokex.ports.exchange import Accepted, Rejected, Unknown
-from tests.builders import ETH_SWAP, START, request, risk_state
+from tests.builders import ETH_SWAP, START, order, request, risk_state
 from tests.unit.okx.okx_fakes import (
     ScriptedTransport,
     SkippingClock,
@@ -162,3 +163,69 @@ async def test_cancel_has_the_same_three_outcomes(
     unknown = await exchange.cancel("ETH-USDT", "c1")
     assert isinstance(unknown, Unknown) and unknown.settled_after >= START + timedelta(seconds=5)
     assert transport.seen(path)[0].body == {"instId": "ETH-USDT", "clOrdId": "c1"}
+
+
+def test_stops_go_with_the_order() -> None:
+    """One attachment under the stops' own name, a leg for each, at market when the last price triggers it."""
+    body = submit_body(request(stops=Stops(Decimal("1.9E+3"), Decimal(2100))))
+    assert body["attachAlgoOrds"] == [
+        {
+            "attachAlgoClOrdId": "KXtestP1D1S0T",
+            "slTriggerPx": "1900",
+            "slTriggerPxType": "last",
+            "slOrdPx": "-1",
+            "tpTriggerPx": "2100",
+            "tpTriggerPxType": "last",
+            "tpOrdPx": "-1",
+        }
+    ]
+    (alone,) = submit_body(request(stops=Stops(take_profit=Decimal(2100))))["attachAlgoOrds"]  # type: ignore[misc]
+    assert "slTriggerPx" not in alone
+    assert "attachAlgoOrds" not in submit_body(request())
+
+
+def changed(**changes: Any) -> ApprovedAmendment:
+    """A change that the gate let through."""
+    before = order(status=OrderStatus.ACCEPTED, price=Decimal(2000))
+    found = check_amendment(request(**changes), before, RiskLimits(), risk_state(pending=(before,)))
+    assert isinstance(found, ApprovedAmendment)
+    return found
+
+
+async def test_a_change_says_what_is_different_and_no_more(
+    exchange: OKXExchange, transport: ScriptedTransport
+) -> None:
+    """`newSz` is the new total; a bad change must not end a sound order, so `cxlOnFail` is never sent."""
+    transport.script("trade/amend-order", item_answer("0", order_id="26", top="0"))
+    assert await exchange.amend(changed(price=Decimal("1.99E+3")), "A1") == Accepted("26")
+    assert await exchange.amend(changed(quantity=Decimal("0.2")), "A2") == Accepted("26")
+    first, second = transport.seen("trade/amend-order")
+    names = {"instId": "ETH-USDT", "clOrdId": "KXtestP1D1S0"}
+    assert first.body == {**names, "reqId": "A1", "newPx": "1990"}
+    assert second.body == {**names, "reqId": "A2", "newSz": "0.2"}
+    assert "expTime" in first.headers
+
+
+@pytest.mark.parametrize(
+    ("trouble", "outcome"),
+    [
+        (item_answer("51503"), Rejected),
+        (item_answer("51511"), Rejected),
+        (CUT, Unknown),
+        (item_answer("51149"), Unknown),
+    ],
+)
+async def test_a_change_has_three_outcomes(
+    exchange: OKXExchange, transport: ScriptedTransport, trouble: HttpAnswer | Exception, outcome: type
+) -> None:
+    """And is sent once."""
+    transport.script("trade/amend-order", trouble)
+    assert isinstance(await exchange.amend(changed(price=Decimal(1990)), "A1"), outcome)
+    assert len(transport.seen("trade/amend-order")) == 1
+
+
+async def test_stops_are_canceled_one_by_one(exchange: OKXExchange, transport: ScriptedTransport) -> None:
+    """By their own id, in a list of one."""
+    transport.script("trade/cancel-algos", item_answer("0", top="0"))
+    assert await exchange.cancel_stop("ETH-USDT", "77") == Accepted("77")
+    assert transport.seen("trade/cancel-algos")[0].body == [{"instId": "ETH-USDT", "algoId": "77"}]

@@ -184,3 +184,15 @@ def test_no_payload_breaks_more_than_itself(changes: dict[str, Any]) -> None:
     except DataError:
         return
     assert update.occurred_at.tzinfo is UTC and update.quantity.is_finite()
+
+
+def test_what_a_stop_of_ours_became_goes_by_the_stop_s_name() -> None:
+    """It has no `clOrdId`; a stop of somebody else's gives no name."""
+    row = json.loads(item("ws_order_live.json"))
+    row |= {"clOrdId": "", "algoId": "77", "algoClOrdId": "KXab3fP1D2S0T"}
+    assert parse_order_push(json.dumps(row).encode()).client_order_id == "KXab3fP1D2S0T"
+    for name in ("KXab3fP1D2S0", "by hand", ""):
+        row["algoClOrdId"] = name
+        assert parse_order_push(json.dumps(row).encode()).client_order_id is None
+    row["clOrdId"] = "KXab3fP1D2S1"
+    assert parse_order_push(json.dumps(row).encode()).client_order_id == "KXab3fP1D2S1"
