@@ -18,7 +18,6 @@ from kokex.domain.approvals import Approval, ApprovalOutcome, needs_approval
 from kokex.domain.errors import ExchangeError, NotFoundError
 from kokex.domain.grant import Grant
 from kokex.domain.ids import OrderOrigin, client_order_id
-from kokex.domain.instrument import InstrumentKind
 from kokex.domain.limits import RiskLimits
 from kokex.domain.order import Order, OrderRequest, OrderStatus
 from kokex.domain.plan import Plan
@@ -30,7 +29,8 @@ from kokex.ports.store import Store
 from kokex.services.accounts import AccountSession
 from kokex.services.amending import OrderAmending
 from kokex.services.answers import Amended, Answer, Wish
-from kokex.services.ledger import Ledgers, PlanLedger
+from kokex.services.intents import intended, request_of
+from kokex.services.ledger import Ledgers
 from kokex.services.risk_picture import NOT_OURS, RiskPictures
 from kokex.services.sending import OrderSending
 from kokex.services.turn_budget import TurnBudget
@@ -187,13 +187,13 @@ class TradingService:
         async with session.submitting:
             seen = session.reconciled, session.standing
             ledger = self._ledgers.of(plan.id)
-            request = _request(name, plan, wish, session, ledger)
+            request = request_of(name, plan, wish, session, ledger)
             grant = None if budget is None else budget.left
             state = self._pictures.state(session, plan, ledger, grant)
             verdict = gate(request, plan.limits, state)
             if isinstance(verdict, Denied):
                 return await self._record_denial(plan, origin, verdict)
-            order = self._intended(plan, origin, request)
+            order = intended(plan, origin, request, self._clock.now())
             order = replace(order, decision_mid=self._sending.mid(session, plan))
             left = None if grant is None else grant.spend(verdict.added)
             approval = needs_approval(order, request, plan.limits, state)
@@ -313,30 +313,9 @@ class TradingService:
         """Take what a buy on its way out may cost off the account's free cash."""
         self._sending.count_cash(session, plan, order)
 
-    def _intended(self, plan: Plan, origin: tuple[int, int], request: OrderRequest) -> Order:
-        now = self._clock.now()
-        return Order(
-            client_order_id=request.client_order_id,
-            order_id=None,
-            plan_id=plan.id,
-            account_id=plan.account_id,
-            inst_id=request.inst_id,
-            side=request.side,
-            order_type=request.order_type.value,
-            quantity=request.quantity,
-            price=request.price,
-            status=OrderStatus.SUBMITTED,
-            created_at=now,
-            updated_at=now,
-            decision_id=origin[0],
-            step=origin[1],
-            reduce_only=request.reduce_only,
-            stops=request.stops,
-        )
-
     async def _record_denial(self, plan: Plan, origin: tuple[int, int], denied: Denied) -> Answer:
-        intended = self._intended(plan, origin, denied.request)
-        order = replace(intended, status=OrderStatus.DENIED, reason=f"{denied.code.value}: {denied.reason}")
+        meant = intended(plan, origin, denied.request, self._clock.now())
+        order = replace(meant, status=OrderStatus.DENIED, reason=f"{denied.code.value}: {denied.reason}")
         await self._store.orders.add(order)
         log.info("order denied", plan=plan.id, code=denied.code.value, reason=denied.reason)
         return Answer(order, denied.code.value)
@@ -347,19 +326,3 @@ class TradingService:
             await session.refresh(older_than=_EQUITY_SECONDS)
         except ExchangeError as error:
             log.warning("equity not read", account=session.account.name, reason=str(error))
-
-
-def _request(name: str, plan: Plan, wish: Wish, session: AccountSession, ledger: PlanLedger) -> OrderRequest:
-    """The wish as an order. Where only reductions are allowed, the exchange is told so too (swaps)."""
-    swap = ledger.book.instrument.kind is InstrumentKind.SWAP
-    return OrderRequest(
-        client_order_id=name,
-        plan_id=plan.id,
-        inst_id=plan.inst_id,
-        side=wish.side,
-        order_type=wish.order_type,
-        quantity=wish.quantity,
-        price=wish.price,
-        reduce_only=swap and (wish.reduce_only or session.standing is Standing.REDUCE_ONLY),
-        stops=wish.stops,
-    )
