@@ -24,7 +24,6 @@ from kokex.ports.messages import MessageStore
 from kokex.ports.models import ModelStore
 from kokex.ports.notices import AlertStore, NoteStore, NoticeStore
 from kokex.ports.ownership import AccountLocks, AccountOwners
-from kokex.ports.parent_orders import ParentOrderStore
 from kokex.ports.permissions import PermissionChange
 from kokex.ports.reconciliation import ReconciliationStore
 from kokex.ports.risk import RiskStore
@@ -357,8 +356,6 @@ class Store(Protocol):
     @property
     def trails(self) -> TrailStore: ...
 
-    @property
-    def parent_orders(self) -> ParentOrderStore: ...
     @property
     def approvals(self) -> ApprovalStore: ...
     @property
