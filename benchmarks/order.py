@@ -126,7 +126,7 @@ def _figures(rounds: list[Round]) -> list[Figure]:
             str(both),
             f"p99 < {TARGET_MS:g} ms",
             both.p99 < TARGET_MS,
-            "built-in policy: eight tool calls, the gate, five commits",
+            "built-in policy: seven tool calls, the gate, five commits",
         ),
         Figure(_PART, "bare loop with commit: received to next order at the exchange", str(floor)),
         Figure(_PART, "p50 to the next order, KOKEX / bare loop", f"{ratios[len(ratios) // 2]:.1f}"),
