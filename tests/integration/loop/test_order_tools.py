@@ -210,16 +210,19 @@ async def test_a_post_only_order_that_would_take_says_so_with_the_best_prices(
         answers.append(await toolbox.get_order_info(str(made["client_order_id"])))
         best = Decimal(str(made["best_bid"]))
         answers.append(await toolbox.place_order(Side.BUY, OrderType.POST_ONLY, LOT, best))
+        answers.append(await toolbox.amend_order(str(answers[-1]["client_order_id"]), price=ask))
 
     once = Once(act)
     async with platform(database_url, tmp_path, once) as (world, _, _):
         await world.plan()
         await eventually(lambda: once.done, "all answers")
-        taken, asked, rests = once.answers
+        taken, asked, rests, dearer = once.answers
         for told in (taken, asked):
             assert (told["status"], told["code"]) == ("canceled", "post_only_would_take")
             assert Decimal(told["best_bid"]) < Decimal(told["best_ask"])
         assert rests["status"] == "accepted" and "code" not in rests
+        assert (dearer["status"], dearer["amend"], dearer["code"]) == ("accepted", "rejected", "51511")
+        assert Decimal(dearer["best_bid"]) < Decimal(dearer["best_ask"])
 
 
 async def test_an_order_s_costs_are_told_against_its_decision(database_url: str, tmp_path: Path) -> None:

@@ -54,6 +54,12 @@ def book_facts(order: Order, ticker: Ticker | None) -> dict[str, Any]:
         "error": "canceled at once: at this price it would have taken instead of resting; a post-only buy rests below best_ask, a "
         "sell above best_bid: price it anew",
         "code": POST_ONLY_WOULD_TAKE,
+    } | best_prices(ticker)
+
+
+def best_prices(ticker: Ticker | None) -> dict[str, Any]:
+    """The top of the book, where it is known."""
+    return {
         "best_bid": decimal_text(None if ticker is None else ticker.bid),
         "best_ask": decimal_text(None if ticker is None else ticker.ask),
     }

@@ -13,7 +13,7 @@ from kokex.ports.toolbox import ToolResult
 from kokex.services.answers import Wish
 from kokex.services.closing import PositionClosing
 from kokex.services.toolbox.desk import Desk, Room
-from kokex.services.toolbox.facts import book_facts, order_facts, refusal
+from kokex.services.toolbox.facts import best_prices, book_facts, order_facts, refusal
 
 _FIRST_NEWS_SECONDS = 0.3
 """How long a post-only order's end is waited for: it comes a moment after the acceptance, or never."""
@@ -96,6 +96,8 @@ class TradingTools(Room):
             return result
         if told.change is None:
             result["amend"] = "denied"
+        elif told.order.order_type == OrderType.POST_ONLY.value:
+            result |= best_prices(desk.fresh_ticker())
         return result | refusal(told.code, told.reason or told.code)
 
     async def cancel_order(self, client_order_id: str) -> ToolResult:
