@@ -41,6 +41,7 @@ from kokex.services.activity import PlanActivity
 from kokex.services.alerts import AlertService
 from kokex.services.approving import ApprovingService
 from kokex.services.deciding import DecidingService
+from kokex.services.executing import ExecutingService
 from kokex.services.flattening import Flattening
 from kokex.services.forecast_age import ForecastAges
 from kokex.services.forecast_records import ForecastRecords
@@ -218,6 +219,7 @@ async def engine(application: Application, agent: Agent | None = None) -> Engine
         indicators=TalibIndicators(),
         forecast_records=ForecastRecords(store),
         halting=HaltService(store, clock, halts, flattening),
+        executing=ExecutingService(store, clock, ledgers, market_data, trading, pictures),
         trailing=TrailingStops(
             store, clock, ledgers, market_data, performance, Hands(trading, flattening, pictures)
         ),

@@ -22,7 +22,7 @@ from kokex.services.past_decisions import PastDecision, read_decision
 _MOST_LINES = 24
 """Lines that one tool result takes; the rest is in `--json`."""
 _WIDTH = 110
-_TRADES = ("place_order", "amend_order", "cancel_order", "close_position")
+_TRADES = ("place_order", "amend_order", "cancel_order", "close_position", "work_order", "stop_working")
 
 
 @dataclass(frozen=True, slots=True)

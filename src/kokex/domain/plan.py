@@ -23,6 +23,8 @@ class TradingTool(StrEnum):
     AMEND_ORDER = "amend_order"
     CANCEL_ORDER = "cancel_order"
     CLOSE_POSITION = "close_position"
+    WORK_ORDER = "work_order"
+    STOP_WORKING = "stop_working"
 
 
 class PlanStatus(StrEnum):

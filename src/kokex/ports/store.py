@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import builtins
 from collections.abc import AsyncIterator, Callable, Collection, Sequence
 from dataclasses import dataclass
 from datetime import datetime
@@ -24,6 +25,7 @@ from kokex.ports.messages import MessageStore
 from kokex.ports.models import ModelStore
 from kokex.ports.notices import AlertStore, NoteStore, NoticeStore
 from kokex.ports.ownership import AccountLocks, AccountOwners
+from kokex.ports.parent_orders import ParentOrderStore
 from kokex.ports.permissions import PermissionChange
 from kokex.ports.reconciliation import ReconciliationStore
 from kokex.ports.risk import RiskStore
@@ -268,7 +270,7 @@ class PlanStore(Protocol):
         """
         ...
 
-    async def permission_changes(self, plan_id: int) -> list[PermissionChange]:
+    async def permission_changes(self, plan_id: int) -> builtins.list[PermissionChange]:
         """All changes of the plan's tools that trade, oldest first."""
         ...
 
@@ -356,6 +358,8 @@ class Store(Protocol):
     @property
     def trails(self) -> TrailStore: ...
 
+    @property
+    def parent_orders(self) -> ParentOrderStore: ...
     @property
     def approvals(self) -> ApprovalStore: ...
     @property

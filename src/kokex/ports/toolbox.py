@@ -10,6 +10,7 @@ from kokex.domain.indicator import Indicator
 from kokex.domain.instrument import Side
 from kokex.domain.notice import AlertDirection
 from kokex.domain.order import OrderType
+from kokex.domain.parent_order import Style
 
 ToolResult = Mapping[str, Any]
 """JSON-ready: text, numbers, booleans, None, lists and mappings. Money is text. A refusal has `error` and `code`."""
@@ -171,6 +172,27 @@ class TradingTools(Protocol):
         ...
 
 
+class WorkingTools(Protocol):
+    """Large orders, worked with smaller ones that all pass the risk gate."""
+
+    async def work_order(
+        self,
+        side: Side,
+        quantity: Decimal,
+        style: Style,
+        minutes: Decimal,
+        limit_price: Decimal | None = None,
+        slices: int | None = None,
+        visible: Decimal | None = None,
+    ) -> ToolResult:
+        """Ask for a parent order. The gate looks at the whole, and at each child order again."""
+        ...
+
+    async def stop_working(self, number: int) -> ToolResult:
+        """End a parent order; what its child orders filled stands."""
+        ...
+
+
 class Toolbox(
     MarketTools,
     AccountTools,
@@ -180,6 +202,7 @@ class Toolbox(
     DecisionTools,
     NoteTools,
     TradingTools,
+    WorkingTools,
     Protocol,
 ):
     """Tools of one turn of one plan. Every result names its units and times (UTC)."""

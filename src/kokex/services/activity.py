@@ -82,6 +82,7 @@ class PlanActivity:
             tasks.create_task(self._services.performance.run())
             tasks.create_task(self._services.halting.run(self))
             tasks.create_task(self._services.trailing.run(self))
+            tasks.create_task(self._services.executing.run(self))
             tasks.create_task(self._services.alerts.run(self))
             tasks.create_task(self._services.risk_watch.run(self, self))
             tasks.create_task(self._services.approving.run(self))
@@ -273,6 +274,7 @@ class PlanActivity:
                 records=self._services.forecast_records,
                 indicators=self._services.indicators,
                 pictures=self._services.pictures,
+                executing=self._services.executing,
             )
         )
 

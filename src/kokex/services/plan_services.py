@@ -10,6 +10,7 @@ from kokex.services.accounts import AccountSessions
 from kokex.services.alerts import AlertService
 from kokex.services.approving import ApprovingService
 from kokex.services.deciding import DecidingService
+from kokex.services.executing import ExecutingService
 from kokex.services.forecast_records import ForecastRecords
 from kokex.services.forecasting import ForecastingService
 from kokex.services.halting import HaltService
@@ -44,6 +45,7 @@ class Services:
     performance: PerformanceService
     halting: HaltService
     trailing: TrailingStops
+    executing: ExecutingService
     alerts: AlertService
     risk_watch: RiskWatch
     approving: ApprovingService

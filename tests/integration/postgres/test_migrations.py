@@ -122,6 +122,11 @@ ROWS = {
     "0019": """
         INSERT INTO permission_changes VALUES (1, 2, '{}', '{place_order}', 'ann', 'it may trade', now());
         """,
+    "0020": """
+        INSERT INTO parent_orders
+            (plan_id, decision_id, step, side, quantity, style, started_at, ends_at, status, grant_left)
+        VALUES (1, 7, 0, 'buy', 1.5, 'twap', now(), now(), 'working', '{}');
+        """,
 }
 
 

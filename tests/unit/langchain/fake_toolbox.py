@@ -20,6 +20,7 @@ from kokex.domain.instrument import Instrument, InstrumentKind, Side
 from kokex.domain.limits import RiskLimits
 from kokex.domain.notice import AlertDirection
 from kokex.domain.order import Order, OrderRequest, OrderStatus, OrderType, OrderUpdate
+from kokex.domain.parent_order import Style
 from kokex.domain.plan import AgentSettings, Plan, PlanStatus, TriggerKind
 from kokex.domain.risk import Denied, RiskState, check, check_amendment
 from kokex.domain.risk.question import Question
@@ -326,6 +327,23 @@ class FakeToolbox:
             }
         self.conclude(client_order_id, OrderStatus.CANCELED)
         return {"client_order_id": client_order_id, "cancel": "accepted"}
+
+    async def work_order(
+        self,
+        side: Side,
+        quantity: Decimal,
+        style: Style,
+        minutes: Decimal,
+        limit_price: Decimal | None = None,
+        **how: Any,
+    ) -> dict[str, Any]:
+        """As one order at its limit price: the gate looks at the whole."""
+        self.used.append("work_order")
+        return await self.place_order(side, OrderType.LIMIT, quantity, limit_price or self.last)
+
+    async def stop_working(self, number: int) -> dict[str, Any]:
+        self.used.append("stop_working")
+        return {"error": f"this plan works no parent order {number}", "code": "not_found"}
 
     # the market ----------------------------------------------------------------------------------
 

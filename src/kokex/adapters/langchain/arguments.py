@@ -20,6 +20,7 @@ from kokex.domain.indicator import Indicator
 from kokex.domain.instrument import Side
 from kokex.domain.notice import LONGEST_NOTE, AlertDirection
 from kokex.domain.order import OrderType
+from kokex.domain.parent_order import Style
 
 _PLAIN = re.compile(r"[0-9]{1,30}(\.[0-9]{1,30})?")
 
@@ -203,6 +204,35 @@ class PositionSizeArguments(Arguments):
         default=None,
         description="In quote currency, a multiple of tick_size; left out: the present touch.",
     )
+
+
+class WorkOrderArguments(Arguments):
+    """What is to be had, and how."""
+
+    side: Side = Field(description="buy or sell.")
+    quantity: PositiveDecimal = Field(
+        description="All of it: base currency for spot, contracts for swaps; a multiple of lot_size."
+    )
+    style: Style = Field(
+        description="twap: equal slices over the time, each takes what is offered. iceberg: rests at limit_price, `visible` at a time. "
+        "post_only: rests at the best price of its own side and follows it, never takes."
+    )
+    minutes: PositiveDecimal = Field(description="Its time; what is not filled by then is not done.")
+    limit_price: PositiveDecimal | None = Field(
+        default=None, description="Never worse than this, in quote currency. An iceberg needs it."
+    )
+    slices: int | None = Field(
+        default=None, ge=2, le=500, description="A twap needs it: into how many orders it is cut."
+    )
+    visible: PositiveDecimal | None = Field(
+        default=None, description="An iceberg needs it: how much rests at a time."
+    )
+
+
+class ParentOrderArguments(Arguments):
+    """Which parent order."""
+
+    number: int = Field(ge=1, description="Its number as work_order or get_pending_orders gave it.")
 
 
 class PriceAlertArguments(Arguments):

@@ -27,6 +27,7 @@ from kokex.adapters.postgres.repositories.models import PostgresModels
 from kokex.adapters.postgres.repositories.notes import PostgresNotes
 from kokex.adapters.postgres.repositories.notices import PostgresNotices
 from kokex.adapters.postgres.repositories.orders import PostgresOrders
+from kokex.adapters.postgres.repositories.parent_orders import PostgresParentOrders
 from kokex.adapters.postgres.repositories.plans import PostgresPlans
 from kokex.adapters.postgres.repositories.reconciliation import PostgresReconciliation
 from kokex.adapters.postgres.repositories.risk import PostgresRisk
@@ -68,6 +69,7 @@ class PostgresStore:
         self.spending = PostgresSpending(database)
         self.risk = PostgresRisk(database)
         self.trails = PostgresTrails(database)
+        self.parent_orders = PostgresParentOrders(database)
         self.approvals = PostgresApprovals(database)
         self.notices = PostgresNotices(database)
         self.alerts = PostgresAlerts(database)

@@ -9,11 +9,20 @@ from kokex.services.toolbox.market import MarketTools
 from kokex.services.toolbox.notes import NoteTools
 from kokex.services.toolbox.orders import OrderTools
 from kokex.services.toolbox.trading import TradingTools
+from kokex.services.toolbox.working import WorkingTools
 
 __all__ = ["Desk", "PlanToolbox"]
 
 
 class PlanToolbox(
-    MarketTools, AccountTools, OrderTools, ForecastTools, CapitalTools, DecisionTools, NoteTools, TradingTools
+    MarketTools,
+    AccountTools,
+    OrderTools,
+    ForecastTools,
+    CapitalTools,
+    DecisionTools,
+    NoteTools,
+    TradingTools,
+    WorkingTools,
 ):
     """All tools of one turn of one plan."""

@@ -12,6 +12,7 @@ from kokex.ports.indicators import Indicators
 from kokex.ports.store import Store
 from kokex.services.accounts import AccountSession
 from kokex.services.alerts import AlertService
+from kokex.services.executing import ExecutingService
 from kokex.services.forecast_records import ForecastRecords
 from kokex.services.forecasting import ForecastingService
 from kokex.services.ledger import PlanLedger
@@ -43,6 +44,7 @@ class Desk:
     records: ForecastRecords
     indicators: Indicators
     pictures: RiskPictures
+    executing: ExecutingService
 
     @property
     def plan(self) -> Plan:

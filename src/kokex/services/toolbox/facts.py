@@ -10,6 +10,7 @@ from kokex.domain.account import Ticker
 from kokex.domain.amendment import Amendment, AmendmentStatus
 from kokex.domain.order import Fill, Order
 from kokex.domain.stops import Stops
+from kokex.ports.parent_orders import ParentRecord
 
 POST_ONLY_WOULD_TAKE = "post_only_would_take"
 
@@ -97,6 +98,26 @@ def fill_facts(fill: Fill) -> dict[str, Any]:
         "fee_currency": fill.fee_currency,
         "maker": fill.maker,
         "occurred_at": time_text(fill.occurred_at),
+    }
+
+
+def parent_facts(record: ParentRecord, held_up: str | None) -> dict[str, Any]:
+    """A parent order of the plan; `held_up`: why it does not go on now."""
+    parent = record.parent
+    return {
+        "number": record.number,
+        "decision": parent.decision_id,
+        "side": parent.side.value,
+        "quantity": str(parent.quantity),
+        "style": parent.style.value,
+        "limit_price": decimal_text(parent.limit_price),
+        "slices": parent.slices,
+        "visible": decimal_text(parent.visible),
+        "status": parent.status.value,
+        "held_up": held_up,
+        "reason": parent.reason,
+        "started_at": time_text(parent.started_at),
+        "ends_at": time_text(parent.ends_at),
     }
 
 

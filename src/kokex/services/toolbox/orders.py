@@ -2,18 +2,32 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from kokex.ports.toolbox import ToolResult
 from kokex.services.costs import cost_facts
 from kokex.services.toolbox.desk import Room
-from kokex.services.toolbox.facts import book_facts, fill_facts, order_facts, refusal, time_text
+from kokex.services.toolbox.facts import (
+    book_facts,
+    fill_facts,
+    order_facts,
+    parent_facts,
+    refusal,
+    time_text,
+)
 
 
 class OrderTools(Room):
     """Orders, open and past."""
 
     async def get_pending_orders(self) -> ToolResult:
-        """The plan's orders that are open, in flight, unknown or waiting for approval."""
-        return {"orders": [order_facts(order) for order in self._desk.ledger.pending.values()]}
+        """The plan's orders that are open, in flight, unknown or waiting for approval, and the parent orders that are worked."""
+        desk = self._desk
+        parents = await desk.store.parent_orders.working(desk.plan.id)
+        told: dict[str, Any] = {"orders": [order_facts(order) for order in desk.ledger.pending.values()]}
+        if parents:
+            told["parent_orders"] = [parent_facts(one, desk.executing.held_up(one.number)) for one in parents]
+        return told
 
     async def get_order_info(self, client_order_id: str) -> ToolResult:
         """One order of the plan."""

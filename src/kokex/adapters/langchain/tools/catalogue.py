@@ -11,8 +11,9 @@ from kokex.adapters.langchain.tools.notes import NOTES
 from kokex.adapters.langchain.tools.orders import ORDERS
 from kokex.adapters.langchain.tools.tool import Tool
 from kokex.adapters.langchain.tools.trading import TRADING
+from kokex.adapters.langchain.tools.working import WORKING
 
 TOOLS: dict[str, Tool] = {
     tool.name: tool
-    for tool in (*MARKET, *ACCOUNT, *ORDERS, *FORECASTS, *CAPITAL, *DECISIONS, *NOTES, *TRADING)
+    for tool in (*MARKET, *ACCOUNT, *ORDERS, *FORECASTS, *CAPITAL, *DECISIONS, *NOTES, *TRADING, *WORKING)
 }

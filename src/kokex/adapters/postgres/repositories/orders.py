@@ -11,7 +11,7 @@ from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.sql.dml import ReturningInsert
 
 from kokex.adapters.postgres.database import Database
-from kokex.adapters.postgres.tables import approvals, orders
+from kokex.adapters.postgres.tables import approvals, orders, parent_orders
 from kokex.adapters.postgres.text import storable_json, storable_text
 from kokex.domain.amendment import Amendment, AmendmentStatus
 from kokex.domain.grant import Grant
@@ -56,14 +56,18 @@ class PostgresOrders:
             orders.c.plan_id == plan_id,
             orders.c.amendments.contains([{"decision_id": decision_id}]),
         )
+        parents = select(parent_orders.c.grant_left).where(
+            parent_orders.c.plan_id == plan_id, parent_orders.c.decision_id == decision_id
+        )
         async with self._database.begin() as connection:
             kept = (await connection.execute(spent)).scalar_one_or_none()
             lists = (await connection.execute(changed)).scalars().all()
-        found = [] if kept is None else [msgspec.convert(kept, Grant)]
+            worked = (await connection.execute(parents)).scalars().all()
+        found = [msgspec.convert(one, Grant) for one in (*worked, kept) if one is not None]
         for rows in lists:
             changes = msgspec.convert(rows, list[_KeptAmendment])
             found += [one.grant_left for one in changes if one.decision_id == decision_id and one.grant_left]
-        # Each order or change takes one off `orders`: what has the fewest left is the latest.
+        # Each order, parent order or change takes one off `orders`: what has the fewest left is the latest.
         return min(found, key=lambda grant: grant.orders, default=None)
 
     async def amend(

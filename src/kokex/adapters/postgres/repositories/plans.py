@@ -12,6 +12,7 @@ from sqlalchemy import Row, Select, func, insert, select, text, update
 
 from kokex.adapters.postgres.database import ConstraintError, Database
 from kokex.adapters.postgres.listening import notifications
+from kokex.adapters.postgres.repositories.parent_orders import stopped_with_plan
 from kokex.adapters.postgres.tables import permission_changes, plans
 from kokex.adapters.postgres.text import storable_json, storable_text
 from kokex.domain.candle import Interval
@@ -80,6 +81,8 @@ class PostgresPlans:
         async with self._database.begin() as connection:
             if not (await connection.execute(change)).rowcount:
                 raise NotFoundError(f"plan {plan_id} does not exist")
+            if status is PlanStatus.STOPPED:
+                await connection.execute(stopped_with_plan(plan_id))
             await connection.execute(tell, {"channel": STATUS_CHANNEL, "plan_id": str(plan_id)})
 
     async def set_trading_tools(

@@ -21,6 +21,7 @@ from kokex.adapters.postgres.tables.models import (
     work_requests,
 )
 from kokex.adapters.postgres.tables.notices import plan_notes, plan_notices, plan_watches, price_alerts
+from kokex.adapters.postgres.tables.parent_orders import parent_orders
 from kokex.adapters.postgres.tables.reconciling import account_standings, coverages
 from kokex.adapters.postgres.tables.risk import (
     halt_effects,
@@ -63,6 +64,7 @@ __all__ = [
     "model_versions",
     "order_event_logs",
     "orders",
+    "parent_orders",
     "permission_changes",
     "plan_notes",
     "plan_notices",

@@ -60,7 +60,9 @@ orders = Table(
     Column(
         "grant_left", JSONB(none_as_null=True)
     ),  # of the turn, after this order; None where no grant was spent
-    Column("amendments", JSONB(none_as_null=True)),  # oldest first, each with the grant it left over; None: never changed
+    Column(
+        "amendments", JSONB(none_as_null=True)
+    ),  # oldest first, each with the grant it left over; None: never changed
     Column("amended_at", MOMENT),  # when a change was last asked for
     Column("decision_mid", EXACT),  # (bid + ask) / 2 when it was decided on; None where it was not known
     Column("stops", JSONB(none_as_null=True)),  # stop-loss and take-profit that it brings along
