@@ -26,6 +26,7 @@ from kokex.domain.account import AccountSettings, AccountSnapshot, Ticker
 from kokex.domain.account_reports import BalanceReport, PositionReport, StopReport
 from kokex.domain.candle import Candle, Interval
 from kokex.domain.errors import ExchangeRejectedError
+from kokex.domain.funding import FundingPayment
 from kokex.domain.instrument import Instrument, InstrumentKind
 from kokex.domain.market import FundingRate, OrderBook
 from kokex.domain.order import Fill, OrderUpdate
@@ -82,6 +83,10 @@ class OKXExchange:
         if not rows:
             raise ExchangeRejectedError(f"OKX has no order book of {inst_id}", code="51001")
         return parse_order_book(rows[0], inst_id)
+
+    async def funding_payments(self, inst_id: str, since: datetime) -> list[FundingPayment]:
+        """What holding a swap cost or earned since then, oldest first; of seven days, beyond them of three months."""
+        return await self._orders.funding_payments(inst_id, since)
 
     async def funding_rate(self, inst_id: str) -> FundingRate:
         """What a swap's next funding will be."""

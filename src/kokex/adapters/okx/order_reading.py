@@ -10,11 +10,13 @@ import msgspec
 from kokex.adapters.okx import routes
 from kokex.adapters.okx.errors import ORDER_NOT_FOUND
 from kokex.adapters.okx.paging import ROWS_A_PAGE, numeric, pages_since
+from kokex.adapters.okx.parse.funding import parse_funding_payment
 from kokex.adapters.okx.parse.orders import parse_fill, parse_order_row
 from kokex.adapters.okx.parse.scalars import kind_of
 from kokex.adapters.okx.rest import OKXRestClient
 from kokex.adapters.okx.routes import Route
 from kokex.domain.errors import DataError, ExchangeRejectedError
+from kokex.domain.funding import FundingPayment
 from kokex.domain.instrument import InstrumentKind
 from kokex.domain.order import Fill, OrderUpdate
 
@@ -23,6 +25,8 @@ INSTRUMENT_TYPES = {InstrumentKind.SPOT: "SPOT", InstrumentKind.SWAP: "SWAP"}
 
 _RECENT_FILLS = timedelta(days=3)
 _RECENT_ORDERS = timedelta(days=7)
+_RECENT_BILLS = timedelta(days=7)
+_FUNDING = "8"
 _OVERLAP = timedelta(hours=1)
 """The short lists may end a little early; the long ones are read that much sooner."""
 
@@ -82,6 +86,23 @@ class OrderReading:
 
         found = {row.bill_id or row: row for row in reversed(rows) if wanted(row)}
         return sorted(found.values(), key=_fill_age)
+
+    async def funding_payments(self, inst_id: str, since: datetime) -> list[FundingPayment]:
+        """Entries of the account's ledger for the funding of a swap (OKX v5: type 8), oldest first."""
+        rows = await self._bills(routes.BILLS, since)
+        if self._reaches_beyond(since, _RECENT_BILLS):
+            rows += await self._bills(routes.BILLS_ARCHIVE, since)
+        found = {row.bill_id: row for row in rows if row.inst_id == inst_id and row.occurred_at >= since}
+        return sorted(found.values(), key=lambda row: (row.occurred_at, numeric(row.bill_id)))
+
+    async def _bills(self, route: Route, since: datetime) -> list[FundingPayment]:
+        async def page(cursor: str | None) -> list[FundingPayment]:
+            parameters = {"instType": "SWAP", "type": _FUNDING, "limit": str(ROWS_A_PAGE)}
+            if cursor is not None:
+                parameters["after"] = cursor
+            return [parse_funding_payment(row) for row in await self._rest.read(route, parameters)]
+
+        return await pages_since(page, lambda row: row.bill_id, lambda row: row.occurred_at, since)
 
     def _reaches_beyond(self, since: datetime, recent: timedelta) -> bool:
         """Whether the short list may not reach back to `since`, or the exchange's days are not our clock's."""
