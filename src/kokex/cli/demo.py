@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from rich.console import Console
 
     from kokex.demo.options import DemoOptions, MarketChoice
-    from kokex.demo.run import Stage
+    from kokex.demo.play import Stage
     from kokex.settings import Settings
 
 app = typer.Typer()

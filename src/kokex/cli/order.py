@@ -64,6 +64,37 @@ def list_orders(
 
 
 @app.command()
+def parents(
+    plan: Annotated[str, typer.Argument(metavar="PLAN", help="A plan's name or number.")],
+    most: Annotated[int, typer.Option("--most", min=1, max=1000, help="How many of the latest.")] = 20,
+    as_json: Annotated[bool, AsJson] = False,
+) -> None:
+    """Show the plan's latest parent orders: large ones, worked by smaller ones, and how far each has come."""
+    from kokex.cli.finding import find_plan
+    from kokex.domain.parent_order import progress_of
+
+    async def read(opened: Application) -> list[dict[str, Any]]:
+        chosen = (await find_plan(opened.store, plan)).id
+        told = []
+        for record in await opened.store.parent_orders.latest(chosen, limit=most):
+            orders = await opened.store.orders.of_decision(chosen, record.parent.decision_id)
+            progress = progress_of(record.parent, orders)
+            filled = {"number": record.number, "filled": progress.filled, "child_orders": progress.children}
+            told.append(asdict(record.parent) | filled)
+        return told
+
+    found = _with_application(read)
+    if as_json:
+        say_json(found)
+        return
+    if not found:
+        say("This plan asked for no parent order.")
+        return
+    columns = ("number", "decision", "side", "style", "quantity", "filled", "orders", "limit price", "until", "status", "reason")  # fmt: skip
+    say_table("", columns, [_parent_row(parent) for parent in found])
+
+
+@app.command()
 def settle(
     client_order_id: Annotated[str, typer.Argument(help="The order's own name: see `kokex order list`.")],
     unasked: Annotated[
@@ -104,6 +135,22 @@ def _row(order: dict[str, Any]) -> tuple[str, ...]:
         order["status"].value,
         when(order["created_at"]),
         order["reason"] or "-",
+    )
+
+
+def _parent_row(parent: dict[str, Any]) -> tuple[str, ...]:
+    return (
+        str(parent["number"]),
+        str(parent["decision_id"]),
+        parent["side"].value,
+        parent["style"].value,
+        plain(parent["quantity"]),
+        plain(parent["filled"]),
+        str(parent["child_orders"]),
+        plain(parent["limit_price"]),
+        when(parent["ends_at"]),
+        parent["status"].value,
+        parent["reason"] or "-",
     )
 
 
