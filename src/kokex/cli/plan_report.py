@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from decimal import Decimal
 from typing import Any
 
@@ -13,6 +13,7 @@ from kokex.cli.plan_rhythm import rhythm_rows
 from kokex.domain.account import ExchangeAccount
 from kokex.domain.forecast import Forecast
 from kokex.domain.forecast_skill import ForecastSkill
+from kokex.domain.instrument import InstrumentKind
 from kokex.domain.limits import RiskLimits
 from kokex.domain.order import Order
 from kokex.domain.plan import Plan, PlanStatus
@@ -51,6 +52,8 @@ async def read_report(opened: Application, plan: Plan) -> PlanReport:
     market = market_of(account)
     instrument = await store.instruments.get(market, plan.inst_id)
     book = PlanBook(instrument).apply_all(await store.journal.fills(plan.id)) if instrument else None
+    if book is not None:
+        book = replace(book, funding=await store.funding.total(plan.id))
     newest = await store.candles.latest(market, plan.inst_id, plan.interval, 1)
     latest = await store.forecasts.latest(plan.id)
     subscriptions = [row for row in await store.subscriptions.list() if row.plan_id == plan.id]
@@ -200,6 +203,8 @@ def _holding_rows(report: PlanReport, quote: str) -> list[tuple[str, str]]:
     unit = book.instrument.base_currency if book.instrument.contract_value == 1 else "contracts"
     fees = ", ".join(f"{plain(amount)} {currency}" for currency, amount in book.fees) or "none"
     rows = [("holding", f"{plain(book.quantity)} {unit} after {book.fills} fills"), ("fees", fees)]
+    if book.instrument.kind is InstrumentKind.SWAP:
+        rows.append(("funding", f"{plain(book.funding)} {quote}"))
     if report.last_close is not None:
         pnl = book.pnl(Decimal(repr(report.last_close)))
         rows.append(("profit or loss", f"about {pnl:+.2f} {quote} after fees, at the last close"))
@@ -238,7 +243,13 @@ def _skill(skill: ForecastSkill) -> dict[str, Any]:
 def _holding(book: PlanBook | None) -> dict[str, Any] | None:
     if book is None:
         return None
-    return {"quantity": book.quantity, "cash_flow": book.cash, "fees": dict(book.fees), "fills": book.fills}
+    return {
+        "quantity": book.quantity,
+        "cash_flow": book.cash,
+        "fees": dict(book.fees),
+        "fills": book.fills,
+        "funding": book.funding,
+    }
 
 
 def _order(order: Order) -> dict[str, Any]:

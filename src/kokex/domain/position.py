@@ -1,4 +1,4 @@
-"""A plan's own book: what it holds and earned, from its fills alone.
+"""A plan's own book: what it holds and earned, from its fills and its share of funding.
 
 Exact arithmetic: every number is a sum of products of what the exchange reported, so the figures equal the exchange's to
 the last digit.
@@ -26,6 +26,7 @@ class PlanBook:
         fees: charged so far (negative), per currency.
         bought, sold: traded value in quote currency.
         fills: how many.
+        funding: what funding of swaps came to for the plan (negative: paid), in quote currency; no part of `cash`.
     """
 
     instrument: Instrument
@@ -35,6 +36,7 @@ class PlanBook:
     bought: Decimal = Decimal(0)
     sold: Decimal = Decimal(0)
     fills: int = 0
+    funding: Decimal = Decimal(0)
 
     def apply(self, fill: Fill) -> PlanBook:
         """The book after `fill`."""
@@ -58,6 +60,7 @@ class PlanBook:
             self.bought + value if buying else self.bought,
             self.sold if buying else self.sold + value,
             self.fills + 1,
+            self.funding,
         )
 
     def apply_all(self, fills: Iterable[Fill]) -> PlanBook:
@@ -68,8 +71,8 @@ class PlanBook:
         return book
 
     def pnl(self, price: Decimal) -> Decimal:
-        """Profit or loss in quote currency with the holding valued at `price`, after fees."""
-        return self.cash + self.instrument.notional(self.quantity, price)
+        """Profit or loss in quote currency with the holding valued at `price`, after fees and funding."""
+        return self.cash + self.funding + self.instrument.notional(self.quantity, price)
 
 
 def _added(

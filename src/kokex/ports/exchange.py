@@ -11,6 +11,7 @@ from kokex.domain.account import AccountSettings, AccountSnapshot, Credentials, 
 from kokex.domain.account_reports import AccountReport, BalanceReport, PositionReport, StopReport
 from kokex.domain.candle import Candle, Interval
 from kokex.domain.events import ClassifiedUpdate
+from kokex.domain.funding import FundingPayment
 from kokex.domain.instrument import Instrument, InstrumentKind
 from kokex.domain.market import BookTop, FundingRate, MarkPrice, OrderBook, Trade
 from kokex.domain.order import Fill, OrderUpdate
@@ -90,6 +91,10 @@ class Exchange(Protocol):
 
     async def order_book(self, inst_id: str, depth: int) -> OrderBook:
         """The best prices of both sides, at most `depth` (1 to 400) each."""
+        ...
+
+    async def funding_payments(self, inst_id: str, since: datetime) -> list[FundingPayment]:
+        """What the account paid or got for holding a swap at or after `since`, oldest first; of three months."""
         ...
 
     async def funding_rate(self, inst_id: str) -> FundingRate:

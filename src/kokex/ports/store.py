@@ -21,6 +21,7 @@ from kokex.domain.quick_init import quick_init
 from kokex.ports.account_journal import AccountJournalStore
 from kokex.ports.approvals import ApprovalStore
 from kokex.ports.candles import CandleStore
+from kokex.ports.funding import FundingStore
 from kokex.ports.messages import MessageStore
 from kokex.ports.models import ModelStore
 from kokex.ports.notices import AlertStore, NoteStore, NoticeStore
@@ -350,6 +351,8 @@ class Store(Protocol):
     def owners(self) -> AccountOwners: ...
     @property
     def reconciliation(self) -> ReconciliationStore: ...
+    @property
+    def funding(self) -> FundingStore: ...
     @property
     def spending(self) -> SpendingStore: ...
 

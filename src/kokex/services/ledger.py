@@ -127,7 +127,7 @@ class PlanLedger:
 
     def recount(self, fills: Iterable[Fill]) -> None:
         """Count anew, from all that the journal has of the plan."""
-        self.book = PlanBook(self.book.instrument)
+        self.book = PlanBook(self.book.instrument, funding=self.book.funding)
         self._tape = ResultTape(self.book.instrument)
         for fill in fills:
             self.book = self.book.apply(fill)
@@ -135,6 +135,10 @@ class PlanLedger:
             if fill.client_order_id in self._doubtful and fill.trade_id is not None:
                 self._remember(fill.client_order_id).add(fill.trade_id)
         self._doubtful.clear()
+
+    def set_funding(self, total: Decimal) -> None:
+        """What funding came to for the plan, all of it."""
+        self.book = replace(self.book, funding=total)
 
     def orders_since(self, moment: datetime) -> int:
         """Orders let through at or after `moment` (a day back at most)."""

@@ -32,6 +32,7 @@ class PlanBooks:
                 await store.orders.pending(plan_id=plan.id),
                 await store.orders.let_through_since(plan.id, since),
             )
+            ledger.set_funding(await store.funding.total(plan.id))
             await self._open_neighbours(plan, session)
         for order in ledger.pending.values():
             if order.status.in_flight or order.status.waiting:

@@ -127,6 +127,11 @@ ROWS = {
             (plan_id, decision_id, step, side, quantity, style, started_at, ends_at, status, grant_left)
         VALUES (1, 7, 0, 'buy', 1.5, 'twap', now(), now(), 'working', '{}');
         """,
+    "0021": """
+        INSERT INTO funding_payments (account_id, bill_id, inst_id, amount, currency, position, occurred_at)
+        VALUES (1, '700001', 'ETH-USDT-SWAP', -0.6123456789, 'USDT', 3, now());
+        INSERT INTO funding_shares (plan_id, account_id, bill_id, amount) VALUES (1, 1, '700001', -0.6123456789);
+        """,
 }
 
 

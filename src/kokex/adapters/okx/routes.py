@@ -51,6 +51,8 @@ ORDER_HISTORY = _query("trade/orders-history", 40)
 ORDER_ARCHIVE = _query("trade/orders-history-archive", 20)
 FILLS = _query("trade/fills", 60)
 FILLS_HISTORY = _query("trade/fills-history", 10)
+BILLS = _query("account/bills", 5)
+BILLS_ARCHIVE = _query("account/bills-archive", 5)
 OPEN_STOPS = _query("trade/orders-algo-pending", 20)
 STOP = _query("trade/order-algo", 20)
 

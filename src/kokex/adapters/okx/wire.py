@@ -90,6 +90,19 @@ class TradeRow(msgspec.Struct, rename="camel"):
     count: Text = ""
 
 
+class BillRow(msgspec.Struct, rename="camel"):
+    """One entry of `account/bills`: `bal_chg` moved the balance, `pos_bal_chg` the margin of an isolated position."""
+
+    bill_id: str
+    ts: str
+    ccy: str
+    type: str
+    inst_id: Text = ""
+    bal_chg: Text = ""
+    pos_bal_chg: Text = ""
+    sz: Text = ""
+
+
 class FundingRow(msgspec.Struct, rename="camel"):
     """One row of `public/funding-rate`: `funding_time` is when `funding_rate` will be paid."""
 

@@ -20,6 +20,7 @@ from kokex.adapters.postgres.repositories.alerts import PostgresAlerts
 from kokex.adapters.postgres.repositories.approvals import PostgresApprovals
 from kokex.adapters.postgres.repositories.candles import PostgresCandles
 from kokex.adapters.postgres.repositories.forecasts import PostgresForecasts
+from kokex.adapters.postgres.repositories.funding import PostgresFunding
 from kokex.adapters.postgres.repositories.instruments import PostgresInstruments
 from kokex.adapters.postgres.repositories.journal import PostgresJournal
 from kokex.adapters.postgres.repositories.messages import PostgresMessages
@@ -66,6 +67,7 @@ class PostgresStore:
         self.work = PostgresWork(database)
         self.owners = PostgresAccountOwners(database)
         self.reconciliation = PostgresReconciliation(database)
+        self.funding = PostgresFunding(database)
         self.spending = PostgresSpending(database)
         self.risk = PostgresRisk(database)
         self.trails = PostgresTrails(database)

@@ -23,6 +23,7 @@ from kokex.services.accounts import AccountSession, AccountSessions, what_to_do
 from kokex.services.ledger import Ledgers
 from kokex.services.order_events import OrderEventService
 from kokex.services.reconciling.fates import OrderFates
+from kokex.services.reconciling.funding import Funding
 from kokex.services.reconciling.holdings import Holdings, Picture
 from kokex.services.reconciling.missed import MissedEvents
 from kokex.services.reconciling.refused import RecordRefusedError, record_of
@@ -79,6 +80,7 @@ class ReconcilingService:
         self._random = random or Random()
         self._missed = MissedEvents(store, clock, sessions, order_events, trading)
         self._holdings = Holdings(store, clock, ledgers, order_events, self._missed)
+        self._funding = Funding(store, ledgers)
         self._fates = OrderFates(store, clock, sessions, order_events, self._missed, trading, ledgers)
         self.standings = Standings(store, clock, sessions)
         self._wanted: dict[str, None] = {}
@@ -212,6 +214,7 @@ class ReconcilingService:
             agrees = unfound.inst_id not in picture.differences
             await self._fates.judge(session, unfound, agrees=agrees)
         session.read = frozenset(instruments)
+        await self._funding.read(session, [unfound.coverage for unfound in picture.unfound])
         if self._account_events is not None and picture.unfound:
             await self._compare_account(session, self._account_events, picture)
         if picture.reason is None:

@@ -13,6 +13,7 @@ from kokex.adapters.postgres.tables.deciding import (
     turns,
     user_messages,
 )
+from kokex.adapters.postgres.tables.funding import funding_payments, funding_shares
 from kokex.adapters.postgres.tables.market import candle_ledger, candles, instruments
 from kokex.adapters.postgres.tables.models import (
     model_activations,
@@ -51,6 +52,8 @@ __all__ = [
     "coverages",
     "fills",
     "forecasts",
+    "funding_payments",
+    "funding_shares",
     "halt_effects",
     "halts",
     "installation",
