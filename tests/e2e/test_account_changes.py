@@ -15,6 +15,7 @@ from tests.e2e.test_bad_input import add_account, checked, home, refused
 
 __all__ = ["home"]
 
+
 @pytest.fixture(scope="module")
 def paper(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Running]:
     """A paper exchange with two accounts."""

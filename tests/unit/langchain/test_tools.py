@@ -49,7 +49,14 @@ async def test_typed_values_reach_the_toolbox() -> None:
 
     await door(Box()).call("place_order", {"side": "sell", "order_type": "market", "quantity": "0.350"})
     assert got == [
-        {"side": Side.SELL, "order_type": OrderType.MARKET, "quantity": Decimal("0.350"), "price": None, "stop_loss": None, "take_profit": None}
+        {
+            "side": Side.SELL,
+            "order_type": OrderType.MARKET,
+            "quantity": Decimal("0.350"),
+            "price": None,
+            "stop_loss": None,
+            "take_profit": None,
+        }
     ]
 
 
