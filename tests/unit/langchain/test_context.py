@@ -46,7 +46,7 @@ def test_what_fits_is_left_alone_and_what_cannot_be_cut_is_not_shown() -> None:
 
 
 async def test_a_section_that_cannot_be_read_says_so() -> None:
-    """An exchange that is away costs a section; a database that is away costs the turn, which runs again."""
+    """An exchange that is away costs a section, and so does a fault of ours or of a library; a database that is away costs the turn, which runs again."""
 
     class Broken(FakeToolbox):
         error: Exception = ExchangeError("no answer")
@@ -60,6 +60,9 @@ async def test_a_section_that_cannot_be_read_says_so() -> None:
     assert sections["account"]["code"] == "not_available" and "error" not in sections["position"]
     assert tools.calls == ()
     assert "error" not in await tools.call("get_positions", {})
+    box.error = RuntimeError("a library has a fault")
+    sections = await read_sections(tools)
+    assert sections["account"]["code"] == "not_available" and "RuntimeError" in sections["account"]["error"]
     box.error = StoreUnavailableError("away")
     with pytest.raises(StoreUnavailableError):
         await read_sections(tools)

@@ -10,6 +10,7 @@ import asyncio
 from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
+import structlog
 from pydantic import ValidationError
 
 from kokex.adapters.langchain.arguments import faults
@@ -24,6 +25,8 @@ from kokex.ports.toolbox import Toolbox, ToolResult
 
 if TYPE_CHECKING:
     from langchain_core.tools import StructuredTool
+
+log = structlog.get_logger(__name__)
 
 _LONGEST_RECORD = 2000
 _EXITS = frozenset({TradingTool.PLACE_ORDER, TradingTool.CANCEL_ORDER})
@@ -199,12 +202,18 @@ def structured_tools(tools: TurnTools) -> list[StructuredTool]:
 
 
 async def _read(name: str, query: Awaitable[ToolResult]) -> dict[str, Any]:
+    """What a tool that only reads tells; where it cannot, or fails by a fault of ours or of a library, that is its answer."""
     try:
         return dict(await query)
     except StoreError:
         raise
     except KokexError as error:
         return _refusal("not_available", f"{name} has no answer now: {error}")
+    except Exception as error:
+        log.exception("tool failed", tool=name)
+        return _refusal(
+            "not_available", f"{name} has no answer: it failed by a fault of its own ({type(error).__name__})"
+        )
 
 
 async def _to_its_end(command: Awaitable[ToolResult]) -> dict[str, Any]:
