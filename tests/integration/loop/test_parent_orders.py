@@ -104,6 +104,18 @@ async def test_slices_are_no_way_around_a_persons_approval(database_url: str, tm
         assert await world.orders(plan) == []
 
 
+async def test_a_time_that_cannot_be_is_refused(database_url: str, tmp_path: Path) -> None:
+    """Whatever number of minutes a model writes: an answer, not a broken turn."""
+    wish = {"side": Side.BUY, "quantity": Decimal("0.3"), "style": Style.POST_ONLY}
+    minutes = [Decimal("999999999999999"), Decimal("1e-18"), Decimal("1441")]
+    act, answers = asking(*(wish | {"minutes": one} for one in minutes))
+    async with platform(database_url, tmp_path, act) as (world, _, _):
+        plan = await world.plan()
+        await eventually(lambda: len(answers) == len(minutes), "the answers")
+        assert [one["code"] for one in answers] == ["invalid_parent_order"] * 3
+        assert await world.orders(plan) == []
+
+
 async def test_an_order_held_up_by_a_limit_ends_with_its_time(database_url: str, tmp_path: Path) -> None:
     """What the gate would deny is not asked for: no trail of denials, and the parent says why it came to nothing."""
     wish = {

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from datetime import timedelta
 from decimal import Decimal
+from typing import Final
 
 from kokex.domain.instrument import Side
 from kokex.domain.parent_order import MOST_CHILDREN, Style
@@ -11,6 +12,9 @@ from kokex.ports.toolbox import ToolResult
 from kokex.services.executing import LONGEST, ParentWish
 from kokex.services.toolbox.desk import Room
 from kokex.services.toolbox.facts import parent_facts, refusal
+
+_SHORTEST: Final = 1
+"""Second of a parent order's time."""
 
 
 class WorkingTools(Room):
@@ -30,6 +34,12 @@ class WorkingTools(Room):
     ) -> ToolResult:
         """Ask for a parent order. Begun is not done: order events tell of its child orders."""
         desk = self._desk
+        if not _SHORTEST <= minutes * 60 <= LONGEST.total_seconds():
+            longest = LONGEST.total_seconds() / 60
+            return refusal(
+                "invalid_parent_order",
+                f"{minutes:f} minutes are not between one second and {longest:g} minutes",
+            )
         wish = ParentWish(
             side,
             quantity,
@@ -63,10 +73,6 @@ class WorkingTools(Room):
             fault = instrument.price_fault(wish.limit_price)
         if fault is not None:
             return fault
-        if wish.lasts > LONGEST:
-            return (
-                f"{wish.lasts.total_seconds() / 60:g} minutes are more than {LONGEST.total_seconds() / 60:g}"
-            )
         if wish.style is Style.TWAP:
             return self._fault_of_slices(wish.slices, wish.quantity)
         if wish.style is Style.ICEBERG:
