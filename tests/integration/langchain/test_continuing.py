@@ -10,9 +10,11 @@ from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from typing import Any
+from uuid import uuid4
 
 import psycopg
 import pytest
+from psycopg.sql import SQL, Identifier
 
 from kokex.adapters.langchain import LangChainAgentService, ModelSettings
 from kokex.adapters.langchain.continuing import CONTINUED_WITHIN
@@ -159,3 +161,42 @@ async def test_nothing_is_asked_where_nothing_can_be_kept(bench: Bench) -> None:
         with pytest.raises(StoreUnavailableError, match="conversation cannot be kept"):
             await run(bench.turn)
     assert llm.requests == [] and json.dumps(bench.box.used) == "[]"
+
+
+@pytest.mark.parametrize("there", [False, True])
+async def test_a_database_that_lets_nothing_be_made_costs_no_turn(bench: Bench, there: bool) -> None:
+    """Its user may not create a schema, or has no rights in the one that is there: turns go without their net."""
+    role = f"reader_{uuid4().hex[:12]}"
+    async with await psycopg.AsyncConnection.connect(**bench.connect, autocommit=True) as connection:
+        await connection.execute(SQL("CREATE ROLE {}").format(Identifier(role)))
+        if there:
+            await connection.execute("CREATE SCHEMA langgraph")
+    whole = bench.connect
+    bench.connect = whole | {"options": f"{whole['options']} -c role={role}"}
+    try:
+        async with ScriptedLLM([HOLD, HOLD]) as llm, bench.process(llm) as run:
+            decision = await run(bench.turn)
+            again = await run(replace(bench.turn, id=9, transcript=Transcript()))
+        assert decision.action is again.action is Action.HOLD and decision.reason == "nothing to do"
+        assert len(llm.requests) == 2
+    finally:
+        async with await psycopg.AsyncConnection.connect(**whole, autocommit=True) as connection:
+            await connection.execute(SQL("DROP ROLE {}").format(Identifier(role)))
+
+
+async def test_a_schema_made_by_the_databases_owner_is_enough(bench: Bench) -> None:
+    """The user may keep conversations there although it may create no schema."""
+    role = f"keeper_{uuid4().hex[:12]}"
+    async with await psycopg.AsyncConnection.connect(**bench.connect, autocommit=True) as connection:
+        await connection.execute(SQL("CREATE ROLE {}").format(Identifier(role)))
+        await connection.execute(SQL("CREATE SCHEMA langgraph AUTHORIZATION {}").format(Identifier(role)))
+        whole = bench.connect
+        bench.connect = whole | {"options": f"{whole['options']} -c role={role}"}
+        try:
+            async with ScriptedLLM([HOLD]) as llm, bench.process(llm) as run:
+                await run(bench.turn)
+            rows = await connection.execute("SELECT DISTINCT thread_id FROM langgraph.checkpoints")
+            assert len(await rows.fetchall()) == 1
+        finally:
+            await connection.execute(SQL("DROP OWNED BY {}").format(Identifier(role)))
+            await connection.execute(SQL("DROP ROLE {}").format(Identifier(role)))

@@ -12,6 +12,7 @@ from contextlib import asynccontextmanager
 from typing import Any, Final
 
 import psycopg
+import structlog
 from langchain_core.runnables import RunnableConfig
 from langgraph.checkpoint.base import ChannelVersions, Checkpoint, CheckpointMetadata, CheckpointTuple
 from langgraph.checkpoint.postgres.aio import AsyncPostgresSaver
@@ -23,8 +24,18 @@ from psycopg_pool import AsyncConnectionPool
 from kokex.domain.decision import Turn
 from kokex.domain.errors import StoreUnavailableError
 
+log = structlog.get_logger(__name__)
+
 SCHEMA: Final = "langgraph"
 _MAKE_SCHEMA = sql.SQL("CREATE SCHEMA IF NOT EXISTS {}").format(sql.Identifier(SCHEMA))
+_NOT_PERMITTED: Final = (psycopg.errors.InsufficientPrivilege, psycopg.errors.InvalidSchemaName)
+_AT_ONCE: Final = (
+    psycopg.errors.UniqueViolation,
+    psycopg.errors.DuplicateSchema,
+    psycopg.errors.DuplicateTable,
+    psycopg.errors.DuplicateColumn,
+)
+"""What two get who make the same thing at once; a moment later it is there."""
 _CONNECTIONS = 4
 _PATIENCE = 10.0
 """Seconds for a connection."""
@@ -56,23 +67,42 @@ class Checkpoints:
         )
         self._serde = JsonPlusSerializer(allowed_msgpack_modules=list(answers))
         self._opening = asyncio.Lock()
-        self._ready = False
+        self._permitted: bool | None = None
 
-    async def saver(self) -> AsyncPostgresSaver:
-        """For one turn's graph.
+    async def saver(self) -> AsyncPostgresSaver | None:
+        """For one turn's graph; None where the database's user may not have the tables, so that nothing is kept.
 
         Raises:
             StoreUnavailableError: the database cannot be reached.
         """
         async with self._opening:
-            if not self._ready:
-                async with _translated():
-                    await self._pool.open()
-                    async with self._pool.connection() as connection:
+            if self._permitted is None:
+                self._permitted = await self._prepared()
+        return _Saver(self._pool, serde=self._serde) if self._permitted else None
+
+    async def _prepared(self) -> bool:
+        """Make what is missing of schema and tables; False where that is not permitted."""
+        try:
+            async with _translated():
+                await self._pool.open()
+                async with self._pool.connection() as connection:
+                    found = await connection.execute("SELECT to_regnamespace(%s) AS schema", (SCHEMA,))
+                    row = await found.fetchone()
+                    # Even "if not exists" takes the right to create one.
+                    if row is None or row["schema"] is None:
                         await connection.execute(_MAKE_SCHEMA)
-                    await AsyncPostgresSaver(self._pool).setup()
-                self._ready = True
-        return _Saver(self._pool, serde=self._serde)
+                await AsyncPostgresSaver(self._pool).setup()
+        except _NOT_PERMITTED as error:
+            log.warning(
+                "turns that are cut short begin anew: the database's user may not keep their conversations",
+                schema=SCHEMA,
+                reason=" ".join(str(error).split())[:200],
+                what_to_do=f"create the schema {SCHEMA} with this user as its owner, and start again",
+            )
+            return False
+        except _AT_ONCE as error:
+            raise StoreUnavailableError(f"another engine makes the schema {SCHEMA} at this moment") from error
+        return True
 
     async def forget(self, turn: Turn) -> None:
         """Let go of what is kept of the plan: its earlier turns, which are on record, and a beginning of this one.
