@@ -118,18 +118,23 @@ class AlertService:
 
     async def _fire(self, crossed: _Crossed, sink: NoticeSink) -> None:
         """Until it is kept that the alert fired, or that it waited no more."""
-        alert = crossed.alert
+        alert, unsure = crossed.alert, False
         while True:
             try:
                 notice = await self._store.alerts.fire(alert.id, crossed.price, crossed.at, _facts(crossed))
+                told = [] if notice is None else [notice]
+                if notice is None and unsure:
+                    # The answer to an earlier asking may be all that was lost.
+                    told = await self._store.notices.waiting(alert.plan_id)
             except StoreUnavailableError as error:
+                unsure = True
                 log.warning("alert waits for the database", alert=alert.id, reason=str(error))
                 await self._clock.sleep(RETRY_SECONDS)
                 continue
             break
-        if notice is not None:
+        if told:
             log.info("price alert", plan=alert.plan_id, alert=alert.id, price=str(crossed.price))
-            sink.on_notices(alert.plan_id, [notice])
+            sink.on_notices(alert.plan_id, told)
 
     async def _read_anew(self) -> None:
         while True:

@@ -12,7 +12,7 @@ leaves no trace.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any, Final, Protocol
@@ -20,6 +20,7 @@ from typing import Any, Final, Protocol
 import structlog
 
 from kokex.domain.errors import StoreUnavailableError
+from kokex.domain.notice import Notice
 from kokex.domain.plan import Plan, TriggerKind
 from kokex.domain.risk import DenialCode
 from kokex.domain.risk.losses import protections
@@ -67,12 +68,14 @@ class _Watched:
         since: what happened before does not count.
         degraded: since when its account is, as last told; None while it is not.
         denials_from: denials up to then are dealt with.
+        asked: keys that were to be kept, whatever the answer.
         known: keys that were kept.
     """
 
     since: datetime
     degraded: str | None
     denials_from: datetime
+    asked: set[str] = field(default_factory=set)
     known: set[str] = field(default_factory=set)
 
 
@@ -128,16 +131,27 @@ class RiskWatch:
         for key, facts in found:
             if key in watched.known:
                 continue
-            notice = await self._store.notices.note(plan.id, key, facts, self._clock.now())
+            told = await self._noted(plan.id, watched, key, facts)
             watched.known.add(key)
             if key.startswith("standing:"):
                 degraded = facts["standing"] != Standing.TRADING.value
                 watched.degraded = facts["since"] if degraded else None
             if key.startswith("denials:"):
                 watched.denials_from = _rest_after(key)
-            if notice is not None:
+            if told:
                 log.info("risk event", plan=plan.id, key=key)
-                sink.on_notices(plan.id, [notice])
+                sink.on_notices(plan.id, told)
+
+    async def _noted(
+        self, plan_id: int, watched: _Watched, key: str, facts: Mapping[str, Any]
+    ) -> list[Notice]:
+        """What the agent is to be told; all that waits where the database failed on this one: it may have been kept then."""
+        unsure = key in watched.asked
+        watched.asked.add(key)
+        notice = await self._store.notices.note(plan_id, key, facts, self._clock.now())
+        if notice is not None:
+            return [notice]
+        return await self._store.notices.waiting(plan_id) if unsure else []
 
     def _protection_events(self, plan: Plan, session: AccountSession) -> Iterator[Found]:
         ledger = self._ledgers.get(plan.id)

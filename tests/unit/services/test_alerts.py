@@ -29,6 +29,8 @@ class MemoryAlerts:
     def __init__(self, *kept: PriceAlert) -> None:
         self.kept = {one.id: one for one in kept}
         self.failures = 0
+        self.lost_answers = 0
+        self.fired: list[Notice] = []
         self.reading = asyncio.Event()
         self.reading.set()
 
@@ -54,14 +56,22 @@ class MemoryAlerts:
         if alert is None or alert.fired_at is not None:
             return None
         self.kept[alert_id] = replace(alert, fired_at=at)
-        return Notice(alert_id, alert.plan_id, TriggerKind.PRICE_ALERT, f"alert:{alert_id}", at, facts)
+        made = Notice(alert_id, alert.plan_id, TriggerKind.PRICE_ALERT, f"alert:{alert_id}", at, facts)
+        self.fired.append(made)
+        if self.lost_answers:
+            self.lost_answers -= 1
+            raise StoreUnavailableError("the connection was lost")
+        return made
+
+    async def waiting(self, plan_id: int) -> list[Notice]:
+        return [one for one in self.fired if one.plan_id == plan_id]
 
 
 class Bench:
     """The service over `MemoryAlerts`; `told` are the notices that plans heard of."""
 
     def __init__(self, *kept: PriceAlert) -> None:
-        self.alerts = MemoryAlerts(*kept)
+        self.alerts = self.notices = MemoryAlerts(*kept)
         self.clock = ManualClock()
         self.service = AlertService(self, self.clock)  # type: ignore[arg-type]
         self.told: list[tuple[int, Notice]] = []
@@ -136,6 +146,16 @@ async def test_the_database_is_waited_for() -> None:
         await bench.clock.advance(3 * RETRY_SECONDS)
         assert [one.facts["last_price"] for _, one in bench.told] == ["2000"]
         assert bench.told[0][1].occurred_at == START
+
+
+async def test_one_whose_firing_was_kept_and_the_answer_lost_is_told() -> None:
+    """It waits no more, so asking again gives nothing: what waits for the plan does."""
+    async with at_work(Bench(alert(1))) as bench:
+        bench.alerts.lost_answers = 1
+        await bench.price(2000)
+        assert bench.told == []
+        await bench.clock.advance(RETRY_SECONDS)
+        assert [one.key for _, one in bench.told] == ["alert:1"]
 
 
 async def test_what_a_person_removed_fires_no_more() -> None:

@@ -11,6 +11,7 @@ from typing import Any
 
 import pytest
 
+from kokex.domain.errors import StoreUnavailableError
 from kokex.domain.halt import Halt, HaltLevel, HaltScope
 from kokex.domain.limits import Protections, RiskLimits
 from kokex.domain.notice import Notice
@@ -40,6 +41,7 @@ class MemoryNotices:
         self.since: datetime | None = None
         self.denied: list[datetime] = []
         self.halts: list[HaltRecord] = []
+        self.lost_answers = 0
 
     async def watch(self, plan_id: int, at: datetime) -> datetime:
         self.since = self.since or at
@@ -49,7 +51,13 @@ class MemoryNotices:
         if any(one.key == key for one in self.kept):
             return None
         self.kept.append(Notice(len(self.kept) + 1, plan_id, TriggerKind.RISK_EVENT, key, at, facts))
+        if self.lost_answers:
+            self.lost_answers -= 1
+            raise StoreUnavailableError("the connection was lost")
         return self.kept[-1]
+
+    async def waiting(self, plan_id: int) -> list[Notice]:
+        return list(self.kept)
 
     async def latest(self, plan_id: int, prefix: str) -> Notice | None:
         return next((one for one in reversed(self.kept) if one.key.startswith(prefix)), None)
@@ -128,6 +136,16 @@ async def test_halts_set_and_lifted() -> None:
         "by": "bob",
         "reason": "calm",
     }
+
+
+async def test_one_that_was_kept_and_the_answer_lost_is_told() -> None:
+    """It is there when it is to be kept again, but nobody heard of it."""
+    bench = Bench()
+    bench.notices.halts = [halt(1, START)]
+    bench.notices.lost_answers = 1
+    with pytest.raises(StoreUnavailableError):
+        await bench.watch.look(bench, bench)
+    assert bench.told == [] and await bench.look() == ["halt:1:set"]
 
 
 async def test_a_plan_that_does_not_want_them_costs_nothing() -> None:
