@@ -126,12 +126,12 @@ class DecidingService:
 
     async def _recover_account_events(self, runner: PlanRunner) -> None:
         kinds = [kind for kind in AccountEventKind if kind.trigger in runner.plan.agent.triggers]
-        known = {event.id for event in runner.account_events}
         after, full = runner.account_cursor, bool(kinds)
         while full:
             page = await self._store.account_journal.events_after(
                 runner.plan.account_id, after, plan_id=runner.plan.id, kinds=kinds, limit=PAGE
             )
+            known = {event.id for event in runner.account_events}
             missed = [event for event in page if event.id not in known]
             if missed:
                 together = sorted([*missed, *runner.account_events], key=lambda event: event.id)

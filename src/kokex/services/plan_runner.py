@@ -80,13 +80,18 @@ class PlanRunner:
 
     def hear_events(self, events: Sequence[OrderEvent]) -> None:
         """Order events of the plan, journalled; those that it is to be woken by wake it."""
-        self.events.extend(event for event in events if event.id > self.cursor)
+        known = {one.id for one in self.events} if _may_wait(events, self.events) else frozenset()
+        self.events.extend(one for one in events if one.id > self.cursor and one.id not in known)
         if any(self._is_woken_by(event) for event in events):
             self.wake.set()
 
     def hear_account_events(self, events: Sequence[AccountEventRecord]) -> None:
         """Account events that concern the plan, journalled; it is woken by the kinds that it wants, and told of no others."""
-        wanted = [event for event in events if self.wants(event) and event.id > self.account_cursor]
+        waiting = self.account_events
+        known = {one.id for one in waiting} if _may_wait(events, waiting) else frozenset()
+        wanted = [
+            one for one in events if self.wants(one) and one.id > self.account_cursor and one.id not in known
+        ]
         self.account_events.extend(wanted)
         self.last_account_event = max((self.last_account_event, *(event.id for event in events)))
         if wanted:
@@ -242,6 +247,13 @@ class PlanRunner:
                 key = f"{kind.value}:{some[0].id}-{some[-1].id}"
                 triggers.append(Trigger(kind, key, some[-1].event.occurred_at, account_events=some))
         return triggers
+
+
+def _may_wait(
+    heard: Sequence[OrderEvent | AccountEventRecord], waiting: Sequence[OrderEvent | AccountEventRecord]
+) -> bool:
+    """Whether some of `heard` may wait already: the recovery reads the journal, and is faster than whoever tells now and then."""
+    return bool(heard and waiting) and heard[0].id <= waiting[-1].id
 
 
 def candle_key(closed_at: datetime) -> str:

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import asyncio
+from typing import Any
 
 import numpy as np
 import pytest
 
+from kokex.domain.account_events import AccountEventRecord
 from kokex.domain.candle import Interval
 from kokex.domain.decision import TurnStatus
 from kokex.domain.errors import AgentError, StoreUnavailableError
@@ -197,6 +199,28 @@ async def test_account_events_journalled_while_the_engine_was_down_are_told_afte
     bench.runner.hear_account_events([bench.store.turns.account_journal[3]])
     async with running(bench):
         assert bench.agent.told_of_account() == [[3, 4]]
+
+
+async def test_what_the_recovery_read_before_it_was_heard_is_told_once() -> None:
+    """It reads the journal while events are written and told: whichever comes first, each is told once."""
+    bench = Bench(triggers=WANTED | {TriggerKind.ORDER_EVENT})
+    bench.runner.awake = False
+    bench.store.turns.journal = [event(1), event(2)]
+    read = [account_event(1), account_event(2)]
+
+    async def heard_meanwhile(*given: Any, **named: Any) -> list[AccountEventRecord]:
+        bench.runner.hear_account_events(read[:1])
+        return [one for one in read if one.id > given[1]]
+
+    bench.store.account_journal.events_after = heard_meanwhile  # type: ignore[method-assign]
+    async with running(bench):
+        bench.runner.hear_events([event(2)])
+        bench.runner.hear_account_events(read)
+        bench.runner.awake = True
+        bench.runner.wake.set()
+        await settle()
+        assert bench.agent.told() == [[1, 2]]
+        assert bench.agent.told_of_account() == [[1, 2]]
 
 
 async def test_a_turn_cut_short_is_told_the_same_account_events_again() -> None:
