@@ -193,6 +193,7 @@ async def engine(application: Application, agent: Agent | None = None) -> Engine
     sending = OrderSending(store, clock, ledgers, market_data, order_events)
     trading = TradingService(store, clock, ledgers, sending, installation, ownership, pictures)
     flattening = Flattening(clock, ledgers, trading, neighbourhood)
+    executing = ExecutingService(store, clock, ledgers, market_data, trading, pictures)
     forecaster = BlockBootstrapForecaster()
     services = Services(
         sessions=sessions,
@@ -219,9 +220,9 @@ async def engine(application: Application, agent: Agent | None = None) -> Engine
         indicators=TalibIndicators(),
         forecast_records=ForecastRecords(store),
         halting=HaltService(store, clock, halts, flattening),
-        executing=ExecutingService(store, clock, ledgers, market_data, trading, pictures),
+        executing=executing,
         trailing=TrailingStops(
-            store, clock, ledgers, market_data, performance, Hands(trading, flattening, pictures)
+            store, clock, ledgers, market_data, performance, Hands(trading, flattening, pictures, executing)
         ),
         alerts=alerts,
         risk_watch=RiskWatch(store, clock, pictures, ledgers),

@@ -50,6 +50,7 @@ class ParentOrder:
         limit_price: never worse than this; a TWAP may have none.
         slices: of a TWAP.
         visible: the largest child order of an iceberg.
+        reduces: it was let through because it reduces a holding; so its child orders do nothing else.
         reason: why it ended, or why it does not go on now.
     """
 
@@ -64,6 +65,7 @@ class ParentOrder:
     limit_price: Decimal | None = None
     slices: int | None = None
     visible: Decimal | None = None
+    reduces: bool = False
     status: ParentStatus = ParentStatus.WORKING
     reason: str | None = None
 
@@ -79,6 +81,11 @@ class ParentOrder:
             and order.step is not None
             and first <= order.step < first + MOST_CHILDREN
         )
+
+
+def is_child(order: Order) -> bool:
+    """Whether `order` is a child order of any parent: a decision's own orders have smaller steps, those of no decision are numbered 0."""
+    return bool(order.decision_id) and order.step is not None and order.step >= MOST_CHILDREN
 
 
 @dataclass(frozen=True, slots=True)

@@ -182,6 +182,7 @@ class PlanActivity:
         work.plan = work.runner.plan = plan
         self._services.neighbourhood.know(plan)
         await self._end_agent(work)
+        await self._services.executing.settled()
         await self._withdrawal.cancel_open(work.session, plan)
         if self._works.pop(plan.id, None) is None:
             return

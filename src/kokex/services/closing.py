@@ -12,6 +12,7 @@ from kokex.domain.plan import Plan
 from kokex.ports.clock import Clock
 from kokex.services.accounts import AccountSession
 from kokex.services.answers import Answer, Wish
+from kokex.services.executing import ExecutingService
 from kokex.services.ledger import PlanLedger
 from kokex.services.risk_picture import RiskPictures
 from kokex.services.trading import TradingService
@@ -49,11 +50,13 @@ class PositionClosing:
         ledger: PlanLedger,
         trading: TradingService,
         pictures: RiskPictures,
+        executing: ExecutingService,
     ) -> None:
         self._clock = clock
         self._ledger = ledger
         self._trading = trading
         self._pictures = pictures
+        self._executing = executing
 
     async def close(
         self,
@@ -65,7 +68,8 @@ class PositionClosing:
     ) -> Closing:
         """End the plan's holding by one order, at market or at the limit `price`, in whole lots.
 
-        All its other orders are canceled first: those that reduce would reduce twice, those that add would open it anew.
+        All its other orders are canceled first, and its parent orders end: those that reduce would reduce twice, those that add would
+        open it anew.
 
         Args:
             origin: decision and step that ask; the same a second time sends nothing.
@@ -76,6 +80,7 @@ class PositionClosing:
         ledger = self._ledger
         if not ledger.book.quantity:
             return Closing(None, "nothing_held", "this plan holds nothing", (), Decimal(0))
+        await self._executing.stop_all(plan, session, "the holding was to be closed")
         names = tuple(sorted(ledger.pending))
         for name in names:
             await self._trading.cancel(session, plan, name)

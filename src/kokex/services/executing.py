@@ -3,11 +3,15 @@
 The parent as a whole passes the gate when it is asked for (but for the size of a single order), and is spent of the turn's grant then. A
 child that the gate would not let through now is not asked for; it waits for its time. What is kept is the parent and its orders: after a
 restart the work goes on from there, and no child is sent twice, for each has its own number.
+
+A parent that was let through because it reduces has children that only reduce, whatever became of the holding meanwhile. A child order
+whose parent is over is withdrawn, whoever ended the parent, and when.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+import asyncio
+from dataclasses import dataclass
 from datetime import timedelta
 from decimal import Decimal
 from typing import Final
@@ -15,10 +19,10 @@ from typing import Final
 import structlog
 
 from kokex.domain.account import Ticker
-from kokex.domain.errors import KokexError
+from kokex.domain.errors import ExchangeError, KokexError
+from kokex.domain.halt import HaltLevel
 from kokex.domain.instrument import Side
-from kokex.domain.limits import RiskLimits
-from kokex.domain.order import OrderRequest, OrderType
+from kokex.domain.order import OrderRequest
 from kokex.domain.parent_order import (
     Deed,
     End,
@@ -30,11 +34,12 @@ from kokex.domain.parent_order import (
     Style,
     Touch,
     Withdraw,
+    is_child,
     next_deed,
     progress_of,
 )
 from kokex.domain.plan import Plan
-from kokex.domain.risk import Approved, DenialCode, Denied, check
+from kokex.domain.risk import Approved, DenialCode, Denied, RiskState, check, check_reducing
 from kokex.domain.risk.question import Question
 from kokex.ports.clock import Clock
 from kokex.ports.parent_orders import ParentRecord
@@ -44,6 +49,7 @@ from kokex.services.answers import Wish
 from kokex.services.halting import PlansAtWork
 from kokex.services.ledger import Ledgers
 from kokex.services.market_data import MarketDataService
+from kokex.services.parent_limits import but_for_size, needs_approval, no_room, whole
 from kokex.services.risk_picture import RiskPictures
 from kokex.services.trading import TradingService
 from kokex.services.turn_budget import TurnBudget
@@ -57,7 +63,6 @@ LONGEST: Final = timedelta(hours=24)
 MOST_WORKING: Final = 5
 """Parent orders of one plan at a time."""
 _CANCEL_AGAIN_SECONDS: Final = 3.0
-_NO_LIMIT: Final = Decimal("Infinity")
 _ENDED_BY: Final = frozenset({DenialCode.HALTED, DenialCode.ACCOUNT_HALTED})
 """Denials after which a person looks first; others may pass."""
 
@@ -105,18 +110,34 @@ class ExecutingService:
         self._working: dict[int, dict[int, ParentRecord]] = {}
         self._held_up: dict[int, str] = {}
         self._withdrawn: dict[str, float] = {}
+        self._deeds = asyncio.Lock()
 
     async def run(self, plans: PlansAtWork) -> None:
         """Serve until cancelled."""
         while True:
-            at_work = {plan.id: (plan, session) for plan, session in plans.at_work()}
-            self._working = {one: known for one, known in self._working.items() if one in at_work}
-            for plan, session in at_work.values():
-                try:
-                    await self._look(plan, session)
-                except KokexError as error:
-                    log.warning("parent orders not looked after now", plan=plan.id, reason=str(error))
+            await self.look(plans)
             await self._clock.sleep(LOOK_SECONDS)
+
+    async def look(self, plans: PlansAtWork) -> None:
+        """See to every parent order of the plans at work, once. What goes wrong with one is its own trouble alone."""
+        at_work = {plan.id for plan, _ in plans.at_work()}
+        self._working = {one: known for one, known in self._working.items() if one in at_work}
+        if not self._pictures.halts_known:
+            return
+        for plan_id in sorted(at_work):
+            try:
+                async with self._deeds:
+                    numbers = list(await self._known(plan_id))
+                for number in numbers:
+                    await self._look_at(plan_id, number, plans)
+                await self._tidy(plan_id, plans)
+            except KokexError as error:
+                log.warning("parent orders not looked after now", plan=plan_id, reason=str(error))
+
+    async def settled(self) -> None:
+        """Return once nothing is being done about any parent order: what was begun with the plan as it was is over."""
+        async with self._deeds:
+            return
 
     async def begin(
         self, session: AccountSession, plan: Plan, step: int, wish: ParentWish, budget: TurnBudget
@@ -127,42 +148,46 @@ class ExecutingService:
             StoreUnavailableError: nothing was begun.
         """
         await budget.read(self._store)
-        ledger = self._ledgers.of(plan.id)
-        touch = _touch(self._market_data.fresh_ticker(session.account, plan.inst_id))
         known = await self._known(plan.id)
         for record in await self._store.parent_orders.latest(plan.id, limit=100):
             if (record.parent.decision_id, record.parent.step) == (budget.turn_id, step):
                 return ParentAnswer(record, "already_submitted")
-        if len(known) >= MOST_WORKING:
-            return ParentAnswer(None, "too_many_parent_orders", f"{len(known)} parent orders are at work")
-        price = wish.limit_price or touch.opposite(wish.side)
-        state = self._pictures.state(session, plan, ledger, budget.left)
-        request = _whole(plan, wish, price)
-        verdict = check(request, _but_for_size(plan.limits), state)
-        if isinstance(verdict, Denied):
-            return ParentAnswer(None, verdict.code.value, verdict.reason)
-        refusal = _needs_approval(Question(request, plan.limits, state), plan.limits)
-        if refusal is not None:
-            return ParentAnswer(None, DenialCode.NEEDS_APPROVAL.value, refusal)
-        return await self._keep(plan, step, wish, budget, verdict)
+        async with session.submitting:  # the grant is spent by one at a time
+            if len(known) >= MOST_WORKING:
+                return ParentAnswer(None, "too_many_parent_orders", f"{len(known)} parent orders are at work")
+            touch = _touch(self._market_data.fresh_ticker(session.account, plan.inst_id))
+            state = self._pictures.state(session, plan, self._ledgers.of(plan.id), budget.left)
+            request = whole(plan, wish.side, wish.quantity, wish.limit_price or touch.opposite(wish.side))
+            verdict = check(request, but_for_size(plan.limits), state)
+            if isinstance(verdict, Denied):
+                return ParentAnswer(None, verdict.code.value, verdict.reason)
+            asked = Question(request, plan.limits, state)
+            refusal = needs_approval(asked)
+            if refusal is not None:
+                return ParentAnswer(None, DenialCode.NEEDS_APPROVAL.value, refusal)
+            return await self._keep(plan, step, wish, budget, verdict, reduces=asked.reduces)
 
     async def stop(self, plan: Plan, session: AccountSession, number: int) -> bool:
         """End a parent order and ask for the cancellation of what it has open; False where it is not at work."""
-        record = (await self._known(plan.id)).get(number)
-        if record is None:
-            return False
-        progress = await self._progress(record)
-        if progress.resting is not None and progress.resting.client_order_id is not None:
-            await self._trading.cancel(session, plan, progress.resting.client_order_id)
-        await self._end(record, End(ParentStatus.STOPPED, f"stopped; {progress.filled} was filled"))
+        async with self._deeds:
+            record = (await self._known(plan.id)).get(number)
+            if record is None:
+                return False
+            await self._stop(plan, session, record, "stopped")
         return True
+
+    async def stop_all(self, plan: Plan, session: AccountSession, why: str) -> None:
+        """The same of every parent order of the plan: nothing of them goes out after this."""
+        async with self._deeds:
+            for record in list((await self._known(plan.id)).values()):
+                await self._stop(plan, session, record, why)
 
     def held_up(self, number: int) -> str | None:
         """Why a parent order does not go on now."""
         return self._held_up.get(number)
 
     async def _keep(
-        self, plan: Plan, step: int, wish: ParentWish, budget: TurnBudget, verdict: Approved
+        self, plan: Plan, step: int, wish: ParentWish, budget: TurnBudget, verdict: Approved, *, reduces: bool
     ) -> ParentAnswer:
         now = self._clock.now()
         parent = ParentOrder(
@@ -177,6 +202,7 @@ class ExecutingService:
             limit_price=wish.limit_price,
             slices=wish.slices,
             visible=wish.visible,
+            reduces=reduces,
         )
         left = budget.left.spend(verdict.added)
         record = await self._store.parent_orders.add(parent, left)
@@ -188,19 +214,70 @@ class ExecutingService:
         return ParentAnswer(record)
 
     async def _known(self, plan_id: int) -> dict[int, ParentRecord]:
-        """The plan's parent orders at work; read once, when the plan comes to work here."""
-        if plan_id not in self._working:
-            kept = await self._store.parent_orders.working(plan_id)
-            self._working.setdefault(plan_id, {one.number: one for one in kept})
-        return self._working[plan_id]
+        """The plan's parent orders at work. Those that were ended on record, as by a stop of the plan, are forgotten."""
+        before = set(self._working.get(plan_id, ()))
+        if plan_id in self._working and not before:
+            return self._working[plan_id]
+        kept = {one.number: one for one in await self._store.parent_orders.working(plan_id)}
+        known = self._working.setdefault(plan_id, {})
+        if not before:
+            known |= kept
+        for number in before - kept.keys():
+            known.pop(number, None)
+        return known
 
-    async def _look(self, plan: Plan, session: AccountSession) -> None:
-        for record in list((await self._known(plan.id)).values()):
-            progress = await self._progress(record)
-            instrument = self._ledgers.of(plan.id).book.instrument
-            touch = _touch(self._market_data.fresh_ticker(session.account, plan.inst_id))
-            deed = next_deed(record.parent, progress, instrument, touch, self._clock.now())
-            await self._do(plan, session, record, progress, deed)
+    async def _look_at(self, plan_id: int, number: int, plans: PlansAtWork) -> None:
+        async with self._deeds:
+            record = self._working.get(plan_id, {}).get(number)
+            here = _here(plan_id, plans)
+            if record is None or here is None:
+                return
+            try:
+                await self._work(*here, record)
+            except KokexError as error:
+                log.warning("parent order not worked now", plan=plan_id, number=number, reason=str(error))
+            except Exception as error:
+                log.exception("parent order broken off", plan=plan_id, number=number)
+                said = f"broken off by a fault of KOKEX: {type(error).__name__}: {error}"
+                await self._end(record, End(ParentStatus.STOPPED, said))
+
+    async def _work(self, plan: Plan, session: AccountSession, record: ParentRecord) -> None:
+        ledger = self._ledgers.of(plan.id)
+        state = self._pictures.state(session, plan, ledger)
+        for halt in state.halts:
+            if halt.level is HaltLevel.HALTED:
+                said = f"{halt.where} was halted by {halt.by}: {halt.reason}"
+                await self._end(record, End(ParentStatus.STOPPED, said))
+                return
+        progress = await self._progress(record)
+        touch = _touch(self._market_data.fresh_ticker(session.account, plan.inst_id))
+        deed = next_deed(record.parent, progress, ledger.book.instrument, touch, self._clock.now())
+        await self._do(plan, session, record, progress, deed)
+
+    async def _tidy(self, plan_id: int, plans: PlansAtWork) -> None:
+        async with self._deeds:
+            here = _here(plan_id, plans)
+            if here is not None:
+                await self._withdraw_orphans(*here)
+
+    async def _stop(self, plan: Plan, session: AccountSession, record: ParentRecord, why: str) -> None:
+        progress = await self._progress(record)
+        await self._end(record, End(ParentStatus.STOPPED, f"{why}; {progress.filled} was filled"))
+        await self._withdraw_orphans(plan, session)
+
+    async def _withdraw_orphans(self, plan: Plan, session: AccountSession) -> None:
+        """Child orders whose parent is over, as where it ended while they were on their way, or an engine did."""
+        ledger, working = self._ledgers.get(plan.id), self._working.get(plan.id)
+        if ledger is None or working is None:
+            return
+        for name, order in list(ledger.pending.items()):
+            if not is_child(order) or order.status.in_flight:
+                continue
+            if not any(one.parent.owns(order) for one in working.values()):
+                try:
+                    await self._withdraw(plan, session, name)
+                except ExchangeError as error:
+                    log.warning("child order not withdrawn yet", order=name, reason=str(error))
 
     async def _progress(self, record: ParentRecord) -> Progress:
         parent = record.parent
@@ -216,6 +293,8 @@ class ExecutingService:
                     plan, session, record, progress, Wish(record.parent.side, order_type, quantity, price)
                 )
             case Move(name, price):
+                if self._waits(plan, session, record):
+                    return
                 moved = await self._trading.amend(session, plan, name, None, price)
                 if moved.code is not None:
                     self._held_up[record.number] = f"{moved.code}: {moved.reason}"
@@ -238,22 +317,38 @@ class ExecutingService:
     ) -> None:
         """One child order, if the gate would let it through: asked before, so that a denial of the moment leaves no trail of orders."""
         parent = record.parent
+        if self._waits(plan, session, record):
+            return
         request = OrderRequest(
             "", plan.id, plan.inst_id, wish.side, wish.order_type, wish.quantity, wish.price
         )
-        state = self._pictures.state(session, plan, self._ledgers.of(plan.id))
-        verdict = check(request, plan.limits, state)
+        gate = check_reducing if parent.reduces else check
+        verdict = gate(request, plan.limits, self._state(plan, session))
         if isinstance(verdict, Denied):
             reason = f"{verdict.code.value}: {verdict.reason}"
             if verdict.code in _ENDED_BY:
                 await self._end(record, End(ParentStatus.STOPPED, reason))
-            elif self._held_up.get(record.number) != reason:
-                self._held_up[record.number] = reason
-                log.info("parent order held up", plan=plan.id, number=record.number, reason=reason)
+            else:
+                self._hold_up(record, reason)
             return
         self._held_up.pop(record.number, None)
-        step = parent.child_step(progress.children)
-        await self._trading.submit(session, plan, parent.decision_id, step, wish)
+        origin = parent.decision_id, parent.child_step(progress.children)
+        await self._trading.work(session, plan, origin, wish, reduces=parent.reduces)
+
+    def _state(self, plan: Plan, session: AccountSession) -> RiskState:
+        return self._pictures.state(session, plan, self._ledgers.of(plan.id))
+
+    def _waits(self, plan: Plan, session: AccountSession, record: ParentRecord) -> bool:
+        """Whether parent orders have had their share of the plan's orders for now."""
+        reason = no_room(plan.limits, self._state(plan, session))
+        if reason is not None:
+            self._hold_up(record, reason)
+        return reason is not None
+
+    def _hold_up(self, record: ParentRecord, reason: str) -> None:
+        if self._held_up.get(record.number) != reason:
+            self._held_up[record.number] = reason
+            log.info("parent order held up", plan=record.parent.plan_id, number=record.number, reason=reason)
 
     async def _end(self, record: ParentRecord, end: End) -> None:
         held_up = self._held_up.pop(record.number, None)
@@ -267,26 +362,9 @@ class ExecutingService:
         log.info("parent order over", plan=record.parent.plan_id, number=record.number, reason=reason)
 
 
-def _whole(plan: Plan, wish: ParentWish, price: Decimal | None) -> OrderRequest:
-    """The parent as if it were one order."""
-    order_type = OrderType.MARKET if price is None else OrderType.LIMIT
-    return OrderRequest("", plan.id, plan.inst_id, wish.side, order_type, wish.quantity, price)
-
-
-def _but_for_size(limits: RiskLimits) -> RiskLimits:
-    """`limits` without those of a single order's size: the child orders keep those."""
-    return replace(limits, max_order_notional=_NO_LIMIT, max_order_share=None, max_single_order_ratio=None)
-
-
-def _needs_approval(asked: Question, limits: RiskLimits) -> str | None:
-    """A person is asked about large orders; parts of them must not be a way around that."""
-    most = limits.approval_notional
-    if most is None or asked.reduces or asked.notional <= most:
-        return None
-    return (
-        f"orders above {most} wait for a person, and this one comes to {asked.notional:f} as a whole; "
-        "ask for it with place_order, or for less"
-    )
+def _here(plan_id: int, plans: PlansAtWork) -> tuple[Plan, AccountSession] | None:
+    """The plan as its user wants it at this moment."""
+    return next(((plan, session) for plan, session in plans.at_work() if plan.id == plan_id), None)
 
 
 def _touch(ticker: Ticker | None) -> Touch:

@@ -44,6 +44,11 @@ class RiskPictures:
         self._ledgers = ledgers
         self._ages = ages
 
+    @property
+    def halts_known(self) -> bool:
+        """Whether what is halted was read yet; until then all is."""
+        return self._halts.known
+
     def state(
         self, session: AccountSession, plan: Plan, ledger: PlanLedger, grant: Grant | None = None
     ) -> RiskState:

@@ -21,7 +21,7 @@ from kokex.domain.ids import OrderOrigin, client_order_id
 from kokex.domain.limits import RiskLimits
 from kokex.domain.order import Order, OrderRequest, OrderStatus
 from kokex.domain.plan import Plan
-from kokex.domain.risk import Approved, Denied, RiskState, check, check_flattening
+from kokex.domain.risk import Approved, Denied, RiskState, check, check_flattening, check_reducing
 from kokex.domain.standing import Standing
 from kokex.ports.clock import Clock
 from kokex.ports.exchange import Accepted, Outcome, Rejected
@@ -116,6 +116,22 @@ class TradingService:
         if budget is not None:
             await budget.read(self._store)
         return await self._go_out(session, plan, (decision_id, step), wish, check, budget)
+
+    async def work(
+        self, session: AccountSession, plan: Plan, origin: tuple[int, int], wish: Wish, *, reduces: bool
+    ) -> Answer:
+        """Send a child order of a parent order; its turn was charged for the whole.
+
+        Args:
+            origin: decision and step that it goes by; the same a second time sends nothing.
+            reduces: it goes out only if it still reduces what is held.
+
+        Raises:
+            StoreUnavailableError: nothing was sent.
+        """
+        if plan.limits.of_account:
+            await self._know_equity(session)
+        return await self._go_out(session, plan, origin, wish, check_reducing if reduces else check)
 
     async def amend(
         self,

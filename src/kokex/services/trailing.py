@@ -26,6 +26,7 @@ from kokex.ports.store import Store
 from kokex.ports.trails import TrailRecord
 from kokex.services.accounts import AccountSession
 from kokex.services.answers import Wish
+from kokex.services.executing import ExecutingService
 from kokex.services.flattening import Flattening
 from kokex.services.halting import PlansAtWork
 from kokex.services.ledger import Ledgers, PlanLedger
@@ -55,6 +56,7 @@ class Hands:
     trading: TradingService
     flattening: Flattening
     pictures: RiskPictures
+    executing: ExecutingService
 
 
 class TrailingStops:
@@ -187,6 +189,7 @@ class TrailingStops:
         denied = self._denied(plan, session, wish, ledger)
         if denied is not None:
             return denied
+        await self._hands.executing.stop_all(plan, session, "the trailing stop was hit")
         await self._hands.flattening.cancel_open(session, plan)
         wish = self._wish(plan, session, ledger)
         if wish is None or not self._same(record):

@@ -132,6 +132,11 @@ ROWS = {
         VALUES (1, '700001', 'ETH-USDT-SWAP', -0.6123456789, 'USDT', 3, now());
         INSERT INTO funding_shares (plan_id, account_id, bill_id, amount) VALUES (1, 1, '700001', -0.6123456789);
         """,
+    "0022": """
+        INSERT INTO parent_orders
+            (plan_id, decision_id, step, side, quantity, style, started_at, ends_at, status, grant_left, reduces)
+        VALUES (1, 7, 1, 'sell', 1.5, 'twap', now(), now(), 'working', '{}', true);
+        """,
 }
 
 

@@ -34,6 +34,7 @@ REVISIONS: Final = (
     "0019",
     "0020",
     "0021",
+    "0022",
 )
 """Every revision this program knows, oldest first."""
 

@@ -153,6 +153,11 @@ def check(request: OrderRequest, limits: RiskLimits, state: RiskState) -> Approv
     return _asked(RULES, Question(request, limits, state))
 
 
+def check_reducing(request: OrderRequest, limits: RiskLimits, state: RiskState) -> Approved | Denied:
+    """As `check`, for an order that was let through before as part of one that only reduces: it does so still, or is denied."""
+    return _asked((*RULES, reducing), Question(request, limits, state))
+
+
 def check_flattening(request: OrderRequest, limits: RiskLimits, state: RiskState) -> Approved | Denied:
     """The same for an order that a halt asks for: it passes if it only reduces, whatever the halt and the limits say."""
     return _asked(FLATTENING, Question(request, limits, state))

@@ -53,7 +53,7 @@ class TradingTools(Room):
         """Ask for the end of the plan's holding, at market or at a limit price. Its other orders are canceled first."""
         desk = self._desk
         step, self.step = self.step, self.step + 1
-        closing = PositionClosing(desk.clock, desk.ledger, desk.trading, desk.pictures)
+        closing = PositionClosing(desk.clock, desk.ledger, desk.trading, desk.pictures, desk.executing)
         done = await closing.close(desk.session, desk.plan, (desk.turn_id, step), price, desk.budget)
         told = {"canceled": list(done.canceled), "remains": str(done.remains)}
         if done.answer is None:

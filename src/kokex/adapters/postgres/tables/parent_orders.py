@@ -2,7 +2,19 @@
 
 from __future__ import annotations
 
-from sqlalchemy import BigInteger, Column, ForeignKey, Index, Integer, Table, Text, UniqueConstraint, text
+from sqlalchemy import (
+    BigInteger,
+    Boolean,
+    Column,
+    ForeignKey,
+    Index,
+    Integer,
+    Table,
+    Text,
+    UniqueConstraint,
+    false,
+    text,
+)
 from sqlalchemy.dialects.postgresql import JSONB
 
 from kokex.adapters.postgres.tables.base import EXACT, MOMENT, metadata, number_column
@@ -25,6 +37,7 @@ parent_orders = Table(
     Column("status", Text, nullable=False),
     Column("reason", Text),
     Column("grant_left", JSONB, nullable=False),  # of the turn, after it
+    Column("reduces", Boolean, nullable=False, server_default=false()),
     UniqueConstraint("plan_id", "decision_id", "step"),
 )
 Index("ix_parent_orders_working", parent_orders.c.plan_id, postgresql_where=text("status = 'working'"))
