@@ -102,14 +102,20 @@ async def test_a_turn_ends_at_its_time_limit() -> None:
 
 
 async def test_a_tool_s_own_timeout_is_not_the_turn_s() -> None:
-    """Only the turn's limit is reported as such."""
+    """Only the turn's limit is reported as such; of a tool that reads, it is the answer."""
 
-    class Box(FakeToolbox):
+    class Unread(FakeToolbox):
         async def get_positions(self) -> dict[str, Any]:
             raise TimeoutError("the pool is empty")
 
+    class Unsent(FakeToolbox):
+        async def place_order(self, *given: Any, **named: Any) -> dict[str, Any]:
+            raise TimeoutError("the pool is empty")
+
+    decision = await service().run_turn(turn(), Unread(prediction=prediction(0.6, 0.01)))
+    assert decision.action is Action.HOLD and "TimeoutError" in decision.reason
     with pytest.raises(TimeoutError, match="pool"):
-        await service().run_turn(turn(), Box())
+        await service().run_turn(turn(), Unsent(prediction=prediction(0.6, 0.01)))
 
 
 async def test_the_policy_keeps_to_the_plan_s_tool_calls() -> None:
