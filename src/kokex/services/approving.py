@@ -13,7 +13,7 @@ from typing import Final
 import structlog
 
 from kokex.domain.approvals import Approval, ApprovalOutcome
-from kokex.domain.errors import KokexError, StoreUnavailableError
+from kokex.domain.errors import KokexError
 from kokex.domain.plan import Plan
 from kokex.ports.clock import Clock
 from kokex.ports.store import Store
@@ -50,7 +50,7 @@ class ApprovingService:
             while True:
                 try:
                     await self._look(plans, tasks)
-                except StoreUnavailableError as error:
+                except KokexError as error:
                     log.warning("approvals not read", reason=str(error))
                 await self._clock.sleep(READ_SECONDS)
 
@@ -59,7 +59,7 @@ class ApprovingService:
             try:
                 async for _ in self._store.approvals.changes():
                     await self._look(plans, tasks)
-            except StoreUnavailableError as error:
+            except KokexError as error:
                 log.warning("approvals wait for the database", reason=str(error))
             await self._clock.sleep(RETRY_SECONDS)
 
@@ -84,6 +84,8 @@ class ApprovingService:
             await self._settle(approval, plan, session)
         except KokexError as error:
             log.warning("waiting order waits on", order=approval.client_order_id, reason=str(error))
+        except Exception as error:  # the engine goes on; the order waits, and ends with its time
+            log.error("waiting order waits on", order=approval.client_order_id, exc_info=error)
 
     async def _settle(self, approval: Approval, plan: Plan, session: AccountSession) -> None:
         answer, waiting = approval.answer, self._trading.waiting

@@ -19,7 +19,7 @@ from typing import Any, Final, Protocol
 
 import structlog
 
-from kokex.domain.errors import StoreUnavailableError
+from kokex.domain.errors import KokexError, StoreUnavailableError
 from kokex.domain.notice import Notice
 from kokex.domain.plan import Plan, TriggerKind
 from kokex.domain.risk import DenialCode
@@ -95,8 +95,8 @@ class RiskWatch:
             await self._clock.sleep(LOOK_SECONDS)
             try:
                 await self.look(plans, sink)
-            except StoreUnavailableError as error:
-                log.warning("risk events wait for the database", reason=str(error))
+            except KokexError as error:
+                log.warning("risk events wait", reason=str(error))
 
     async def look(self, plans: PlansAtWork, sink: NoticeSink) -> None:
         """Keep and tell what is new."""
@@ -106,15 +106,25 @@ class RiskWatch:
             return
         halts = await self._store.risk.halt_history(limit=_HALTS_READ)
         for plan, session in wanting:
-            watched = self._watched.get(plan.id) or await self._begin(plan)
-            self._watched[plan.id] = watched
-            found = [
-                *_halt_events(halts, plan, watched.since),
-                *self._protection_events(plan, session),
-                *_standing_events(session, watched),
-                *await self._storm(plan, watched),
-            ]
-            await self._keep(plan, watched, found, sink)
+            try:
+                await self._look_at(plan, session, halts, sink)
+            except StoreUnavailableError:
+                raise
+            except Exception as error:  # told later or not at all: nothing that trades depends on it
+                log.error("risk events not looked for", plan=plan.id, exc_info=error)
+
+    async def _look_at(
+        self, plan: Plan, session: AccountSession, halts: Sequence[HaltRecord], sink: NoticeSink
+    ) -> None:
+        watched = self._watched.get(plan.id) or await self._begin(plan)
+        self._watched[plan.id] = watched
+        found = [
+            *_halt_events(halts, plan, watched.since),
+            *self._protection_events(plan, session),
+            *_standing_events(session, watched),
+            *await self._storm(plan, watched),
+        ]
+        await self._keep(plan, watched, found, sink)
 
     async def _begin(self, plan: Plan) -> _Watched:
         notices = self._store.notices

@@ -80,6 +80,7 @@ class TrailingStops:
         self._records: dict[int, TrailRecord] = {}
         self._unread: set[int] = set()
         self._ending: dict[int, asyncio.Task[None]] = {}
+        self._faults: dict[int, str] = {}
 
     async def run(self, plans: PlansAtWork) -> None:
         """Serve until cancelled."""
@@ -90,6 +91,9 @@ class TrailingStops:
                         await self._look(plan, session, plans, tasks)
                     except KokexError as error:
                         log.warning("trailing stop not looked after now", plan=plan.id, reason=str(error))
+                    except Exception as error:  # the stops of all other plans hold
+                        if self._is_new(plan.id, error):
+                            log.error("trailing stop broken off, tried again", plan=plan.id, exc_info=error)
                 await self._clock.sleep(LOOK_SECONDS)
 
     def hear_candles(self, plan_id: int) -> None:
@@ -160,8 +164,10 @@ class TrailingStops:
                 why = await self._attempt(plan, session, record, attempt)
             except KokexError as error:
                 why = str(error)
-            except KeyError:
-                return  # the plan was taken to rest in between, and its ledger with it
+            except Exception as error:
+                if self._is_new(plan.id, error):
+                    log.error("trailing stop broken off, tried again", plan=plan.id, exc_info=error)
+                why = f"a fault of KOKEX: {type(error).__name__}: {error}"
             if why is None:
                 attempt, delay, refused = attempt + 1, RETRY_SECONDS, ""
                 continue
@@ -171,6 +177,12 @@ class TrailingStops:
             await self._clock.sleep(delay)
             delay = min(2 * delay, LONGEST_RETRY_SECONDS)
         log.error("holding not ended by its trailing stop", plan=record.plan_id, orders=ATTEMPTS)
+
+    def _is_new(self, plan_id: int, error: Exception) -> bool:
+        """Whether a fault is not the plan's last one: it is told at length once, not twice a second."""
+        said = f"{type(error).__name__}: {error}"
+        before, self._faults[plan_id] = self._faults.get(plan_id), said
+        return said != before
 
     def _same(self, record: TrailRecord) -> bool:
         """Whether what is held is still the holding whose stop was hit."""

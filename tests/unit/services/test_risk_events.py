@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from decimal import Decimal
 from types import SimpleNamespace
@@ -220,3 +220,29 @@ def test_denials_that_take_their_time_are_no_storm() -> None:
     assert storm_at(moments) == moments[-1]
     assert storm_at(moments[1:]) is None
     assert storm_at([one + number * SECOND for number, one in enumerate(moments)]) is None
+
+
+async def test_a_fault_of_one_plan_is_its_own(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The others are told, and nothing ends; what could not be looked for is told at the next look."""
+    bench = Bench()
+    faulty = bench._state
+    bench.settings = replace(bench.settings)
+    other = replace(plan(agent=bench.settings, limits=GUARDED), id=2)
+    first = bench.at_work()[0]
+    monkeypatch.setattr(bench, "at_work", lambda: [first, (other, bench.session)])
+    broken = [True]
+
+    def state(session: Any, of: Plan, ledger: Any) -> RiskState:
+        if of.id == 1 and broken[0]:
+            raise ZeroDivisionError("a fault")
+        return faulty(session, of, ledger)
+
+    monkeypatch.setattr(bench, "_state", state)
+    bench.new_life()
+    bench.notices.halts.append(halt(1, START))
+    await bench.watch.look(bench, bench)
+    assert [(one.plan_id, one.key) for one in bench.told] == [(2, "halt:1:set")]
+    broken[0] = False
+    bench.notices.kept.clear()
+    await bench.watch.look(bench, bench)
+    assert [(one.plan_id, one.key) for one in bench.told][1:] == [(1, "halt:1:set")]

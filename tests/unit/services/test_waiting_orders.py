@@ -13,6 +13,7 @@ from typing import Any
 import pytest
 
 from kokex.domain.approvals import ApprovalOutcome, PersonsAnswer
+from kokex.domain.errors import StoreError
 from kokex.domain.instrument import Instrument, Side
 from kokex.domain.limits import RiskLimits
 from kokex.domain.order import Order, OrderRequest, OrderStatus, OrderType
@@ -243,3 +244,32 @@ async def test_the_service_carries_out_what_was_said(answer: bool | None) -> Non
     assert (await look(), world.approvals.rows[name].outcome) == expected
     assert answer or world.approvals.told == [name]
     assert len(world.let_through) == (1 if answer else 0)
+
+
+@pytest.mark.parametrize("error", [StoreError("refused"), ZeroDivisionError("a fault")])
+async def test_what_goes_wrong_with_one_answer_ends_nothing(error: Exception) -> None:
+    """The order waits on, and is sent once when all is well."""
+    world = World()
+    order = (await world.ask()).order
+    name = order.client_order_id or ""
+    await world.approvals.answer(name, PersonsAnswer(True, "ann", world.clock.moment))
+    clock: Any = world.clock
+    halts = Halts(clock)
+    halts.take([])
+    store: Any = SimpleNamespace(approvals=world.approvals, orders=world.record)
+    service = ApprovingService(store, clock, halts, world.trading)
+    plans: Any = SimpleNamespace(at_work=lambda: [(world.plan, world.session)])
+    settle = world.approvals.settle
+
+    async def broken(*told: Any, **more: Any) -> Any:
+        raise error
+
+    world.approvals.settle = broken  # type: ignore[method-assign]
+    async with asyncio.TaskGroup() as tasks:
+        await service._look(plans, tasks)
+    assert world.record.orders[name].status is OrderStatus.AWAITING_APPROVAL
+    world.approvals.settle = settle  # type: ignore[method-assign]
+    async with asyncio.TaskGroup() as tasks:
+        await service._look(plans, tasks)
+    assert world.record.orders[name].status is OrderStatus.ACCEPTED
+    assert len(world.let_through) == 1
