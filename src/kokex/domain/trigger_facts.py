@@ -46,10 +46,10 @@ def _event(event: OrderEvent) -> dict[str, Any]:
         "client_order_id": update.client_order_id,
         "side": update.side.value,
         "order_type": update.order_type[:32],
-        "quantity": str(update.quantity),
-        "price": None if update.price is None else str(update.price),
-        "filled_quantity": str(update.filled_quantity),
-        "average_price": None if update.average_price is None else str(update.average_price),
+        "quantity": f"{update.quantity:f}",
+        "price": None if update.price is None else f"{update.price:f}",
+        "filled_quantity": f"{update.filled_quantity:f}",
+        "average_price": None if update.average_price is None else f"{update.average_price:f}",
         "cancel_reason": update.cancel_reason[:200] if update.cancel_reason else None,
         "made_by_this_plan": not event.external,
     }
@@ -89,7 +89,7 @@ def _account_event(record: AccountEventRecord) -> dict[str, Any]:
 
 
 def _number(value: Decimal | None) -> str | None:
-    return None if value is None else str(value)
+    return None if value is None else f"{value:f}"
 
 
 def _forecast(forecast: Forecast) -> dict[str, Any]:

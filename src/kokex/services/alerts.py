@@ -16,7 +16,7 @@ from typing import Any, Final, Protocol
 
 import structlog
 
-from kokex.domain.errors import StoreUnavailableError
+from kokex.domain.errors import KokexError, StoreUnavailableError
 from kokex.domain.notice import AlertDirection, Notice, PriceAlert
 from kokex.domain.trigger_facts import time_text
 from kokex.ports.clock import Clock
@@ -75,7 +75,10 @@ class AlertService:
                 await self._arrived.wait()
                 self._arrived.clear()
                 while self._crossed:
-                    await self._fire(self._crossed[0], sink)
+                    try:
+                        await self._fire(self._crossed[0], sink)
+                    except Exception as error:  # it waits on record still, and is read again
+                        log.error("price alert not kept", alert=self._crossed[0].alert.id, exc_info=error)
                     del self._crossed[0]
 
     async def open(self, plan_id: int, place: Place) -> None:
@@ -133,7 +136,7 @@ class AlertService:
                 continue
             break
         if told:
-            log.info("price alert", plan=alert.plan_id, alert=alert.id, price=str(crossed.price))
+            log.info("price alert", plan=alert.plan_id, alert=alert.id, price=f"{crossed.price:f}")
             sink.on_notices(alert.plan_id, told)
 
     async def _read_anew(self) -> None:
@@ -144,7 +147,7 @@ class AlertService:
             before = {number for watched in self._plans.values() for number in watched.alerts}
             try:
                 kept = await self._store.alerts.active(list(self._plans))
-            except StoreUnavailableError as error:
+            except KokexError as error:
                 log.warning("alerts not read", reason=str(error))
                 continue
             firing = {one.alert.id for one in self._crossed}
@@ -158,9 +161,9 @@ def _facts(crossed: _Crossed) -> dict[str, Any]:
     alert = crossed.alert
     facts: dict[str, Any] = {
         "alert": alert.id,
-        "price": str(alert.price),
+        "price": f"{alert.price:f}",
         "direction": alert.direction.value,
-        "last_price": str(crossed.price),
+        "last_price": f"{crossed.price:f}",
         "set_at": time_text(alert.made_at),
         "your_note": alert.note,
     }

@@ -19,7 +19,7 @@ def cost_facts(order: Order, fills: Iterable[Fill]) -> dict[str, Any]:
         return {}
     mid, bps = order.decision_mid, order.slippage_bps
     return {
-        "decision_mid": None if mid is None else str(mid),
+        "decision_mid": None if mid is None else f"{mid:f}",
         "slippage_bps": None if bps is None else f"{bps:.2f}",
         "fees": fee_facts(fills),
     }
@@ -27,4 +27,4 @@ def cost_facts(order: Order, fills: Iterable[Fill]) -> dict[str, Any]:
 
 def fee_facts(fills: Iterable[Fill]) -> dict[str, str]:
     """What was charged (negative) or rebated, by currency."""
-    return {currency: str(amount) for currency, amount in sorted(fees_by_currency(fills).items())}
+    return {currency: f"{amount:f}" for currency, amount in sorted(fees_by_currency(fills).items())}

@@ -69,7 +69,7 @@ def told(past: Sequence[PastDecision], instrument: Instrument, ticker: Ticker | 
     """Decisions as a tool tells them, with units and times."""
     return {
         "decisions": [_told(one, instrument, ticker) for one in past],
-        "last": None if ticker is None else str(ticker.last),
+        "last": None if ticker is None else f"{ticker.last:f}",
         "unit": instrument.quote_currency,
         "quantity_unit": instrument.base_currency if instrument.contract_value == 1 else "contracts",
     }
@@ -89,7 +89,7 @@ def _told(one: PastDecision, instrument: Instrument, ticker: Ticker | None) -> d
         "change_of_mind": decision.change_of_mind if decision else None,
         "orders": [_order(order, one.fills_of(order)) for order in one.orders],
         "fees": fee_facts(one.fills),
-        "pnl_after_fees": None if pnl is None else str(pnl),
+        "pnl_after_fees": None if pnl is None else f"{pnl:f}",
     }
 
 
@@ -98,10 +98,10 @@ def _order(order: Order, fills: Sequence[Fill]) -> dict[str, Any]:
         "client_order_id": order.client_order_id,
         "side": order.side.value,
         "order_type": order.order_type,
-        "quantity": str(order.quantity),
-        "price": None if order.price is None else str(order.price),
+        "quantity": f"{order.quantity:f}",
+        "price": None if order.price is None else f"{order.price:f}",
         "status": order.status.value,
-        "filled_quantity": str(order.filled_quantity),
-        "average_price": None if order.average_price is None else str(order.average_price),
+        "filled_quantity": f"{order.filled_quantity:f}",
+        "average_price": None if order.average_price is None else f"{order.average_price:f}",
         "reason": order.reason,
     }

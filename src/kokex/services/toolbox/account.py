@@ -23,12 +23,12 @@ class AccountTools(Room):
         ticker = self._desk.fresh_ticker()
         return {
             "inst_id": self._desk.plan.inst_id,
-            "quantity": str(book.quantity),
+            "quantity": f"{book.quantity:f}",
             "quantity_unit": self._desk.quantity_unit,
-            "value": str(book.instrument.notional(book.quantity, ticker.last)) if ticker else None,
-            "pnl_after_fees": str(book.pnl(ticker.last)) if ticker else None,
-            "cash_flow": str(book.cash),
-            "fees": {currency: str(amount) for currency, amount in book.fees},
+            "value": f"{book.instrument.notional(book.quantity, ticker.last):f}" if ticker else None,
+            "pnl_after_fees": f"{book.pnl(ticker.last):f}" if ticker else None,
+            "cash_flow": f"{book.cash:f}",
+            "fees": {currency: f"{amount:f}" for currency, amount in book.fees},
             "fills": book.fills,
             "unit": book.instrument.quote_currency,
             "trailing_stop": await self._trailing_stop(),
@@ -44,9 +44,9 @@ class AccountTools(Room):
         entry = self._desk.ledger.results.entry
         held = trail is not None and entry is not None and entry.at == trail.since
         return {
-            "share": str(share),
-            "best_price": str(trail.best) if trail and held else None,
-            "level": str(trail.level(share)) if trail and held else None,
+            "share": f"{share:f}",
+            "best_price": f"{trail.best:f}" if trail and held else None,
+            "level": f"{trail.level(share):f}" if trail and held else None,
             "hit_at": None if trail is None or trail.hit_at is None else time_text(trail.hit_at),
         }
 
@@ -59,7 +59,7 @@ class AccountTools(Room):
         quote = self._desk.ledger.book.instrument.quote_currency
         return {
             "balances": {
-                currency: {"total": str(balance.total), "available": str(balance.available)}
+                currency: {"total": f"{balance.total:f}", "available": f"{balance.available:f}"}
                 for currency, balance in sorted(snapshot.balances.items())
             },
             "free_cash": decimal_text(self._desk.session.free_cash(quote)),
@@ -83,11 +83,11 @@ class AccountTools(Room):
             "left": left_facts(limits, state),
             "own_capital": decimal_text(self._own_capital()),
             "unit": instrument.quote_currency,
-            "tick_size": str(instrument.tick_size),
-            "lot_size": str(instrument.lot_size),
-            "min_quantity": str(instrument.min_quantity),
+            "tick_size": f"{instrument.tick_size:f}",
+            "lot_size": f"{instrument.lot_size:f}",
+            "min_quantity": f"{instrument.min_quantity:f}",
             "quantity_unit": self._desk.quantity_unit,
-            "contract_value": str(instrument.contract_value),
+            "contract_value": f"{instrument.contract_value:f}",
             "account_may": self._desk.session.standing.value,
             "trouble": self._desk.session.trouble.reason if self._desk.session.trouble else None,
         }

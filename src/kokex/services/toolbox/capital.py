@@ -56,12 +56,12 @@ class CapitalTools(Room):
         return {
             "method": sized.method.value,
             "side": side.value,
-            "suggested_position": str(side.sign * wanted if wanted else wanted),
+            "suggested_position": f"{side.sign * wanted if wanted else wanted:f}",
             "suggested_value": f"{instrument.notional(wanted, at):.2f}",
-            "held": str(state.quantity),
-            "missing": str(missing),
+            "held": f"{state.quantity:f}",
+            "missing": f"{missing:f}",
             "orders": [_order(one) for one in batch.orders],
-            "left_for_later": str(missing - batch.quantity),
+            "left_for_later": f"{missing - batch.quantity:f}",
             "largest_order_value": f"{most:.2f}",
             "proven": _proven(sized, facts),
             "factors": [
@@ -70,7 +70,7 @@ class CapitalTools(Room):
             ],
             "unit": instrument.quote_currency,
             "quantity_unit": desk.quantity_unit,
-            "price": str(at),
+            "price": f"{at:f}",
             "now": time_text(desk.clock.now()),
             "note": "a suggestion: the risk gate decides on every order, and a smaller one is always fine",
         }
@@ -114,4 +114,4 @@ def _proven(sized: Sizing, facts: SizingFacts) -> bool | None:
 
 
 def _order(order: BatchOrder) -> dict[str, Any]:
-    return {"price": decimal_text(order.price), "quantity": str(order.quantity)}
+    return {"price": decimal_text(order.price), "quantity": f"{order.quantity:f}"}

@@ -28,10 +28,10 @@ def order_facts(order: Order) -> dict[str, Any]:
             "order_id": order.order_id,
             "side": order.side.value,
             "order_type": order.order_type,
-            "quantity": str(order.quantity),
+            "quantity": f"{order.quantity:f}",
             "price": decimal_text(order.price),
             "status": order.status.value,
-            "filled_quantity": str(order.filled_quantity),
+            "filled_quantity": f"{order.filled_quantity:f}",
             "average_price": decimal_text(order.average_price),
             "reason": order.reason,
             "created_at": time_text(order.created_at),
@@ -92,8 +92,8 @@ def fill_facts(fill: Fill) -> dict[str, Any]:
         "order_id": fill.order_id,
         "trade_id": fill.trade_id,
         "side": fill.side.value,
-        "price": str(fill.price),
-        "quantity": str(fill.quantity),
+        "price": f"{fill.price:f}",
+        "quantity": f"{fill.quantity:f}",
         "fee": decimal_text(fill.fee),
         "fee_currency": fill.fee_currency,
         "maker": fill.maker,
@@ -108,7 +108,7 @@ def parent_facts(record: ParentRecord, held_up: str | None) -> dict[str, Any]:
         "number": record.number,
         "decision": parent.decision_id,
         "side": parent.side.value,
-        "quantity": str(parent.quantity),
+        "quantity": f"{parent.quantity:f}",
         "style": parent.style.value,
         "limit_price": decimal_text(parent.limit_price),
         "slices": parent.slices,
@@ -128,7 +128,7 @@ def refusal(code: str, reason: str) -> dict[str, Any]:
 
 def decimal_text(value: Decimal | None) -> str | None:
     """An exact number; None where it is unknown."""
-    return None if value is None else str(value)
+    return None if value is None else f"{value:f}"
 
 
 def time_text(moment: datetime) -> str:

@@ -45,7 +45,7 @@ def _grant(grant: Grant) -> dict[str, Any]:
     """What is left of this turn's own budget."""
     return {
         "sides_that_may_add": sorted(side.value for side in grant.sides),
-        "notional": str(grant.notional),
+        "notional": f"{grant.notional:f}",
         "orders": grant.orders,
     }
 
@@ -56,10 +56,10 @@ def _losses_left(limits: RiskLimits, state: RiskState) -> dict[str, Any]:
         return {"lost_today": None, "daily_loss": None, "losing_streak": None}
     lost = made.worth.day_loss(made.pnl, made.at or state.checked_at)
     return {
-        "lost_today": str(lost),
+        "lost_today": f"{lost:f}",
         "daily_loss": None
         if guard.max_daily_loss is None
-        else str(max(guard.max_daily_loss - lost, Decimal(0))),
+        else f"{max(guard.max_daily_loss - lost, Decimal(0)):f}",
         "losing_streak": None
         if guard.losing_streak is None
         else max(guard.losing_streak - made.losing_streak, 0),

@@ -31,7 +31,7 @@ class MarketTools(Room):
         return {
             **self._streamed(),
             "inst_id": ticker.inst_id,
-            "last": str(ticker.last),
+            "last": f"{ticker.last:f}",
             "bid": decimal_text(ticker.bid),
             "ask": decimal_text(ticker.ask),
             "unit": self._desk.ledger.book.instrument.quote_currency,
@@ -50,7 +50,7 @@ class MarketTools(Room):
             )
         if trades:
             seen["trades"] = [
-                {"price": str(one.price), "quantity": str(one.quantity), "side": one.side.value}
+                {"price": f"{one.price:f}", "quantity": f"{one.quantity:f}", "side": one.side.value}
                 for one in trades[-_TRADES_SHOWN:]
             ]
         return seen
@@ -94,9 +94,9 @@ class MarketTools(Room):
             "columns": ["price", "quantity"],
             "bids": _levels(book.bids[:depth]),
             "asks": _levels(book.asks[:depth]),
-            "spread": str(book.asks[0].price - book.bids[0].price) if book.asks and book.bids else None,
-            "bid_quantity": str(sum((level.quantity for level in book.bids[:depth]), Decimal(0))),
-            "ask_quantity": str(sum((level.quantity for level in book.asks[:depth]), Decimal(0))),
+            "spread": f"{book.asks[0].price - book.bids[0].price:f}" if book.asks and book.bids else None,
+            "bid_quantity": f"{sum((level.quantity for level in book.bids[:depth]), Decimal(0)):f}",
+            "ask_quantity": f"{sum((level.quantity for level in book.asks[:depth]), Decimal(0)):f}",
             "occurred_at": time_text(book.occurred_at),
         }
 
@@ -112,7 +112,7 @@ class MarketTools(Room):
             return refusal("exchange_unavailable", str(error))
         return {
             "inst_id": inst_id,
-            "funding_rate": str(found.rate),
+            "funding_rate": f"{found.rate:f}",
             "funding_rate_unit": "share of the position's value; above zero longs pay shorts, below zero shorts pay longs",
             "due_at": time_text(found.due_at),
             "next_due_at": None if found.next_due_at is None else time_text(found.next_due_at),
@@ -145,7 +145,7 @@ class MarketTools(Room):
 
 
 def _levels(levels: Sequence[BookLevel]) -> list[list[str]]:
-    return [[str(level.price), str(level.quantity)] for level in levels]
+    return [[f"{level.price:f}", f"{level.quantity:f}"] for level in levels]
 
 
 def _indicator(found: IndicatorLines, limit: int) -> dict[str, Any]:

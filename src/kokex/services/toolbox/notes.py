@@ -60,7 +60,7 @@ class NoteTools(Room):
 def _alert(alert: PriceAlert) -> dict[str, Any]:
     return {
         "alert": alert.id,
-        "price": str(alert.price),
+        "price": f"{alert.price:f}",
         "direction": alert.direction.value,
         "note": alert.note,
         "set_at": time_text(alert.made_at),

@@ -55,7 +55,7 @@ class TradingTools(Room):
         step, self.step = self.step, self.step + 1
         closing = PositionClosing(desk.clock, desk.ledger, desk.trading, desk.pictures, desk.executing)
         done = await closing.close(desk.session, desk.plan, (desk.turn_id, step), price, desk.budget)
-        told = {"canceled": list(done.canceled), "remains": str(done.remains)}
+        told = {"canceled": list(done.canceled), "remains": f"{done.remains:f}"}
         if done.answer is None:
             return told | refusal(done.code or "", done.reason or "")
         result = told | order_facts(done.answer.order)
