@@ -12,7 +12,7 @@ from kokex.cli.plan_capital import capital_document, capital_rows
 from kokex.cli.plan_rhythm import rhythm_rows
 from kokex.domain.account import ExchangeAccount
 from kokex.domain.forecast import Forecast
-from kokex.domain.forecast_skill import ForecastSkill
+from kokex.domain.forecast_skill import FEWEST_APART, FEWEST_FORECASTS, ForecastSkill
 from kokex.domain.instrument import InstrumentKind
 from kokex.domain.limits import RiskLimits
 from kokex.domain.order import Order
@@ -143,7 +143,7 @@ def print_report(report: PlanReport) -> None:
         ("events, decisions", f"{report.events}, {report.decisions}"),
         *_holding_rows(report, quote),
         *_forecast_rows(report.forecast),
-        ("forecasts' skill", _skill_words(report.skill)),
+        ("forecasts' skill", skill_words(report.skill)),
     ]
     say_table(f"{plan.name} (number {plan.id})", ("", ""), rows)
     if report.pending:
@@ -222,9 +222,13 @@ def _forecast_rows(forecast: Forecast | None) -> list[tuple[str, str]]:
     return [("latest forecast", words)]
 
 
-def _skill_words(skill: ForecastSkill) -> str:
+def skill_words(skill: ForecastSkill) -> str:
+    """What a plan's forecasts were worth, as a sentence."""
     if not skill.said or skill.crps is None or skill.baseline_crps is None or skill.coverage is None:
-        return f"{skill.verdict}: {skill.forecasts} whose horizon has passed, {skill.apart} apart"
+        return (
+            f"{skill.verdict}: {skill.forecasts} of {FEWEST_FORECASTS} forecasts have come to their horizon, "
+            f"{skill.apart} of {FEWEST_APART} without overlap"
+        )
     hits = "" if skill.hit_rate is None else f"direction right in {skill.hit_rate:.0%} of {skill.called}, "
     return (
         f"{skill.verdict}: CRPS {skill.crps:.3g} % of the price, the baseline's {skill.baseline_crps:.3g} %; {hits}"

@@ -19,7 +19,6 @@ from kokex.demo.training import DemoTraining
 from kokex.demo.watch import Happening, Picture
 from kokex.domain.account import ExchangeAccount
 from kokex.domain.plan import Plan
-from kokex.services.accounts import market_of
 
 QUIET_SECONDS: Final = 20.0
 """How long the agents may take to come to rest once the market stands still."""
@@ -122,7 +121,7 @@ async def _journal_is_whole(play: Play) -> bool:
 
 
 async def _compare(play: Play) -> Summary:
-    record = await read_record(play.opened.store, play.plans, market_of(play.account))
+    record = await read_record(play.opened.store, play.plans, play.account)
     summary = compare(record, await play.market.books(), await play.market.events())
     mishaps = {
         kind.value: number

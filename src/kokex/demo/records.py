@@ -9,13 +9,17 @@ from datetime import UTC, datetime
 from decimal import Decimal
 from typing import Any, Final
 
+from kokex.domain.account import ExchangeAccount
 from kokex.domain.errors import StateError
 from kokex.domain.events import EventSource, OrderEvent
+from kokex.domain.forecast_skill import ForecastSkill
 from kokex.domain.instrument import Instrument
 from kokex.domain.order import Fill, OrderStatus
 from kokex.domain.plan import Plan
 from kokex.domain.spending import Spending
 from kokex.ports.store import Store, TurnTally
+from kokex.services.accounts import market_of
+from kokex.services.forecast_records import USUAL, ForecastRecords
 
 _EVERYTHING: Final = 1_000_000
 _ALWAYS: Final = datetime(2000, 1, 1, tzinfo=UTC)
@@ -70,6 +74,7 @@ class Record:
     Attributes:
         plan: the first; all trade the same instrument.
         forecaster: of the first plan's newest forecast.
+        skill: of that forecaster's, as far as they were measured.
     """
 
     plan: Plan
@@ -80,17 +85,18 @@ class Record:
     decisions: int
     denied: int
     forecaster: str
+    skill: ForecastSkill
     desks: tuple[Desk, ...] = ()
 
 
-async def read_record(store: Store, plans: Sequence[Plan], market: str) -> Record:
+async def read_record(store: Store, plans: Sequence[Plan], account: ExchangeAccount) -> Record:
     """Read the doings of `plans`, which trade one instrument on one account.
 
     Raises:
         StateError: they never worked, so there is nothing to compare.
     """
     first = plans[0]
-    instrument = await store.instruments.get(market, first.inst_id)
+    instrument = await store.instruments.get(market_of(account), first.inst_id)
     if instrument is None:
         raise StateError(f"plan {first.name} never worked: its instrument {first.inst_id} was not read")
     latest = await store.forecasts.latest(first.id)
@@ -109,6 +115,7 @@ async def read_record(store: Store, plans: Sequence[Plan], market: str) -> Recor
         decisions=sum([await store.turns.count(plan.id) for plan in plans]),
         denied=sum(sum(desk.denials.values()) for desk in desks),
         forecaster=latest[1].forecaster if latest else first.forecast.forecaster,
+        skill=await ForecastRecords(store).skill(account, first, USUAL),
         desks=tuple(desks),
     )
 

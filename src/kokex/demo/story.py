@@ -9,6 +9,7 @@ from rich.console import Console, Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
+from kokex.cli.plan_report import skill_words
 from kokex.demo.options import MarketChoice
 from kokex.demo.records import Desk
 from kokex.demo.summary import Summary
@@ -36,7 +37,8 @@ def closing(summary: Summary, choice: MarketChoice) -> RenderableType:
         ),
         *(Text(line) for desk in record.desks for line in _desk(desk)),
         *(Text(line) for line in _mishaps(summary)),
-        Text(f"Forecaster: {record.forecaster}{_skill(record.forecaster)}. The market: {choice.words}."),
+        Text(f"Forecaster: {record.forecaster}. The market: {choice.words}."),
+        Text(f"Its forecasts against what came: {skill_words(record.skill)}."),
         *(Text(line) for line in (summary.model.closing_lines() if summary.model else ())),
         Text(
             "This shows that the parts work together; it says nothing about what a real market would have paid."
@@ -65,10 +67,6 @@ def _mishaps(summary: Summary) -> Iterable[str]:
 
 def _counts(numbers: Mapping[str, int]) -> str:
     return ", ".join(f"{number} {name}" for name, number in numbers.items()) or "nothing"
-
-
-def _skill(forecaster: str) -> str:
-    return "" if forecaster.startswith("kronos") else ", a baseline whose skill is not measured here"
 
 
 def _verdict(summary: Summary) -> Iterable[Text]:

@@ -115,12 +115,7 @@ def _head(picture: Picture, choice: MarketChoice | None) -> RenderableType:
 
 def _foot(picture: Picture) -> Text:
     name = picture.forecast.forecaster if picture.forecast else picture.plan.forecast.forecaster
-    if name.startswith("kronos"):
-        return Text(f" Ctrl-C ends it with a summary. Forecaster: {name}; nothing is promised.", "dim")
-    return Text(
-        f" Ctrl-C ends it with a summary. Forecaster: {name}; its skill is not measured, and nothing is promised.",
-        "dim",
-    )
+    return Text(f" Ctrl-C ends it with a summary. Forecaster: {name}; nothing is promised.", "dim")
 
 
 def _model(model: DemoModel) -> RenderableType:

@@ -16,6 +16,7 @@ from kokex.demo.story import closing
 from kokex.demo.summary import compare, exact, exchange_identity
 from kokex.domain.candle import Interval
 from kokex.domain.events import EventSource, OrderEvent, classify
+from kokex.domain.forecast_skill import TOO_FEW, ForecastSkill
 from kokex.domain.instrument import Side
 from kokex.domain.order import Fill, OrderStatus, OrderUpdate
 from kokex.domain.plan import Plan, PlanStatus
@@ -84,6 +85,7 @@ RECORD = Record(
     decisions=9,
     denied=2,
     forecaster="block_bootstrap",
+    skill=ForecastSkill(3, 1, TOO_FEW, NOW, NOW),
     desks=DESKS,
 )
 MADE = [
@@ -164,9 +166,10 @@ def test_books_that_agree_agree_to_the_last_digit() -> None:
 
 
 def test_the_end_promises_nothing() -> None:
-    """The forecaster is named, the market is called made up, skill is not claimed."""
+    """The forecaster is named, the market is called made up; of skill no more is said than was measured."""
     shown = words(compare(RECORD, books(), MADE))
-    assert "block_bootstrap, a baseline whose skill is not measured" in shown
+    assert "Forecaster: block_bootstrap." in shown
+    assert "against what came: too few to say: 3 of 30 forecasts" in shown
     assert "a made-up market (seed 7)" in shown
     assert "says nothing about what a real market would have paid" in shown
 

@@ -67,7 +67,7 @@ def test_the_screen_shows_everything() -> None:
     shown = screen(full_picture())
     for words in (
         "2026-01-03 14:00 UTC", "made-up market", "2501.5", "naive, no change: 2500.00", "0.5 ETH", "+10.75 USDT",
-        "asked to buy 0.5 ETH", "order_too_large", "buy_order_done", "block_bootstrap; its skill is not measured",
+        "asked to buy 0.5 ETH", "order_too_large", "buy_order_done", "block_bootstrap; nothing is promised",
     ):  # fmt: skip
         assert words in shown
 
