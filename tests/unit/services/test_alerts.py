@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 
-from kokex.domain.errors import StoreUnavailableError
+from kokex.domain.errors import StoreError, StoreUnavailableError
 from kokex.domain.notice import AlertDirection, Notice, PriceAlert
 from kokex.domain.plan import TriggerKind
 from kokex.services.alerts import READ_SECONDS, RETRY_SECONDS, AlertService
@@ -177,3 +177,19 @@ async def test_an_alert_that_is_set_while_they_are_read_stays() -> None:
         await settle()
         await bench.price(2000)
         assert [one.facts["your_note"] for _, one in bench.told] == ["new"]
+
+
+async def test_what_the_database_refuses_ends_nothing() -> None:
+    """One alert that cannot be kept: the next one fires all the same, and the first waits on record."""
+    async with at_work(Bench(alert(1), alert(2, 2100))) as bench:
+        fire = bench.alerts.fire
+
+        async def refused(alert_id: int, *told: Any) -> Notice | None:
+            if alert_id == 1:
+                raise StoreError("refused")
+            return await fire(alert_id, *told)
+
+        bench.alerts.fire = refused  # type: ignore[method-assign]
+        await bench.price(2000, 2100)
+        assert [one.facts["alert"] for _, one in bench.told] == [2]
+        assert bench.alerts.kept[1].fired_at is None
