@@ -260,6 +260,8 @@ def _follow(
             )
         left = instrument.round_quantity(parent.quantity - progress.filled)
         return Send(left, OrderType.POST_ONLY, best)
+    if resting.amending is not None:
+        return Wait()
     behind = resting.price is not None and (best - resting.price) * parent.side.sign > 0
     return Move(resting.client_order_id or "", best) if behind else Wait()
 

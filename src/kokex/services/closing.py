@@ -98,7 +98,7 @@ class PositionClosing:
         alone = self._pictures.alone(plan)
         kind = OrderType.MARKET if price is None else OrderType.LIMIT
         wish = Wish(side, kind, quantity, price, reduce_only=alone)
-        answer = await self._trading.submit(session, plan, *origin, wish, budget)
+        answer = await self._trading.close(session, plan, origin, wish, budget)
         return Closing(answer, None, None, names, remains)
 
     def _most(

@@ -117,6 +117,19 @@ class TradingService:
             await budget.read(self._store)
         return await self._go_out(session, plan, (decision_id, step), wish, check, budget)
 
+    async def close(
+        self, session: AccountSession, plan: Plan, origin: tuple[int, int], wish: Wish, budget: TurnBudget
+    ) -> Answer:
+        """As `submit`, for an order that is to end a holding: where it would do more, as something else ended it meanwhile, it is denied.
+
+        Raises:
+            StoreUnavailableError: nothing was sent.
+        """
+        if plan.limits.of_account:
+            await self._know_equity(session)
+        await budget.read(self._store)
+        return await self._go_out(session, plan, origin, wish, check_reducing, budget)
+
     async def work(
         self, session: AccountSession, plan: Plan, origin: tuple[int, int], wish: Wish, *, reduces: bool
     ) -> Answer:
@@ -179,12 +192,12 @@ class TradingService:
         return await self._go_out(session, plan, (OF_HALTS, step), wish, check_flattening)
 
     async def stop_out(self, session: AccountSession, plan: Plan, step: int, wish: Wish) -> Answer:
-        """Send an order that ends a holding because the plan's trailing stop was hit; it passes the gate like every other.
+        """Send an order that ends a holding because the plan's trailing stop was hit; it passes the gate like every other, and only reduces.
 
         Raises:
             StoreUnavailableError: nothing was sent.
         """
-        return await self._go_out(session, plan, (OF_HALTS, step), wish, check)
+        return await self._go_out(session, plan, (OF_HALTS, step), wish, check_reducing)
 
     async def _go_out(
         self,

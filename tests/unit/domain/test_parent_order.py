@@ -11,6 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from kokex.domain.amendment import Amendment
 from kokex.domain.instrument import Side
 from kokex.domain.order import Order, OrderStatus, OrderType
 from kokex.domain.parent_order import (
@@ -214,3 +215,14 @@ def test_never_more_than_the_whole(
             case deed:
                 assert deed == Wait()
     assert progress_of(made, orders).filled <= whole
+
+
+def test_a_child_whose_move_is_under_way_is_not_moved_again() -> None:
+    """The exchange's word on a move may take longer than a look: a second one would be refused, and the order withdrawn for nothing."""
+    moving = Amendment("A1", None, Decimal(2001), START + MINUTE)
+    resting = child(price=Decimal(2000), order_type="post_only", amendments=(moving,))
+    ahead = Touch(Decimal(2002), Decimal(2003))
+    assert after(resting, style=Style.POST_ONLY, minutes=2, touch=ahead) == Wait()
+    done = replace(resting, price=Decimal(2001))
+    assert after(done, style=Style.POST_ONLY, minutes=2, touch=ahead) == Move("KXtestP1D7SRS", Decimal(2002))
+    assert after(resting, style=Style.POST_ONLY, minutes=10) == Withdraw("KXtestP1D7SRS")

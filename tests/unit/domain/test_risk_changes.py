@@ -18,6 +18,7 @@ from kokex.domain.order import Order, OrderStatus, OrderType
 from kokex.domain.risk import ApprovedAmendment, DenialCode, Denied, check_amendment
 from kokex.domain.risk.state import Neighbours, RecentOrder
 from kokex.domain.standing import Standing
+from kokex.domain.stops import Stops
 from tests.builders import ETH, START, order, request, risk_state
 
 LIMITS = RiskLimits()
@@ -177,3 +178,21 @@ def test_until_it_is_decided_an_order_is_the_larger_of_both() -> None:
     assert (failed.amending, failed.remaining, failed.keenest_price) == (None, Decimal("0.1"), Decimal(2000))
     made = shrunk.decide("A1", AmendmentStatus.APPLIED, applied=True)
     assert (made.quantity, made.price, made.remaining) == (Decimal("0.05"), Decimal(2010), Decimal("0.05"))
+
+
+@pytest.mark.parametrize(
+    ("price", "code"),
+    [
+        (Decimal(1960), None),
+        (Decimal(1940), DenialCode.INVALID_STOP),
+        (Decimal(2060), DenialCode.INVALID_STOP),
+    ],
+)
+def test_a_new_price_stays_between_the_stops_that_the_order_brings_along(
+    price: Decimal, code: DenialCode | None
+) -> None:
+    """Below its own stop-loss a buy would be sold again as it fills, and above its take-profit too."""
+    before = replace(RESTING, stops=Stops(Decimal(1950), Decimal(2050)))
+    verdict = ask(before, {"price": price})
+    assert (verdict.code if isinstance(verdict, Denied) else None) is code
+    assert isinstance(ask(before, {"quantity": Decimal("0.05")}), ApprovedAmendment)

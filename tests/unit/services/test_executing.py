@@ -322,3 +322,25 @@ async def test_a_fault_ends_its_parent_order_alone(monkeypatch: pytest.MonkeyPat
     assert world.parents.rows[1].reason == "broken off by a fault of KOKEX: ZeroDivisionError: no span"
     assert world.parents.rows[2].status is ParentStatus.WORKING
     assert len(world.children()) == 1
+
+
+async def test_what_ends_a_holding_twice_at_once_turns_it_never() -> None:
+    """The agent and the trailing stop in the same moment: whoever comes second is denied, or sends nothing."""
+    world = World()
+    await world.trade_now(Side.BUY, 2)
+    market: Any = SimpleNamespace(monotonic=world.clock.monotonic, sleep=asyncio.sleep)
+    closing = PositionClosing(market, world.ledgers.of(1), world.trading, world.pictures, world.executing)
+    wish = Wish(Side.SELL, OrderType.MARKET, Decimal(2))
+    get = world.record.get
+
+    async def stopped_out_meanwhile(account_id: int, name: str) -> Order | None:
+        world.record.get = get  # type: ignore[method-assign]
+        await world.trading.stop_out(world.session, world.plan, 1 << 30, wish)
+        return await get(account_id, name)
+
+    world.record.get = stopped_out_meanwhile  # type: ignore[method-assign]
+    done = await closing.close(world.session, world.plan, (TURN, 99), None, world.budget())
+    assert done.answer is not None and done.answer.code == "reduce_only"
+    again = await world.trading.stop_out(world.session, world.plan, (1 << 30) + 1, wish)
+    assert again.code == "reduce_only"
+    assert [one.side for one in world.let_through] == [Side.BUY, Side.SELL]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from kokex.domain.instrument import InstrumentKind
-from kokex.domain.order import OrderType
+from kokex.domain.order import Order, OrderType
 from kokex.domain.risk.codes import DenialCode, Finding
 from kokex.domain.risk.question import Question
 from kokex.domain.stops import Stops
@@ -27,10 +27,19 @@ def steps(asked: Question) -> Finding | None:
 
 def stops(asked: Question) -> Finding | None:
     """Stops belong to an order that opens, lie on their sides of its price, in ticks, and watch a holding that is the plan's alone."""
+    if asked.amends is not None:
+        return _kept_stops(asked, asked.amends)
     wanted = asked.request.stops
     if wanted is None:
         return None
     return _may_bring_stops(asked) or _on_their_sides(asked, wanted)
+
+
+def _kept_stops(asked: Question, before: Order) -> Finding | None:
+    """A new price leaves the stops that the order brings along on their sides."""
+    if before.stops is None or asked.request.price == before.price:
+        return None
+    return _on_their_sides(asked, before.stops)
 
 
 def _may_bring_stops(asked: Question) -> Finding | None:
