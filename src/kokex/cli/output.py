@@ -11,22 +11,45 @@ from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from enum import Enum
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final, TextIO
+from unicodedata import category
 
 if TYPE_CHECKING:
     from rich.table import Table
 
 
+_HIDDEN: Final = frozenset({"Cc", "Cf", "Co", "Cs", "Zl", "Zp"})
+"""Control and format characters (direction, zero width), private use, surrogates, separators of lines."""
+
+
+def legible(text: str) -> str:
+    """`text` with what a terminal would obey, or nobody would see, as its number: agents and exchanges write what is shown here."""
+    if text.isprintable():
+        return text
+    return "".join(
+        sign if sign in "\n\t" or category(sign) not in _HIDDEN else _numbered(sign) for sign in text
+    )
+
+
+def _numbered(sign: str) -> str:
+    """As JSON writes it, so that a document stays the same."""
+    pairs = sign.encode("utf-16-be", "surrogatepass")
+    return "".join(f"\\u{pairs[at : at + 2].hex()}" for at in range(0, len(pairs), 2))
+
+
 def say(text: str) -> None:
     """One line for a person, on standard output."""
-    sys.stdout.write(f"{text}\n")
-    sys.stdout.flush()
+    _write(sys.stdout, legible(text))
 
 
 def note(text: str) -> None:
     """One line for a person, beside the result: on standard error."""
-    sys.stderr.write(f"{text}\n")
-    sys.stderr.flush()
+    _write(sys.stderr, legible(text))
+
+
+def _write(stream: TextIO, line: str) -> None:
+    stream.write(f"{line}\n")
+    stream.flush()
 
 
 def complain(sentence: str) -> None:
@@ -87,7 +110,7 @@ def make_table(title: str, columns: Sequence[str], rows: Iterable[Sequence[str]]
     for column in columns:
         table.add_column(column)
     for row in rows:
-        table.add_row(*(Text(cell) for cell in row))
+        table.add_row(*(Text(legible(cell)) for cell in row))
     return table
 
 

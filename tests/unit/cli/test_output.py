@@ -10,7 +10,7 @@ from decimal import Decimal
 
 import pytest
 
-from kokex.cli.output import json_line, say_table
+from kokex.cli.output import json_line, note, say, say_json, say_table
 from kokex.domain.limits import RiskLimits
 
 
@@ -87,3 +87,19 @@ def test_a_table_too_wide_for_its_terminal_is_told_in_blocks_that_cut_nothing(
     assert "…" not in told
     assert told.count("KX640sP7D2gS0") == told.count("BTC-USDT-SWAP") == told.count("60840.8") == 2
     assert ("  order       KX640sP7D2gS0\n" in told) == (width == "60")
+
+
+def test_what_others_wrote_cannot_command_the_terminal(capsys: pytest.CaptureFixture[str]) -> None:
+    """A reason that would erase the line, or turn its direction, is shown for what it is; lines and letters stay."""
+    told = "buy\x1b[2K\x9b1A\u202e 9\tok\nß買"
+    shown = "buy\\u001b[2K\\u009b1A\\u202e 9\tok\nß買"
+    say(told)
+    note(told)
+    said = capsys.readouterr()
+    assert (said.out, said.err) == (f"{shown}\n", f"{shown}\n")
+    say_table("", ("reason",), [("a\x1b[31mb",)])
+    assert "a\\u001b[31mb" in capsys.readouterr().out
+    hidden = told + "\x7f\U000e0041"
+    say_json({"reason": hidden})
+    document = capsys.readouterr().out
+    assert json.loads(document) == {"reason": hidden} and document.strip().isprintable()
