@@ -34,6 +34,7 @@ Seen = tuple[bool, Standing]
 Changed = Callable[[AccountSession, datetime, Seen], Awaitable[tuple[str | None, str]]]
 """Why what the gate let through must not go out any more, as code and sentence; None where it may."""
 
+_NEVER_SENT = "not sent: it was interrupted when it had just been recorded"
 _NOT_SEEN = "the exchange shows the order without the change"
 
 
@@ -68,14 +69,16 @@ class OrderAmending:
         async with session.submitting:
             seen = session.reconciled, session.standing
             ledger = self._ledgers.of(plan.id)
-            order = ledger.pending.get(name, order)
+            here = ledger.pending.get(name, order)
+            number = max(len(order.amendments), len(here.amendments)) + 1
+            order = here
             grant = None if budget is None else budget.left
             state = self._pictures.state(session, plan, ledger, grant)
             verdict = check_amendment(_became(order, *change), order, plan.limits, state)
             if isinstance(verdict, Denied):
                 log.info("change denied", plan=plan.id, order=name, code=verdict.code.value)
                 return Amended(order, verdict.code.value, verdict.reason)
-            made = _amendment(order, verdict, self._clock.now(), origin)
+            made = _amendment(f"A{number}", verdict, self._clock.now(), origin)
             left = None if grant is None else grant.spend(verdict.added)
             if not await self._store.orders.amend(order.account_id, name, made, grant_left=left):
                 return Amended(order, "not_amendable", f"order {name} moved meanwhile; look at it again")
@@ -99,10 +102,16 @@ class OrderAmending:
         ledger = self._ledgers.known(order.plan_id)
         if kept is None or ledger is None:
             return
-        here = ledger.pending.get(name)
+        async with session.submitting:  # one that is on its way to the record is in the ledger by then
+            here = ledger.pending.get(name)
         if here is None:
             return
-        told = next((one for one in here.amendments if one.request_id == kept.request_id), kept)
+        told = next((one for one in here.amendments if one.request_id == kept.request_id), None)
+        if (
+            told is None
+        ):  # an interrupted command, or a lost answer of the database: what is not in the ledger was not sent
+            await self._decide(session, order, kept, AmendmentStatus.FAILED, _NEVER_SENT)
+            return
         if here.amending is None:
             decided = AmendmentStatus.APPLIED if told.status.undecided else told.status
             applied = decided is AmendmentStatus.APPLIED
@@ -189,11 +198,10 @@ def _became(order: Order, quantity: Decimal | None, price: Decimal | None) -> Or
 
 
 def _amendment(
-    order: Order, verdict: ApprovedAmendment, now: datetime, origin: tuple[int, int] | None
+    request_id: str, verdict: ApprovedAmendment, now: datetime, origin: tuple[int, int] | None
 ) -> Amendment:
     decision_id, step = (None, None) if origin is None else origin
-    number = len(order.amendments) + 1
-    return Amendment(f"A{number}", verdict.quantity, verdict.price, now, decision_id=decision_id, step=step)
+    return Amendment(request_id, verdict.quantity, verdict.price, now, decision_id=decision_id, step=step)
 
 
 def _of(

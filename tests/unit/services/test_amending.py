@@ -11,8 +11,8 @@ from typing import Any
 
 import pytest
 
-from kokex.domain.amendment import AmendmentStatus
-from kokex.domain.errors import NotFoundError
+from kokex.domain.amendment import Amendment, AmendmentStatus
+from kokex.domain.errors import NotFoundError, StoreUnavailableError
 from kokex.domain.instrument import Side
 from kokex.domain.limits import RiskLimits
 from kokex.domain.order import Order, OrderType
@@ -170,5 +170,53 @@ def test_an_order_that_is_not_the_plans_is_not_found() -> None:
         world = world_of()
         with pytest.raises(NotFoundError):
             await amend(world, "KXtestP1D1S7", price="1990")
+
+    asyncio.run(run())
+
+
+@pytest.mark.parametrize("error", [StoreUnavailableError("no answer"), asyncio.CancelledError()])
+def test_a_change_on_record_that_never_went_out_is_told_so(error: BaseException) -> None:
+    """The database took it and the answer was lost, or the turn's time was over: the order is as it was, and counts as that."""
+
+    async def run() -> None:
+        world = world_of()
+        name = await resting(world, "0.4")
+        keep = world.record.amend
+
+        async def unanswered(*told: Any, **more: Any) -> bool:
+            await keep(*told, **more)
+            raise error
+
+        world.record.amend = unanswered  # type: ignore[method-assign]
+        with pytest.raises(type(error)):
+            await amend(world, name, quantity="0.1")
+        world.record.amend = keep  # type: ignore[method-assign]
+        assert world.changes == []
+        world.clock.moment += timedelta(seconds=3)
+        await world.trading.look_after_amendment(world.session, world.record.orders[name])
+        known = world.record.orders[name]
+        assert known.amendments[-1].status is AmendmentStatus.FAILED
+        assert known.quantity == Decimal("0.4")
+        world.start()
+        assert kept(world, name)[1].remaining == Decimal("0.4")
+
+        assert (await amend(world, name, quantity="0.3")).code is None
+
+    asyncio.run(run())
+
+
+def test_the_next_change_is_numbered_after_one_that_never_went_out() -> None:
+    """Also by the engine that does not know of it but from the record."""
+
+    async def run() -> None:
+        world = world_of()
+        name = await resting(world, "0.4")
+        lost = Amendment("A1", Decimal("0.1"), None, world.clock.moment)
+        await world.record.amend(1, name, lost)
+        told = await world.trading.amend(
+            world.session, world.plans[1], name, Decimal("0.3"), None, origin=(1, 10)
+        )
+        assert told.code is None
+        assert told.change is not None and told.change.request_id == "A2"
 
     asyncio.run(run())
