@@ -153,7 +153,7 @@ def print_report(report: PlanReport) -> None:
         )
     for turn in report.turns:
         words = turn.decision.reason if turn.decision else (turn.error or turn.status.value)
-        say(f"{when(turn.started_at)}  turn {turn.id}: {words}")
+        say(f"{when(turn.started_at)}  turn {turn.id}: {' '.join(words.split())}")
 
 
 def _engine(report: PlanReport) -> str:

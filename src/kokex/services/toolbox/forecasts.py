@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from typing import Any
 
 import numpy as np
@@ -19,6 +20,7 @@ from kokex.ports.toolbox import ToolResult
 from kokex.services.toolbox.desk import Room
 from kokex.services.toolbox.facts import figure, refusal, time_text
 
+_CLOSES_SHOWN = 24
 QUANTILES = (0.05, 0.25, 0.5, 0.75, 0.95)
 _NO_FORECAST = refusal("no_forecast", "no forecast has been made yet")
 
@@ -80,6 +82,9 @@ class ForecastTools(Room):
         now = None if ticker is None else float(ticker.last)
         steps = min(len(since), forecast.horizon)
         ends_at = forecast.interval.shift(forecast.origin_time, forecast.horizon)
+        came = await asyncio.to_thread(
+            lambda: [_against(forecast, step, float(since[step])) for step in range(steps)]
+        )
         return {
             "forecast_id": number,
             "forecaster": forecast.forecaster,
@@ -90,10 +95,8 @@ class ForecastTools(Room):
             "candles_since": steps,
             "candles_left": forecast.horizon - steps,
             "unit": desk.ledger.book.instrument.quote_currency,
-            "closes_since": [_against(forecast, step, float(since[step])) for step in range(steps)][-24:],
-            "closes_outside_90": sum(
-                not _against(forecast, step, float(since[step]))["inside_90"] for step in range(steps)
-            ),
+            "closes_since": came[-_CLOSES_SHOWN:],
+            "closes_outside_90": sum(not one["inside_90"] for one in came),
             "price": None if now is None else figure(now),
             "price_at": None if ticker is None else time_text(ticker.occurred_at),
             "price_against_next_close": None
