@@ -148,7 +148,8 @@ class ExecutingService:
             StoreUnavailableError: nothing was begun.
         """
         await budget.read(self._store)
-        known = await self._known(plan.id)
+        async with self._deeds:
+            known = await self._known(plan.id)
         for record in await self._store.parent_orders.latest(plan.id, limit=100):
             if (record.parent.decision_id, record.parent.step) == (budget.turn_id, step):
                 return ParentAnswer(record, "already_submitted")
@@ -205,7 +206,12 @@ class ExecutingService:
             reduces=reduces,
         )
         left = budget.left.spend(verdict.added)
-        record = await self._store.parent_orders.add(parent, left)
+        record = None
+        try:
+            record = await self._store.parent_orders.add(parent, left)
+        finally:
+            if record is None:  # it may be on record although nobody heard so
+                self._working.pop(plan.id, None)
         if record is None:
             return ParentAnswer(None, "already_submitted", "the turn asked for this parent order before")
         budget.left = left
@@ -214,14 +220,17 @@ class ExecutingService:
         return ParentAnswer(record)
 
     async def _known(self, plan_id: int) -> dict[int, ParentRecord]:
-        """The plan's parent orders at work. Those that were ended on record, as by a stop of the plan, are forgotten."""
-        before = set(self._working.get(plan_id, ()))
-        if plan_id in self._working and not before:
-            return self._working[plan_id]
+        """The plan's parent orders at work, as on record: read anew while there are any, for a stop of the plan ends them there.
+
+        To be called under the lock of deeds: nothing is ended meanwhile.
+        """
+        known = self._working.get(plan_id)
+        if known is not None and not known:
+            return known
+        before = set(known or ())
         kept = {one.number: one for one in await self._store.parent_orders.working(plan_id)}
         known = self._working.setdefault(plan_id, {})
-        if not before:
-            known |= kept
+        known |= kept
         for number in before - kept.keys():
             known.pop(number, None)
         return known
@@ -267,8 +276,9 @@ class ExecutingService:
 
     async def _withdraw_orphans(self, plan: Plan, session: AccountSession) -> None:
         """Child orders whose parent is over, as where it ended while they were on their way, or an engine did."""
-        ledger, working = self._ledgers.get(plan.id), self._working.get(plan.id)
-        if ledger is None or working is None:
+        working = await self._known(plan.id)
+        ledger = self._ledgers.get(plan.id)
+        if ledger is None:
             return
         for name, order in list(ledger.pending.items()):
             if not is_child(order) or order.status.in_flight:

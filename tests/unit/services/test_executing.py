@@ -14,6 +14,7 @@ from typing import Any
 import pytest
 
 from kokex.domain.account import ExchangeAccount, Ticker
+from kokex.domain.errors import StoreUnavailableError
 from kokex.domain.grant import Grant
 from kokex.domain.halt import Halt, HaltLevel, HaltScope
 from kokex.domain.instrument import Side
@@ -344,3 +345,23 @@ async def test_what_ends_a_holding_twice_at_once_turns_it_never() -> None:
     again = await world.trading.stop_out(world.session, world.plan, (1 << 30) + 1, wish)
     assert again.code == "reduce_only"
     assert [one.side for one in world.let_through] == [Side.BUY, Side.SELL]
+
+
+@pytest.mark.parametrize("error", [StoreUnavailableError("no answer"), asyncio.CancelledError()])
+async def test_a_parent_that_is_on_record_is_worked_although_nobody_heard_so(error: BaseException) -> None:
+    """The answer was lost, or the turn's time was over: it is found on record at once, not by the next engine hours later."""
+    world = World()
+    await world.begin(Side.BUY, 3)
+    keep = world.parents.add
+
+    async def unanswered(parent: ParentOrder, grant_left: Grant) -> ParentRecord | None:
+        await keep(parent, grant_left)
+        raise error
+
+    world.parents.add = unanswered  # type: ignore[method-assign]
+    with pytest.raises(type(error)):
+        await world.begin(Side.BUY, 2)
+    world.parents.add = keep  # type: ignore[method-assign]
+    await world.begin(Side.BUY, 4)
+    await world.executing.look(world)
+    assert len(world.children()) == 3
