@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 
+from kokex.domain.candle_rows import CLOSE, CandleKey
 from kokex.domain.errors import ForecastError
 from kokex.domain.forecast import Forecast
 from kokex.domain.forecast_skill import (
@@ -17,6 +18,7 @@ from kokex.domain.forecast_skill import (
     ForecastSummary,
 )
 from kokex.ports.toolbox import ToolResult
+from kokex.services.accounts import market_of
 from kokex.services.toolbox.desk import Room
 from kokex.services.toolbox.facts import figure, refusal, time_text
 
@@ -74,17 +76,10 @@ class ForecastTools(Room):
         if latest is None:
             return _NO_FORECAST
         number, forecast = latest
-        series = await desk.market_data.series(
-            desk.session.account, desk.plan.inst_id, desk.plan.interval, forecast.horizon
-        )
-        since = series.closes[series.open_times >= forecast.origin_time.timestamp()]
+        steps, came = await self._came(forecast)
         ticker = desk.fresh_ticker()
         now = None if ticker is None else float(ticker.last)
-        steps = min(len(since), forecast.horizon)
         ends_at = forecast.interval.shift(forecast.origin_time, forecast.horizon)
-        came = await asyncio.to_thread(
-            lambda: [_against(forecast, step, float(since[step])) for step in range(steps)]
-        )
         return {
             "forecast_id": number,
             "forecaster": forecast.forecaster,
@@ -97,6 +92,7 @@ class ForecastTools(Room):
             "unit": desk.ledger.book.instrument.quote_currency,
             "closes_since": came[-_CLOSES_SHOWN:],
             "closes_outside_90": sum(not one["inside_90"] for one in came),
+            "closes_not_kept": steps - len(came),
             "price": None if now is None else figure(now),
             "price_at": None if ticker is None else time_text(ticker.occurred_at),
             "price_against_next_close": None
@@ -104,6 +100,22 @@ class ForecastTools(Room):
             else _against(forecast, steps, now),
             "left": None if now is None else _left(forecast, now, steps),
         }
+
+    async def _came(self, forecast: Forecast) -> tuple[int, list[dict[str, Any]]]:
+        """How many candles of its horizon have closed, and each kept close against the paths at its own step; there may be gaps."""
+        desk = self._desk
+        key = CandleKey(market_of(desk.session.account), forecast.inst_id, forecast.interval)
+        ends_at = forecast.interval.shift(forecast.origin_time, forecast.horizon)
+        rows = await desk.store.candles.read(key, forecast.origin_time, ends_at)
+        newest = await desk.market_data.series(desk.session.account, key.inst_id, key.interval, 1)
+        origin = np.array([int(forecast.origin_time.timestamp())], dtype=np.int64)
+        times = np.concatenate([origin, rows.open_times, newest.open_times])
+        at = np.diff(forecast.interval.ordinals(times)).cumsum()
+        passed = min(max(int(at.max(initial=-1)) + 1, 0), forecast.horizon)
+        closes = list(zip(at.tolist(), rows.values[:, CLOSE].tolist(), strict=False))
+        return passed, await asyncio.to_thread(
+            lambda: [_against(forecast, step, close) for step, close in closes]
+        )
 
     async def get_forecast_skill(self, limit: int = 100) -> ToolResult:
         """How the latest forecasts did whose horizon has passed, beside a walk without drift."""
