@@ -19,7 +19,7 @@ from benchmarks.market_process import KEYS
 from benchmarks.processes import Words, first_words, serve_commands
 from kokex.paper import AccountConfig, PaperConfig, PaperServer
 
-DELAY_SECONDS = 0.15
+DELAY_SECONDS = 0.06
 """How late order events leave."""
 
 
@@ -55,7 +55,7 @@ async def serve(words: Words) -> None:
     )
     async with PaperServer(config) as server:
         arrivals = Arrivals(server)
-        server.faults.arm("delay_frame", channel="orders", seconds=DELAY_SECONDS)
+        server.faults.arm("delay_frame", count=10**9, channel="orders", seconds=DELAY_SECONDS)
         addresses = {"rest_url": server.rest_url, "ws_url": server.ws_url}
         await serve_commands(addresses, {"save": arrivals.save})
 
