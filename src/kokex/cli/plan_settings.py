@@ -16,6 +16,8 @@ from kokex.domain.plan import KRONOS, AgentSettings, ForecastSettings, TriggerKi
 
 _Word = TypeVar("_Word", bound=StrEnum)
 
+_MOST_TOOL_CALLS = 500
+
 _TRIGGERS = tuple(TriggerKind)
 """What a plan can choose to be woken by."""
 
@@ -47,10 +49,19 @@ def agent_settings(
         triggers=_words("trigger", _TRIGGERS, triggers) or standard.triggers,
         order_triggers=_words("order trigger", OrderEventKind, order_triggers) or standard.order_triggers,
         turn_seconds=turn_seconds,
-        max_tool_calls=positive("max tool calls", max_tool_calls),
+        max_tool_calls=_calls(max_tool_calls),
         streams=_words("stream", _STREAMS, streams),
         daily_budget_usd=daily_budget_usd,
     )
+
+
+def _calls(number: int) -> int:
+    """Tool calls of a turn: its steps have to stay below those of child orders (`kokex.domain.parent_order`)."""
+    if positive("max tool calls", number) > _MOST_TOOL_CALLS:
+        raise ConfigurationError(
+            f"max tool calls {number} must be at most {_MOST_TOOL_CALLS}; the plan was not created"
+        )
+    return number
 
 
 def positive(what: str, number: int) -> int:

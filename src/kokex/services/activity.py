@@ -253,7 +253,7 @@ class PlanActivity:
         swap = self._services.ledgers.of(plan.id).book.instrument.kind is InstrumentKind.SWAP
         return plan.agent.streams | ({StreamKind.MARK_PRICE} if swap else frozenset())
 
-    def _toolbox(self, plan: Plan, turn_id: int) -> Toolbox:
+    def _toolbox(self, plan: Plan, turn_id: int, *, fresh: bool) -> Toolbox:
         work = self._works[plan.id]
 
         def current_plan() -> Plan:
@@ -263,7 +263,7 @@ class PlanActivity:
         return PlanToolbox(
             Desk(
                 current_plan=current_plan,
-                budget=self._services.pictures.budget(work.session, work.plan, turn_id),
+                budget=self._services.pictures.budget(work.session, work.plan, turn_id, fresh=fresh),
                 session=work.session,
                 ledger=self._services.ledgers.of(plan.id),
                 store=self._store,

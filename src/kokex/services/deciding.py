@@ -198,7 +198,8 @@ class DecidingService:
             turn = await self._with_conversation(turn)
             try:
                 async with asyncio.timeout(turn.plan.agent.turn_seconds):
-                    decision = await self._agent.run_turn(turn, runner.make_toolbox(turn.plan, turn.id))
+                    toolbox = runner.make_toolbox(turn.plan, turn.id, fresh=not turn.resumed)
+                    decision = await self._agent.run_turn(turn, toolbox)
             except TimeoutError:
                 await self._fail(turn, _too_long(turn))
                 return True

@@ -183,6 +183,14 @@ class ExecutingService:
             for record in list((await self._known(plan.id)).values()):
                 await self._stop(plan, session, record, why)
 
+    async def working(self, plan: Plan) -> list[ParentRecord]:
+        """The plan's parent orders at work, oldest first.
+
+        Raises:
+            StoreUnavailableError: they were not read yet, and cannot be now.
+        """
+        return list((await self._known(plan.id)).values())
+
     def held_up(self, number: int) -> str | None:
         """Why a parent order does not go on now."""
         return self._held_up.get(number)

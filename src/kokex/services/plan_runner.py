@@ -39,8 +39,8 @@ _NEVER_WAITS: Final = frozenset(
 class ToolboxMaker(Protocol):
     """Makes the tools of a turn."""
 
-    def __call__(self, plan: Plan, turn_id: int) -> Toolbox:
-        """Tools for turn `turn_id` of `plan`."""
+    def __call__(self, plan: Plan, turn_id: int, *, fresh: bool) -> Toolbox:
+        """Tools for turn `turn_id` of `plan`; `fresh`: it was never run before."""
         ...
 
 

@@ -84,7 +84,8 @@ class RiskPictures:
         """Whether the account's position in the instrument is the plan's: no other plan trades it there."""
         return self._neighbourhood.alone(plan)
 
-    def budget(self, session: AccountSession, plan: Plan, turn_id: int) -> TurnBudget:
-        """What a turn that begins now may do."""
+    def budget(self, session: AccountSession, plan: Plan, turn_id: int, *, fresh: bool = False) -> TurnBudget:
+        """What a turn that begins now may do; `fresh`: it was never run before."""
         state = self.state(session, plan, self._ledgers.of(plan.id))
-        return TurnBudget(plan.id, turn_id, draw_grant(plan.limits, state, plan.agent.max_tool_calls))
+        drawn = draw_grant(plan.limits, state, plan.agent.max_tool_calls)
+        return TurnBudget(plan.id, turn_id, drawn, fresh=fresh)

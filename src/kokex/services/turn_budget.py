@@ -11,10 +11,11 @@ from kokex.ports.store import Store
 class TurnBudget:
     """Spent with each order that the gate lets through, in the order's own row, so a turn that is run again goes on with what is left."""
 
-    def __init__(self, plan_id: int, turn_id: int, drawn: Grant) -> None:
+    def __init__(self, plan_id: int, turn_id: int, drawn: Grant, *, fresh: bool = False) -> None:
+        """`fresh`: the turn was never run before, so nothing is spent yet."""
         self._plan_id = plan_id
         self.turn_id = turn_id
-        self._known = False
+        self._known = fresh
         self._reading = asyncio.Lock()
         self.left = drawn
 

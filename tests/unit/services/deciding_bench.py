@@ -171,7 +171,7 @@ class Bench:
         self.agent = WatchedAgent()
         self.clock = ManualClock()
         self.runner = PlanRunner(
-            plan(agent=AgentSettings(**settings)), lambda plan, turn_id: None, awake=True
+            plan(agent=AgentSettings(**settings)), lambda plan, turn_id, fresh: None, awake=True
         )  # type: ignore[arg-type,return-value]
         self.service = DecidingService(self.store, self.clock, self.agent)  # type: ignore[arg-type]
 

@@ -23,7 +23,7 @@ class OrderTools(Room):
     async def get_pending_orders(self) -> ToolResult:
         """The plan's orders that are open, in flight, unknown or waiting for approval, and the parent orders that are worked."""
         desk = self._desk
-        parents = await desk.store.parent_orders.working(desk.plan.id)
+        parents = await desk.executing.working(desk.plan)
         told: dict[str, Any] = {"orders": [order_facts(order) for order in desk.ledger.pending.values()]}
         if parents:
             told["parent_orders"] = [parent_facts(one, desk.executing.held_up(one.number)) for one in parents]
