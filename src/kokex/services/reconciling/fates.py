@@ -149,10 +149,8 @@ class OrderFates:
 
     def _forget_doubts(self, pending: list[Order]) -> None:
         """The end of an order, told in time, settles the doubt."""
-        known = [
-            *pending,
-            *self._ledgers.pending(),
-        ]  # `pending` was read before the asking; orders that came since count, too
+        # `pending` was read before the asking; orders that came since count, too.
+        known = [*pending, *self._ledgers.pending()]
         names = {order.client_order_id or "" for order in known}
         for session in self._sessions.all():
             session.changes_known(names)
