@@ -24,7 +24,7 @@ from benchmarks.notes import Notes
 from benchmarks.processes import Words, first_words, serve_commands
 from kokex.adapters.logs import configure_logs
 from kokex.adapters.okx import endpoints_for
-from kokex.bootstrap import Application, application, engine, quiet_collector
+from kokex.bootstrap import Application, Engine, application, engine, quiet_collector
 from kokex.domain.account import Credentials, Environment
 from kokex.domain.candle import Interval
 from kokex.domain.decision import Action, Decision, Turn
@@ -33,6 +33,8 @@ from kokex.domain.plan import AgentSettings, ForecastSettings, NewPlan, TradingT
 from kokex.ports.store import JournalEntry
 from kokex.ports.toolbox import Toolbox
 from kokex.settings import Settings
+
+_PATIENCE_SECONDS = 60.0
 
 
 class NotedJournal:
@@ -161,6 +163,15 @@ async def make_plans(app: Application, words: Words) -> list[int]:
     return plans
 
 
+async def _reconciled(built: Engine) -> None:
+    """Return when every account is in line: many accounts take longer than an engine waits, at three connections a second."""
+    deadline = time.monotonic() + _PATIENCE_SECONDS
+    while built.activity.waiting:
+        if time.monotonic() > deadline:
+            raise RuntimeError(f"accounts are not reconciled: {built.activity.waiting}")
+        await asyncio.sleep(0.1)
+
+
 async def serve(words: Words) -> None:
     """Serve until standard input closes."""
     settings = Settings(home=Path(words["home"]), database_url=SecretStr(words["database_url"]))
@@ -175,8 +186,7 @@ async def serve(words: Words) -> None:
             running = tasks.create_task(built.run(ready))
             await ready.wait()
             quiet_collector()
-            if built.activity.waiting:
-                raise RuntimeError(f"accounts are not reconciled: {built.activity.waiting}")
+            await _reconciled(built)
             run = Run(notes, numbers, agent)
             words = {"plans": plans, "installation": await app.store.installation()}
             await serve_commands(words, {"until": run.until})
