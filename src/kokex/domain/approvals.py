@@ -12,7 +12,7 @@ from decimal import Decimal
 from enum import StrEnum
 
 from kokex.domain.limits import RiskLimits
-from kokex.domain.order import Order, OrderRequest, OrderStatus, OrderType, OrderUpdate
+from kokex.domain.order import Order, OrderRequest, OrderStatus, OrderType
 from kokex.domain.risk.codes import DenialCode, Finding
 from kokex.domain.risk.question import Question
 from kokex.domain.risk.state import RiskState
@@ -153,28 +153,6 @@ def price_left(
     return (
         DenialCode.PRICE_COLLAR,
         f"{approval.price} when the order was asked for, {state.last_price} now; the limit is {limits.price_collar:%} of it",
-    )
-
-
-def never_sent(order: Order) -> OrderUpdate:
-    """The end of an order that never went out, as an order event. It has no order id; ours stands in."""
-    return OrderUpdate(
-        inst_id=order.inst_id,
-        order_id=order.client_order_id or "",
-        client_order_id=order.client_order_id,
-        side=order.side,
-        order_type=order.order_type,
-        status=order.status,
-        quantity=order.quantity,
-        price=order.price,
-        filled_quantity=Decimal(0),
-        average_price=None,
-        fee=None,
-        fee_currency=None,
-        created_at=order.created_at,
-        occurred_at=order.updated_at,
-        cancel_reason=order.reason,
-        never_live=True,
     )
 
 

@@ -11,7 +11,7 @@ from dataclasses import replace
 from decimal import Decimal
 
 from kokex.domain.events import ClassifiedUpdate, classify
-from kokex.domain.order import Fill, OrderStatus, OrderUpdate
+from kokex.domain.order import Fill, Order, OrderStatus, OrderUpdate
 
 
 def reconstruct(order: OrderUpdate, fills: Sequence[Fill]) -> list[ClassifiedUpdate]:
@@ -71,4 +71,26 @@ def _live(order: OrderUpdate) -> OrderUpdate:
         amend_result=None,
         cancel_reason=None,
         occurred_at=order.created_at,
+    )
+
+
+def never_sent(order: Order) -> OrderUpdate:
+    """The end of an order that never went out, as an order event. It has no order id; ours stands in."""
+    return OrderUpdate(
+        inst_id=order.inst_id,
+        order_id=order.client_order_id or "",
+        client_order_id=order.client_order_id,
+        side=order.side,
+        order_type=order.order_type,
+        status=order.status,
+        quantity=order.quantity,
+        price=order.price,
+        filled_quantity=Decimal(0),
+        average_price=None,
+        fee=None,
+        fee_currency=None,
+        created_at=order.created_at,
+        occurred_at=order.updated_at,
+        cancel_reason=order.reason,
+        never_live=True,
     )

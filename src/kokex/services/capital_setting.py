@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from dataclasses import replace
 from decimal import Decimal, InvalidOperation
-from typing import Any, Final
+from typing import Final
 
 from kokex.domain.capital import CapitalSettings, SizingMethod
 from kokex.domain.errors import ConfigurationError
-
-_Parser = Callable[[str], Any]
+from kokex.services.named_values import Parser, read_named_values
 
 
 def with_capital(settings: CapitalSettings, changes: Iterable[str]) -> CapitalSettings:
@@ -19,23 +18,7 @@ def with_capital(settings: CapitalSettings, changes: Iterable[str]) -> CapitalSe
     Raises:
         ConfigurationError: an unknown name, a value that cannot be, or a name set twice; the message says what can.
     """
-    values: dict[str, Any] = {}
-    for change in changes:
-        name, separator, text = change.partition("=")
-        name = name.strip().lower().replace("-", "_")
-        parser = _PARSERS.get(name)
-        if not separator:
-            raise ConfigurationError(f"{change!r} is not of the form name=value")
-        if parser is None:
-            raise ConfigurationError(
-                f"there is no capital setting {name!r}; the settings are: {', '.join(_PARSERS)}"
-            )
-        if name in values:
-            raise ConfigurationError(f"{name} is set twice")
-        try:
-            values[name] = parser(text.strip())
-        except ValueError as error:
-            raise ConfigurationError(f"{name}: {error}") from None
+    values = read_named_values(changes, _PARSERS, what="capital setting", all_of_them="the settings")
     changed = replace(settings, **values)
     fault = changed.fault()
     if fault is not None:
@@ -66,11 +49,11 @@ def _whole(text: str) -> int:
     return int(text)
 
 
-def _or_none(parser: _Parser) -> _Parser:
+def _or_none(parser: Parser) -> Parser:
     return lambda text: None if text.lower() == "none" else parser(text)
 
 
-_PARSERS: Final[dict[str, _Parser]] = {
+_PARSERS: Final[dict[str, Parser]] = {
     "sizing": _method,
     "fixed_notional": _or_none(_number),
     "target_volatility": _number,

@@ -2,19 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from dataclasses import replace
 from datetime import timedelta
 from decimal import Decimal, InvalidOperation
-from typing import Any, Final
+from typing import Final
 
-from kokex.domain.errors import ConfigurationError
 from kokex.domain.instrument import Side
 from kokex.domain.limits import RiskLimits
+from kokex.services.named_values import Parser, read_named_values
 
 _UNITS: Final = {"s": 1, "m": 60, "h": 3600, "d": 86400}
 _DAY: Final = timedelta(hours=24)
-_Parser = Callable[[str], Any]
 
 
 def with_settings(limits: RiskLimits, settings: Iterable[str]) -> RiskLimits:
@@ -23,21 +22,7 @@ def with_settings(limits: RiskLimits, settings: Iterable[str]) -> RiskLimits:
     Raises:
         ConfigurationError: an unknown name, a value that cannot be, or a name set twice; the message says what can.
     """
-    values: dict[str, Any] = {}
-    for setting in settings:
-        name, separator, text = setting.partition("=")
-        name = name.strip().lower().replace("-", "_")
-        parser = _PARSERS.get(name)
-        if not separator:
-            raise ConfigurationError(f"{setting!r} is not of the form name=value")
-        if parser is None:
-            raise ConfigurationError(f"there is no limit {name!r}; the limits are: {', '.join(_PARSERS)}")
-        if name in values:
-            raise ConfigurationError(f"{name} is set twice")
-        try:
-            values[name] = parser(text.strip())
-        except ValueError as error:
-            raise ConfigurationError(f"{name}: {error}") from None
+    values = read_named_values(settings, _PARSERS, what="limit", all_of_them="the limits")
     protections = {name: value for name, value in values.items() if name in _OF_PROTECTIONS}
     others = {name: value for name, value in values.items() if name not in _OF_PROTECTIONS}
     return replace(limits, **others, protections=replace(limits.protections, **protections))
@@ -126,11 +111,11 @@ def _sides(text: str) -> frozenset[Side]:
     return frozenset(known[name] for name in names)
 
 
-def _or_none(parser: _Parser) -> _Parser:
+def _or_none(parser: Parser) -> Parser:
     return lambda text: None if text.lower() == "none" else parser(text)
 
 
-_OF_PROTECTIONS: Final[dict[str, _Parser]] = {
+_OF_PROTECTIONS: Final[dict[str, Parser]] = {
     "max_daily_loss": _or_none(_money),
     "max_drawdown": _or_none(_share),
     "losing_streak": _or_none(_count),
@@ -138,7 +123,7 @@ _OF_PROTECTIONS: Final[dict[str, _Parser]] = {
     "stop_guard_period": _duration,
     "rest": _duration,
 }
-_PARSERS: Final[dict[str, _Parser]] = {
+_PARSERS: Final[dict[str, Parser]] = {
     "sides": _sides,
     "max_order_notional": _money,
     "max_order_share": _or_none(_multiple),

@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import timedelta
 from decimal import Decimal
 
 import structlog
 
-from kokex.domain.approvals import never_sent
 from kokex.domain.errors import ExchangeError, ExchangeStoppedError
 from kokex.domain.events import EventSource, classify
 from kokex.domain.instrument import Side
 from kokex.domain.order import Order, OrderStatus, OrderUpdate
 from kokex.domain.plan import Plan
+from kokex.domain.reconstruction import never_sent
 from kokex.domain.risk import Approved
 from kokex.ports.clock import Clock
 from kokex.ports.exchange import Accepted, Outcome, Rejected, Unknown
@@ -108,7 +109,9 @@ class OrderSending:
             case Rejected(code, reason):
                 known = await self._settle(order, OrderStatus.REJECTED, reason=f"{code}: {reason}")
                 await self._order_events.ingest(
-                    session.account, [classify(_rejection(known))], EventSource.COMMAND
+                    session.account,
+                    [classify(_rejection(known))],
+                    EventSource.COMMAND,
                 )
                 return Answer(known, code)
             case Unknown(reason, _):
@@ -136,21 +139,5 @@ class OrderSending:
 
 
 def _rejection(order: Order) -> OrderUpdate:
-    """The exchange's refusal as an order event. It has no order id there; ours stands in."""
-    return OrderUpdate(
-        inst_id=order.inst_id,
-        order_id=order.client_order_id or "",
-        client_order_id=order.client_order_id,
-        side=order.side,
-        order_type=order.order_type,
-        status=OrderStatus.REJECTED,
-        quantity=order.quantity,
-        price=order.price,
-        filled_quantity=Decimal(0),
-        average_price=None,
-        fee=None,
-        fee_currency=None,
-        created_at=order.created_at,
-        occurred_at=order.updated_at,
-        cancel_reason=order.reason,
-    )
+    """The exchange's refusal as an order event: it has no order id there either, but was sent."""
+    return replace(never_sent(order), status=OrderStatus.REJECTED, never_live=False)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import replace
 from decimal import Decimal
 from pathlib import Path
@@ -10,30 +9,13 @@ from typing import Any
 
 import pytest
 
-from kokex.domain.decision import Turn
 from kokex.domain.instrument import Side
 from kokex.domain.order import OrderStatus, OrderType
 from kokex.ports.toolbox import Toolbox
+from tests.integration.loop.once import Answers, Once
 from tests.world import LIMITS, eventually, platform
 
 LOT = Decimal("0.5")
-Answers = list[Mapping[str, Any]]
-
-
-class Once:
-    """Does what is written in its first turn, and keeps what goes wrong."""
-
-    def __init__(self, act: Callable[[Toolbox, Answers], Awaitable[None]]) -> None:
-        self._act = act
-        self._begun = False
-        self.answers: Answers = []
-        self.done = False
-
-    async def __call__(self, turn: Turn, toolbox: Toolbox) -> None:
-        if not self._begun:
-            self._begun = True
-            await self._act(toolbox, self.answers)
-            self.done = True
 
 
 async def _bid(toolbox: Toolbox) -> Decimal:

@@ -2,38 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Mapping
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from kokex.domain.decision import Turn
 from kokex.domain.ids import stop_name
 from kokex.domain.instrument import Side
 from kokex.domain.order import OrderStatus, OrderType
 from kokex.ports.toolbox import Toolbox
+from tests.integration.loop.once import Answers, Once
 from tests.world import eventually, market, paper_world, platform, running_engine
 
 LOT = Decimal("0.5")
-Answers = list[Mapping[str, Any]]
-
-
-class Once:
-    """Does what is written in its first turn."""
-
-    def __init__(self, act: Callable[[Toolbox, Answers], Awaitable[None]]) -> None:
-        self._act = act
-        self._begun = False
-        self.answers: Answers = []
-        self.done = False
-
-    async def __call__(self, turn: Turn, toolbox: Toolbox) -> None:
-        if not self._begun:
-            self._begun = True
-            await self._act(toolbox, self.answers)
-            self.done = True
 
 
 async def _prices(toolbox: Toolbox) -> tuple[Decimal, Decimal]:

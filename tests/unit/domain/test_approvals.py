@@ -13,13 +13,13 @@ from kokex.domain.approvals import (
     ApprovalOutcome,
     PersonsAnswer,
     needs_approval,
-    never_sent,
     price_left,
 )
 from kokex.domain.events import OrderEventKind, classify
 from kokex.domain.instrument import Side
 from kokex.domain.limits import RiskLimits
 from kokex.domain.order import Order, OrderStatus, OrderType
+from kokex.domain.reconstruction import never_sent
 from kokex.domain.risk import DenialCode
 from tests.builders import START, order, request, risk_state, update
 
