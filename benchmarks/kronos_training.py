@@ -198,7 +198,7 @@ def _ours(
     precision: str,
 ) -> list[float]:
     drop_attention_dropout(model)
-    fabric = Fabric(accelerator="cpu", devices=1, precision=precision)  # type: ignore[arg-type]
+    fabric = Fabric(accelerator="cpu", devices=1, precision=precision)
     tokens = tokenise(tokenizer, windows, fabric.device, batch_size=BATCH)
     module = PredictorLossModule(model, "published", sample_s1=True)
     objective = PredictorObjective(module, tokens, tokens, context_loss_weight=1.0)
@@ -232,7 +232,8 @@ def _ours(
 
 def _summary(results: dict[str, list[dict[str, Any]]], precision: str, cpu_time: bool) -> dict[str, Any]:
     def typical(side: str, key: str) -> float:
-        return statistics.median(found[key] for found in results[side])
+        values: list[float] = [found[key] for found in results[side]]
+        return statistics.median(values)
 
     speed = typical("ours", "samples_per_second") / typical("plain", "samples_per_second")
     processor = typical("plain", "processor_seconds_per_step") / typical("ours", "processor_seconds_per_step")

@@ -128,7 +128,7 @@ def cpu_seconds(pid: int) -> float:
         family = process.children(recursive=True)
     except psutil.NoSuchProcess:
         return 0.0
-    total = times.user + times.system + times.children_user + times.children_system
+    total: float = times.user + times.system + times.children_user + times.children_system
     for member in family:
         try:
             times = member.cpu_times()

@@ -8,13 +8,14 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from decimal import Decimal
 from pathlib import Path
 
 import numpy as np
+from pydantic import SecretStr
 from rich.console import Console
 
 from benchmarks.figures import Figure, spread
@@ -151,9 +152,9 @@ async def _round(running: Engine, gate: Gate, outage: float) -> float:
     return took
 
 
-async def _until(condition: object, what: str) -> None:
+async def _until(condition: Callable[[], bool], what: str) -> None:
     deadline = time.monotonic() + _PATIENCE
-    while not condition():  # type: ignore[operator]
+    while not condition():
         if time.monotonic() > deadline:
             raise ChildError(f"{what} did not come within {_PATIENCE:g} s")
         await asyncio.sleep(0.001)
@@ -165,7 +166,7 @@ async def _engine(
 ) -> AsyncIterator[tuple[Engine, Gate]]:
     gate = Gate(int(str(exchange.ready["rest_url"]).rpartition(":")[2]))
     await gate.open()
-    settings = Settings(home=folder / "recovery", database_url=server.database_url("postgres"))
+    settings = Settings(home=folder / "recovery", database_url=SecretStr(server.database_url("postgres")))
     async with application(settings) as app:
         await _prepare(app, f"http://127.0.0.1:{gate.port}")
         running = await engine(app, Resting())
