@@ -6,6 +6,7 @@ in between, the order can be asked after by that name, and the same step never s
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Callable
 from dataclasses import replace
 from datetime import datetime, timedelta
@@ -21,7 +22,7 @@ from kokex.domain.ids import OrderOrigin, client_order_id
 from kokex.domain.limits import RiskLimits
 from kokex.domain.order import Order, OrderRequest, OrderStatus
 from kokex.domain.plan import Plan
-from kokex.domain.risk import Approved, Denied, RiskState, check, check_flattening, check_reducing
+from kokex.domain.risk import Approved, Denied, RiskState, check, check_flattening, check_protecting, check_reducing
 from kokex.domain.standing import Standing
 from kokex.ports.clock import Clock
 from kokex.ports.exchange import Accepted, Outcome, Rejected
@@ -34,6 +35,7 @@ from kokex.services.ledger import Ledgers
 from kokex.services.risk_picture import NOT_OURS, RiskPictures
 from kokex.services.sending import OrderSending
 from kokex.services.turn_budget import TurnBudget
+from kokex.services.unbroken import unbroken
 from kokex.services.waiting_orders import UNKNOWN_NOW, WaitingOrders
 
 log = structlog.get_logger(__name__)
@@ -46,6 +48,7 @@ LATEST = timedelta(seconds=5)
 """What the gate saw counts for so long."""
 TOO_LATE = "not sent: recording the order took so long that what the risk gate saw is of the past; ask again"
 MOVED = "not sent: what the account may do changed after the risk gate had looked; ask again"
+CUT_SHORT = "not sent: the turn that asked for it was ended"
 _EQUITY_SECONDS = 5.0
 """Balances younger than this need not be asked for again."""
 
@@ -192,12 +195,14 @@ class TradingService:
         return await self._go_out(session, plan, (OF_HALTS, step), wish, check_flattening)
 
     async def stop_out(self, session: AccountSession, plan: Plan, step: int, wish: Wish) -> Answer:
-        """Send an order that ends a holding because the plan's trailing stop was hit; it passes the gate like every other, and only reduces.
+        """Send an order that ends a holding because the plan's trailing stop was hit: it only reduces.
+
+        It passes the gate like every other, but for the limits on the number of orders: agents may have used those up.
 
         Raises:
             StoreUnavailableError: nothing was sent.
         """
-        return await self._go_out(session, plan, (OF_HALTS, step), wish, check_reducing)
+        return await self._go_out(session, plan, (OF_HALTS, step), wish, check_protecting)
 
     async def _go_out(
         self,
@@ -228,12 +233,10 @@ class TradingService:
             approval = needs_approval(order, request, plan.limits, state)
             if approval is not None:
                 order = replace(order, status=OrderStatus.AWAITING_APPROVAL, reason=approval.sentence)
-            if not await self._keep(order, approval, left):
+            if not await self._keep_and_count(session, plan, order, approval, left):
                 return Answer(order, "already_submitted")
             if budget is not None and left is not None:
                 budget.left = left
-            ledger.add(order, self._sending.last_price(session, plan))
-            self._sending.count_cash(session, plan, order)
         if approval is not None:
             return await self._wait(session, order, approval)
         return await self._send_unless_changed(session, order, verdict, seen)
@@ -254,6 +257,25 @@ class TradingService:
             return Answer(replace(order, status=OrderStatus.EXPIRED, reason=NOT_OURS), "account_elsewhere")
         log.info("order waits for approval", order=order.client_order_id, until=approval.expires_at)
         return Answer(order)
+
+    async def _keep_and_count(
+        self, session: AccountSession, plan: Plan, order: Order, approval: Approval | None, left: Grant | None
+    ) -> bool:
+        """Put the intent on record and into the ledger: both or neither. One whose asker was ended meanwhile goes out no more."""
+
+        async def both() -> bool:
+            kept = await self._keep(order, approval, left)
+            if kept:
+                self._ledgers.of(plan.id).add(order, self._sending.last_price(session, plan))
+                self._sending.count_cash(session, plan, order)
+            return kept
+
+        try:
+            return await unbroken(both())
+        except asyncio.CancelledError:
+            if approval is None and (order.client_order_id or "") in self._ledgers.of(plan.id).pending:
+                await self._sending.gone(session, order, CUT_SHORT)
+            raise
 
     async def _keep(self, order: Order, approval: Approval | None, left: Grant | None) -> bool:
         if approval is None:

@@ -20,7 +20,7 @@ from kokex.domain.instrument import Side
 from kokex.domain.order import OrderRequest, OrderType
 from kokex.domain.plan import Plan
 from kokex.domain.results import Entry
-from kokex.domain.risk import Denied, check
+from kokex.domain.risk import Denied, check_protecting
 from kokex.ports.clock import Clock
 from kokex.ports.store import Store
 from kokex.ports.trails import TrailRecord
@@ -219,7 +219,7 @@ class TrailingStops:
         """Why the gate would let nothing through now, were nothing of the plan's open: asked before, so that no number is used up."""
         request = OrderRequest("", plan.id, plan.inst_id, wish.side, wish.order_type, wish.quantity, None)
         state = replace(self._hands.pictures.state(session, plan, ledger), pending=())
-        verdict = check(request, plan.limits, state)
+        verdict = check_protecting(request, plan.limits, state)
         return f"{verdict.code.value}: {verdict.reason}" if isinstance(verdict, Denied) else None
 
     def _wish(self, plan: Plan, session: AccountSession, ledger: PlanLedger) -> Wish | None:

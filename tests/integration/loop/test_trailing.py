@@ -71,7 +71,10 @@ async def _flat(world: Platform, plan: Plan) -> bool:
 
 
 async def test_it_follows_across_a_restart_and_ends_the_holding(database_url: str, tmp_path: Path) -> None:
-    """Up to 2100 under one engine and to 2200 under none, down under the next: sold, order by order within the plan's largest, and told."""
+    """Up to 2100 under one engine and to 2200 under none, down under the next: sold and told, order by order.
+
+    Each is within the plan's largest, and no number of orders that the agent has used up keeps them back.
+    """
     config = market(
         candles={"ETH-USDT": _candles(tmp_path, 2000, 2000, 2100, 2200, 2150, 2100, 2100, 2100)},
         warmup_candles=WARMUP,
@@ -90,9 +93,15 @@ async def test_it_follows_across_a_restart_and_ends_the_holding(database_url: st
         assert before.hit_at is None
         await world.application.store.risk.change_limits(
             plan.id,
-            lambda now: replace(now, max_order_notional=Decimal(1500)),
+            lambda now: replace(
+                now,
+                max_order_notional=Decimal(1500),
+                max_open_orders=1,
+                max_orders_per_minute=1,
+                max_orders_per_day=1,
+            ),
             by="ann",
-            reason="smaller orders",
+            reason="smaller orders, and none left for the agent",
             at=world.application.clock.now(),
         )
         world.step(2)

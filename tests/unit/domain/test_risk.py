@@ -18,7 +18,7 @@ from kokex.domain.limits import Protections, RiskLimits
 from kokex.domain.order import OrderStatus, OrderType
 from kokex.domain.plan import PlanStatus
 from kokex.domain.results import Worth
-from kokex.domain.risk import Approved, DenialCode, Denied, check
+from kokex.domain.risk import Approved, DenialCode, Denied, check, check_protecting
 from kokex.domain.risk.question import Question
 from kokex.domain.risk.state import Neighbours, Performance, RecentOrder
 from kokex.domain.standing import Standing
@@ -294,6 +294,78 @@ def test_nothing_but_a_halt_keeps_a_plan_from_reducing(side: Side) -> None:
     assert isinstance(check(request(side=side), limits, state), Approved)
     assert isinstance(check(request(side=side), limits, replace(state, quantity=Decimal(0))), Denied)
     assert isinstance(check(request(side=side), limits, replace(state, halts=(halt(),))), Denied)
+
+
+USED_UP: dict[str, Any] = {"max_open_orders": 1, "max_orders_per_minute": 3, "max_orders_per_day": 9}
+
+
+@pytest.mark.parametrize("side", list(Side))
+def test_no_number_of_orders_holds_back_an_exit_of_the_engine(side: Side) -> None:
+    """An agent may have used up the day's orders: what ends the holding goes out, what would turn it or add to it does not."""
+    limits = replace(LIMITS, allow_short=True, **USED_UP)
+    other = order(side=Side.SELL if side is Side.BUY else Side.BUY, status=OrderStatus.ACCEPTED)
+    state = risk_state(
+        quantity=-side.sign * Decimal("0.1"), pending=(other,), orders_last_minute=3, orders_today=9
+    )
+    wanted = request(side=side, order_type=OrderType.MARKET, price=None)
+    for code, less in (
+        (DenialCode.TOO_MANY_OPEN_ORDERS, state),
+        (DenialCode.TOO_MANY_ORDERS_A_MINUTE, replace(state, pending=())),
+        (DenialCode.TOO_MANY_ORDERS_A_DAY, replace(state, pending=(), orders_last_minute=0)),
+    ):
+        denied = check(wanted, limits, less)
+        assert isinstance(denied, Denied)
+        assert denied.code is code
+        assert isinstance(check_protecting(wanted, limits, less), Approved)
+    for turned in (replace(wanted, quantity=Decimal("0.11")), replace(wanted, side=other.side)):
+        assert isinstance(check_protecting(turned, limits, state), Denied)
+
+
+@given(
+    st.decimals("-1", "1", places=2),
+    st.lists(st.tuples(st.sampled_from(Side), st.decimals("0.01", "1", places=2)), max_size=4),
+    st.tuples(st.sampled_from(Side), st.decimals("0.01", "1", places=2)),
+)
+def test_an_exit_of_the_engine_neither_turns_nor_grows_a_holding(
+    held: Decimal, others: list, asked: tuple
+) -> None:
+    """Also where everything that is open on its side fills."""
+    limits = replace(LIMITS, max_order_notional=Decimal(99_999), allow_short=True)
+    pending = tuple(order(side=side, quantity=quantity) for side, quantity in others)
+    side, quantity = asked
+    wanted = request(side=side, quantity=quantity, order_type=OrderType.MARKET, price=None)
+    state = risk_state(quantity=held, pending=pending, free_cash=Decimal(999_999))
+    if isinstance(check_protecting(wanted, limits, state), Approved):
+        left = held + side.sign * (quantity + sum(one.quantity for one in pending if one.side is side))
+        assert left * held >= 0
+        assert abs(left) < abs(held)
+
+
+_STILL_HOLDS = {
+    DenialCode.PLAN_NOT_RUNNING,
+    DenialCode.NOT_RECONCILED,
+    DenialCode.ACCOUNT_HALTED,
+    DenialCode.WRONG_INSTRUMENT,
+    DenialCode.INVALID_QUANTITY,
+    DenialCode.HALTED,
+    DenialCode.NO_PRICE,
+    DenialCode.PRICE_COLLAR,
+    DenialCode.ORDER_TOO_LARGE,
+    DenialCode.SHORT_NOT_ALLOWED,
+    DenialCode.SELF_TRADE,
+}
+
+
+@pytest.mark.parametrize(
+    ("code", "asked", "limits", "state"), [one for one in DENIALS if one[0] in _STILL_HOLDS]
+)
+def test_all_else_holds_for_an_exit_of_the_engine(
+    code: DenialCode, asked: dict, limits: dict, state: dict
+) -> None:
+    """Only the number of orders does not count."""
+    verdict = check_protecting(request(**asked), replace(LIMITS, **limits), risk_state(**state))
+    assert isinstance(verdict, Denied)
+    assert verdict.code is code
 
 
 def test_a_rest_ends() -> None:

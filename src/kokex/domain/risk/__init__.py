@@ -13,6 +13,7 @@ from kokex.domain.risk.gate import (
     check,
     check_amendment,
     check_flattening,
+    check_protecting,
     check_reducing,
 )
 from kokex.domain.risk.state import RiskState
@@ -26,6 +27,7 @@ __all__ = [
     "check",
     "check_amendment",
     "check_flattening",
+    "check_protecting",
     "check_reducing",
     "draw_grant",
     "largest_holding",

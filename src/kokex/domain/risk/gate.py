@@ -50,6 +50,9 @@ RULES: tuple[Rule, ...] = (
 )
 """What is asked, in this order."""
 
+PROTECTING: tuple[Rule, ...] = (*(rule for rule in RULES if rule is not pace), reducing)
+"""What is asked of the orders by which the engine itself ends a holding: those of agents may have used up how many may go out."""
+
 FLATTENING: tuple[Rule, ...] = (reachable, steps, degraded, reducing)
 """What is asked of the orders by which a halt ends a holding: limits are there to keep risk small, these end it."""
 
@@ -156,6 +159,11 @@ def check(request: OrderRequest, limits: RiskLimits, state: RiskState) -> Approv
 def check_reducing(request: OrderRequest, limits: RiskLimits, state: RiskState) -> Approved | Denied:
     """As `check`, for an order that was let through before as part of one that only reduces: it does so still, or is denied."""
     return _asked((*RULES, reducing), Question(request, limits, state))
+
+
+def check_protecting(request: OrderRequest, limits: RiskLimits, state: RiskState) -> Approved | Denied:
+    """As `check_reducing`, for an exit of the engine's own: no limit on the number of orders, open or let through, holds it back."""
+    return _asked(PROTECTING, Question(request, limits, state))
 
 
 def check_flattening(request: OrderRequest, limits: RiskLimits, state: RiskState) -> Approved | Denied:
