@@ -14,10 +14,11 @@ from kokex.cli.account_changes import keys, remove
 from kokex.cli.keys import read_keys
 from kokex.cli.options import AsJson
 from kokex.cli.output import plain, say, say_json, say_table
-from kokex.cli.running import load_settings, quiet_logs, run_async
+from kokex.cli.running import with_application
 from kokex.domain.errors import ConfigurationError
 
 if TYPE_CHECKING:
+    from kokex.bootstrap import Application
     from kokex.domain.account import Endpoints, Environment, ExchangeAccount
 
 app = typer.Typer(no_args_is_help=True, help="Exchange accounts and their keys.")
@@ -58,16 +59,12 @@ def add(
         raise ConfigurationError("an account needs a name that is not empty")
     given = read_keys(from_stdin=from_stdin)
 
-    async def keep() -> ExchangeAccount:
-        from kokex.bootstrap import application
+    async def keep(opened: Application) -> ExchangeAccount:
         from kokex.domain.account import Credentials
 
-        settings = load_settings()
-        quiet_logs(settings)
-        async with application(settings) as opened:
-            return await opened.store.accounts.add(name.strip(), "okx", kind, endpoints, Credentials(*given))
+        return await opened.store.accounts.add(name.strip(), "okx", kind, endpoints, Credentials(*given))
 
-    account = run_async(keep())
+    account = with_application(keep)
     if as_json:
         say_json(_document(account))
     else:
@@ -79,15 +76,10 @@ def add(
 def list_accounts(as_json: Annotated[bool, AsJson] = False) -> None:
     """Show the accounts; never their keys."""
 
-    async def read() -> list[ExchangeAccount]:
-        from kokex.bootstrap import application
+    async def read(opened: Application) -> list[ExchangeAccount]:
+        return await opened.store.accounts.list()
 
-        settings = load_settings()
-        quiet_logs(settings)
-        async with application(settings) as opened:
-            return await opened.store.accounts.list()
-
-    accounts = run_async(read())
+    accounts = with_application(read)
     if as_json:
         say_json([_document(account) for account in accounts])
     elif not accounts:
@@ -118,19 +110,14 @@ def check(
     """
     from kokex.cli.probing import AccountReport, probe
 
-    async def look() -> AccountReport:
-        from kokex.bootstrap import application
+    async def look(opened: Application) -> AccountReport:
+        account = await opened.store.accounts.by_name(name)
+        report = await probe(opened, account)
+        if report.problem is None:
+            await opened.store.accounts.announce(account.id)
+        return report
 
-        settings = load_settings()
-        quiet_logs(settings)
-        async with application(settings) as opened:
-            account = await opened.store.accounts.by_name(name)
-            report = await probe(opened, account)
-            if report.problem is None:
-                await opened.store.accounts.announce(account.id)
-            return report
-
-    report = run_async(look())
+    report = with_application(look)
     if as_json:
         say_json(report.document())
     else:
@@ -165,16 +152,11 @@ def accept(
     by their own fills stays as it is.
     """
 
-    async def forget() -> int:
-        from kokex.bootstrap import application
+    async def forget(opened: Application) -> int:
+        found = await opened.store.accounts.by_name(name)
+        return await opened.store.reconciliation.forget_baselines(found.id)
 
-        settings = load_settings()
-        quiet_logs(settings)
-        async with application(settings) as opened:
-            found = await opened.store.accounts.by_name(name)
-            return await opened.store.reconciliation.forget_baselines(found.id)
-
-    accepted = run_async(forget())
+    accepted = with_application(forget)
     if as_json:
         say_json({"account": name, "instruments": accepted})
     elif accepted:

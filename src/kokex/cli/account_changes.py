@@ -14,7 +14,7 @@ import typer
 from kokex.cli.keys import read_keys
 from kokex.cli.options import AsJson
 from kokex.cli.output import say, say_json
-from kokex.cli.running import load_settings, quiet_logs, run_async
+from kokex.cli.running import with_application
 from kokex.domain.errors import ConfigurationError, KokexError
 
 if TYPE_CHECKING:
@@ -38,27 +38,19 @@ def keys(
     `account add`. They must open the same account at the exchange: keys that are seen to open another are refused.
     """
 
-    async def find() -> ExchangeAccount:
-        from kokex.bootstrap import application
+    from kokex.domain.account import Credentials
 
-        settings = load_settings()
-        quiet_logs(settings)
-        async with application(settings) as opened:
-            return await opened.store.accounts.by_name(name)
+    async def find(opened: Application) -> ExchangeAccount:
+        return await opened.store.accounts.by_name(name)
 
-    async def replace(given: tuple[str, str, str]) -> None:
-        from kokex.bootstrap import application
-        from kokex.domain.account import Credentials
+    async def replace(opened: Application) -> None:
+        account = await find(opened)
+        await _refuse_another_account(opened, account, given)
+        await opened.store.accounts.replace_credentials(account.id, given)
 
-        settings = load_settings()
-        quiet_logs(settings)
-        async with application(settings) as opened:
-            account = await opened.store.accounts.by_name(name)
-            await _refuse_another_account(opened, account, Credentials(*given))
-            await opened.store.accounts.replace_credentials(account.id, Credentials(*given))
-
-    run_async(find())
-    run_async(replace(read_keys(from_stdin=from_stdin)))
+    with_application(find)  # a name that is unknown is told before anybody types keys
+    given = Credentials(*read_keys(from_stdin=from_stdin))
+    with_application(replace)
     if as_json:
         say_json({"account": name, "replaced": True})
     else:
@@ -81,16 +73,11 @@ def remove(
         say(f"Account {name} stays.")
         raise typer.Exit(1)
 
-    async def forget() -> None:
-        from kokex.bootstrap import application
+    async def forget(opened: Application) -> None:
+        account = await opened.store.accounts.by_name(name)
+        await opened.store.accounts.remove(account.id)
 
-        settings = load_settings()
-        quiet_logs(settings)
-        async with application(settings) as opened:
-            account = await opened.store.accounts.by_name(name)
-            await opened.store.accounts.remove(account.id)
-
-    run_async(forget())
+    with_application(forget)
     if as_json:
         say_json({"account": name, "removed": True})
     else:

@@ -14,7 +14,7 @@ from kokex.cli.agent_alerts import alerts
 from kokex.cli.agent_costs import costs
 from kokex.cli.options import AsJson, seconds_option
 from kokex.cli.output import complain, note, say, say_json
-from kokex.cli.running import load_settings, quiet_logs, run_async
+from kokex.cli.running import opened_application, run_async
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
@@ -59,12 +59,9 @@ def chat(
 
 
 async def _chat(name: str, message: str | None, wait: float, *, as_json: bool) -> bool:
-    from kokex.bootstrap import application
     from kokex.cli.finding import find_plan
 
-    settings = load_settings()
-    quiet_logs(settings)
-    async with application(settings) as opened:
+    async with opened_application() as opened:
         plan = await find_plan(opened.store, name)
         answered = True
         async for words in _messages(message):

@@ -10,7 +10,7 @@ import typer
 
 from kokex.cli.options import AsJson, count_option
 from kokex.cli.output import plain, say, say_json, say_table, when
-from kokex.cli.running import load_settings, quiet_logs, run_async
+from kokex.cli.running import opened_application, run_async
 
 if TYPE_CHECKING:
     from kokex.domain.notice import PriceAlert
@@ -49,13 +49,10 @@ def alerts(
 
 
 async def _alerts(plan: str, remove: int | None, limit: int) -> tuple[str, list[PriceAlert]]:
-    from kokex.bootstrap import application
     from kokex.cli.finding import find_plan
     from kokex.domain.errors import NotFoundError
 
-    settings = load_settings()
-    quiet_logs(settings)
-    async with application(settings) as opened:
+    async with opened_application() as opened:
         found = await find_plan(opened.store, plan)
         if remove is not None and not await opened.store.alerts.remove(found.id, remove, opened.clock.now()):
             raise NotFoundError(

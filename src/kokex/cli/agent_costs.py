@@ -11,7 +11,7 @@ import typer
 
 from kokex.cli.options import AsJson, count_option
 from kokex.cli.output import note, say, say_json, say_table
-from kokex.cli.running import load_settings, quiet_logs, run_async
+from kokex.cli.running import opened_application, run_async
 
 if TYPE_CHECKING:
     from kokex.domain.spending import Spending
@@ -59,12 +59,9 @@ def remarks(by_day: list[Spending]) -> list[str]:
 async def _read(
     plan: str | None, days: int, turns: int
 ) -> tuple[list[Spending], list[Spending], dict[int, str]]:
-    from kokex.bootstrap import application
     from kokex.cli.finding import find_plan
 
-    settings = load_settings()
-    quiet_logs(settings)
-    async with application(settings) as opened:
+    async with opened_application() as opened:
         names = {one.id: one.name for one in await opened.store.plans.list()}
         chosen = None if plan is None else (await find_plan(opened.store, plan)).id
         today = opened.clock.now().replace(hour=0, minute=0, second=0, microsecond=0)

@@ -5,17 +5,15 @@
 from __future__ import annotations
 
 import getpass
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from kokex.cli.options import AsJson
 from kokex.cli.output import say, say_json
-from kokex.cli.running import load_settings, quiet_logs, run_async
+from kokex.cli.running import with_application
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable
-
     from kokex.bootstrap import Application
     from kokex.cli.approve_report import Answered
 
@@ -50,7 +48,7 @@ def approve(
     if order is None:
         if refuse or reason:
             raise ConfigurationError("name the order to answer; `kokex approve` lists those that wait")
-        waiting = _with_application(read_waiting)
+        waiting = with_application(read_waiting)
         if as_json:
             say_json(waiting)
         else:
@@ -61,7 +59,7 @@ def approve(
     async def answer(opened: Application) -> Answered:
         return await _answer(opened, name, approved=not refuse, by=by, reason=reason.strip())
 
-    result = _with_application(answer)
+    result = with_application(answer)
     if as_json:
         say_json(answered_document(result))
     else:
@@ -85,15 +83,3 @@ async def _answer(opened: Application, name: str, *, approved: bool, by: str, re
         if known or clock.monotonic() >= deadline:
             return Answered(approval, order, heard)
         await clock.sleep(_LOOK_SECONDS)
-
-
-def _with_application(work: Callable[[Application], Awaitable[Any]]) -> Any:
-    async def run() -> Any:
-        from kokex.bootstrap import application
-
-        settings = load_settings()
-        quiet_logs(settings)
-        async with application(settings) as opened:
-            return await work(opened)
-
-    return run_async(run())

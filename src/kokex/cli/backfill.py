@@ -6,10 +6,10 @@ from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from typing import Final
 
-from kokex.bootstrap import Application, application
+from kokex.bootstrap import Application
 from kokex.cli.output import market_time, note, say, say_json
 from kokex.cli.progress import work
-from kokex.cli.running import load_settings, quiet_logs
+from kokex.cli.running import opened_application
 from kokex.domain.candle import Interval
 from kokex.domain.candle_rows import CandleKey
 from kokex.domain.errors import ConfigurationError
@@ -64,9 +64,7 @@ async def backfill(wanted: Wanted, *, as_json: bool) -> None:
         ExchangeError: the instrument is unknown, or the exchange cannot be read.
         ConfigurationError: nothing lies between the two times.
     """
-    settings = load_settings()
-    quiet_logs(settings)
-    async with application(settings) as opened:
+    async with opened_application() as opened:
         account = await opened.store.accounts.by_name(wanted.account)
         sessions = AccountSessions(opened.store, opened.clock, opened.adapter)
         try:

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from kokex.bootstrap import Application, application
+from kokex.bootstrap import Application
 from kokex.cli.data_target import Target
 from kokex.cli.output import say, say_json, say_table
-from kokex.cli.running import load_settings, quiet_logs
+from kokex.cli.running import opened_application
 from kokex.domain.candle import Interval
 from kokex.domain.candle_building import Built, Difference
 from kokex.services.accounts import AccountSessions
@@ -19,9 +19,7 @@ _SHOWN = 20
 async def build_candles(target: Target, interval: str, *, keep: bool, as_json: bool) -> None:
     """Build, compare where an account is named, keep where that is wished, and tell."""
     longer = Interval(interval)
-    settings = load_settings()
-    quiet_logs(settings)
-    async with application(settings) as opened:
+    async with opened_application() as opened:
         named = target if target.market is None else replace(target, account=None)
         key = await named.key(opened.store)
         service = LongerCandles(opened.store.candles)

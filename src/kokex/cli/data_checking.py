@@ -9,11 +9,10 @@ from pathlib import Path
 from typing import Any, Final
 
 from kokex.adapters.candle_files import FileFindings, FlawCount, check_candle_file, write_candle_file
-from kokex.bootstrap import application
 from kokex.cli.data_target import Target, written_file
 from kokex.cli.output import note, say, say_json, say_table
 from kokex.cli.progress import work
-from kokex.cli.running import load_settings, quiet_logs
+from kokex.cli.running import opened_application
 from kokex.domain.candle import Interval
 from kokex.domain.candle_flaws import CandleFlaw, FlawKind, FlawState
 from kokex.domain.candle_rows import COLUMNS
@@ -47,9 +46,7 @@ async def check_candles(target: Target, *, every: bool, as_json: bool) -> None:
         check = check_of(found.rows, found.flaws)
         tell(Report(path.name, found.interval, check, unsorted=found.unsorted), every=every, as_json=as_json)
         return
-    settings = load_settings()
-    quiet_logs(settings)
-    async with application(settings) as opened:
+    async with opened_application() as opened:
         key = await target.key(opened.store)
         check = await CandleRepair(opened.store.candles).check(key, target.window())
     tell(Report(str(key), key.interval, check), every=every, as_json=as_json)
@@ -78,9 +75,7 @@ async def repair_candles(target: Target, output: Path | None, *, every: bool, as
 
 
 async def _repair_kept(target: Target) -> Report:
-    settings = load_settings()
-    quiet_logs(settings)
-    async with application(settings) as opened:
+    async with opened_application() as opened:
         key = await target.key(opened.store)
         account = await opened.store.accounts.by_name(target.account or "")
         sessions = AccountSessions(opened.store, opened.clock, opened.adapter)
@@ -114,9 +109,7 @@ async def _repair_file(path: Path, target: Target, output: Path) -> Report:
 async def _mend(found: FileFindings, account_name: str) -> MendedRows:
     if found.inst_id is None:
         raise ConfigurationError(f"{found.path} does not tell its instrument; name it: --inst-id ETH-USDT")
-    settings = load_settings()
-    quiet_logs(settings)
-    async with application(settings) as opened:
+    async with opened_application() as opened:
         account = await opened.store.accounts.by_name(account_name)
         sessions = AccountSessions(opened.store, opened.clock, opened.adapter)
         try:

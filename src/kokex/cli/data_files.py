@@ -7,11 +7,10 @@ from pathlib import Path
 from typing import Any, Final
 
 from kokex.adapters.candle_files import CandleFile, read_candle_file, write_candle_file
-from kokex.bootstrap import application
 from kokex.cli.data_target import Target, market_named, market_of_file, user_path, written_file
 from kokex.cli.output import note, say, say_json
 from kokex.cli.progress import work
-from kokex.cli.running import load_settings, quiet_logs
+from kokex.cli.running import opened_application
 from kokex.domain.candle import Interval
 from kokex.domain.candle_rows import AMOUNT, CandleKey, CandleRows, moment
 from kokex.domain.errors import ConfigurationError, DataError
@@ -38,9 +37,7 @@ async def import_candles(wish: Wish, *, lenient: bool, as_json: bool) -> None:
     file = read_candle_file(wish.path, strict=not lenient, inst_id=name, interval=length)
     if file.inst_id is None:
         raise ConfigurationError(f"{wish.path} does not tell its instrument; name it: --inst-id ETH-USDT")
-    settings = load_settings()
-    quiet_logs(settings)
-    async with application(settings) as opened:
+    async with opened_application() as opened:
         market = await market_named(opened.store, wish.market, wish.account) or market_of_file(wish.path)
         key = CandleKey(market, file.inst_id, file.interval)
         changed = 0
@@ -70,9 +67,7 @@ async def export_candles(target: Target, output: Path, *, overwrite: bool, as_js
         name, interval, rows = file.inst_id, file.interval, file.rows
         rows = rows.between(window.start, window.end) if window else rows
     else:
-        settings = load_settings()
-        quiet_logs(settings)
-        async with application(settings) as opened:
+        async with opened_application() as opened:
             key = await target.key(opened.store)
             name, interval = key.inst_id, key.interval
             rows = await opened.store.candles.read(key, start, end)

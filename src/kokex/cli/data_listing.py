@@ -4,19 +4,16 @@ from __future__ import annotations
 
 from dataclasses import asdict
 
-from kokex.bootstrap import application
 from kokex.cli.data_target import Target
 from kokex.cli.output import market_time, say, say_json, say_table
-from kokex.cli.running import load_settings, quiet_logs
+from kokex.cli.running import opened_application
 from kokex.domain.time_range import RangeSet
 from kokex.ports.candles import CandleSummary
 
 
 async def list_kept(*, as_json: bool) -> None:
     """Every market, instrument and interval of which candles are kept."""
-    settings = load_settings()
-    quiet_logs(settings)
-    async with application(settings) as opened:
+    async with opened_application() as opened:
         rows = await opened.store.candles.summary()
     if as_json:
         say_json([asdict(row) | {"interval": str(row.interval)} for row in rows])
@@ -38,9 +35,7 @@ async def list_kept(*, as_json: bool) -> None:
 
 async def show_ranges(target: Target, *, as_json: bool) -> None:
     """The ledger of what `target` names."""
-    settings = load_settings()
-    quiet_logs(settings)
-    async with application(settings) as opened:
+    async with opened_application() as opened:
         key = await target.key(opened.store)
         ledger = await opened.store.candles.ledger(key)
         gaps = await opened.store.candles.gaps(key)

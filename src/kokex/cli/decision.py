@@ -11,12 +11,11 @@ import typer
 
 from kokex.cli.options import AsJson, count_option
 from kokex.cli.output import say, say_json, say_table, when
-from kokex.cli.running import load_settings, quiet_logs, run_async
+from kokex.cli.running import with_application, with_plan
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable
-
     from kokex.bootstrap import Application
+    from kokex.domain.plan import Plan
 
 app = typer.Typer(
     no_args_is_help=True, help="Decisions: list them, show everything behind one, run one again."
@@ -39,10 +38,8 @@ def list_decisions(
     as_json: Annotated[bool, AsJson] = False,
 ) -> None:
     """Show a plan's newest decisions, oldest of them first: when, what woke the agent, what it did, and why."""
-    from kokex.cli.finding import find_plan
 
-    async def read(opened: Application) -> list[dict[str, Any]]:
-        chosen = await find_plan(opened.store, plan)
+    async def read(opened: Application, chosen: Plan) -> list[dict[str, Any]]:
         turns = await opened.store.turns.recent(chosen.id, limit=last)
         return [
             {
@@ -57,7 +54,7 @@ def list_decisions(
             for turn in reversed(turns)
         ]
 
-    decisions = with_application(read)
+    decisions = with_plan(plan, read)
     if as_json:
         say_json(decisions)
     elif not decisions:
@@ -144,17 +141,3 @@ def _row(row: dict[str, Any]) -> tuple[str, ...]:
     action = row["action"].value if row["action"] else row["status"].value
     reason = " ".join((row["reason"] or "-").split())
     return (str(row["decision"]), when(row["started_at"]), row["woken_by"], action, reason)
-
-
-def with_application(work: Callable[[Application], Awaitable[Any]]) -> Any:
-    """Run `work` on the application, without its chatter."""
-
-    async def run() -> Any:
-        from kokex.bootstrap import application
-
-        settings = load_settings()
-        quiet_logs(settings)
-        async with application(settings) as opened:
-            return await work(opened)
-
-    return run_async(run())

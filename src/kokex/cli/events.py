@@ -13,7 +13,7 @@ import typer
 
 from kokex.cli.options import count_option
 from kokex.cli.output import market_time, plain, say, say_json
-from kokex.cli.running import load_settings, quiet_logs, run_async
+from kokex.cli.running import opened_application, run_async
 from kokex.domain.account_reports import BalanceReport, FillReport, MarginWarning, StopReport
 from kokex.domain.events import EventSource
 
@@ -69,11 +69,7 @@ def account(
 
 
 async def _account(name: str, last: int, *, follow: bool, as_json: bool) -> None:
-    from kokex.bootstrap import application
-
-    settings = load_settings()
-    quiet_logs(settings)
-    async with application(settings) as opened:
+    async with opened_application() as opened:
         journal = opened.store.account_journal
         owner = await opened.store.accounts.by_name(name, removed=True)
         records = await journal.latest(owner.id, limit=last)
@@ -141,11 +137,7 @@ def _signed(change: Decimal | None) -> str:
 
 
 async def _tail(name: str | None, last: int, *, follow: bool, as_json: bool) -> None:
-    from kokex.bootstrap import application
-
-    settings = load_settings()
-    quiet_logs(settings)
-    async with application(settings) as opened:
+    async with opened_application() as opened:
         names: dict[int, str] = {}
         cursors: dict[int, int] = {}
         first: deque[OrderEvent] = deque(maxlen=last)

@@ -11,12 +11,10 @@ import typer
 
 from kokex.cli.options import AsJson, count_option
 from kokex.cli.output import note, say, say_json
-from kokex.cli.running import load_settings, quiet_logs, run_async
+from kokex.cli.running import load_settings, with_application, with_plan
 from kokex.domain.errors import ConfigurationError
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable
-
     from kokex.bootstrap import Application
     from kokex.domain.model import ModelVersion
     from kokex.domain.plan import Plan
@@ -93,7 +91,7 @@ def train(  # noqa: PLR0917 - Typer makes options of them
             return await opened.training.request(found, wish)
         return await train_here(opened, found, wish)
 
-    version = _with_plan(plan, work)
+    version = with_plan(plan, work)
     if version is None:
         raise typer.Exit(130)
     if as_json:
@@ -112,14 +110,15 @@ def list_versions(
     as_json: Annotated[bool, AsJson] = False,
 ) -> None:
     """Show the versions: what made them, how good they are, which is active."""
+    from kokex.cli.finding import find_plan
     from kokex.cli.model_report import print_versions, version_document
 
     async def read(opened: Application) -> Any:
         plans = {one.id: one.name for one in await opened.store.plans.list()}
-        chosen = None if plan is None else await _find(opened, plan)
+        chosen = None if plan is None else await find_plan(opened.store, plan)
         return plans, await opened.models.versions(chosen)
 
-    names, versions = _with_application(read)
+    names, versions = with_application(read)
     if as_json:
         say_json([version_document(one, plan=names[one.plan_id], brief=True) for one in versions])
     elif not versions:
@@ -145,7 +144,7 @@ def show(
             return await follow_training(opened, found, _number(version), as_json=as_json)
         return await opened.models.version(found, _number(version))
 
-    chosen = _with_plan(plan, read)
+    chosen = with_plan(plan, read)
     if as_json:
         _say_version(chosen)
     else:
@@ -170,7 +169,7 @@ def compare(
             return [await opened.store.models.by_number(found.id, number) for number in numbers]
         return [one for one in await opened.models.versions(found) if one.evaluation]
 
-    chosen = _with_plan(plan, read)
+    chosen = with_plan(plan, read)
     if as_json:
         say_json([version_document(one, brief=True) for one in chosen])
     elif not chosen:
@@ -184,7 +183,7 @@ def activate(plan: PlanName, version: VersionName, as_json: Annotated[bool, AsJs
     """Have the plan forecast with a version from the next close on."""
     from kokex.domain.model import version_number
 
-    chosen = _with_plan(plan, lambda opened, found: opened.models.activate(found, version_number(version)))
+    chosen = with_plan(plan, lambda opened, found: opened.models.activate(found, version_number(version)))
     if as_json:
         _say_version(chosen)
     else:
@@ -194,7 +193,7 @@ def activate(plan: PlanName, version: VersionName, as_json: Annotated[bool, AsJs
 @app.command()
 def rollback(plan: PlanName, as_json: Annotated[bool, AsJson] = False) -> None:
     """Undo the last activation: back to the version before it, or to the baseline."""
-    now = _with_plan(plan, lambda opened, found: opened.models.roll_back(found))
+    now = with_plan(plan, lambda opened, found: opened.models.roll_back(found))
     if as_json:
         say_json({"active": None if now is None else now.name})
     else:
@@ -210,7 +209,7 @@ def prune(
     as_json: Annotated[bool, AsJson] = False,
 ) -> None:
     """Remove the weights of old versions; their records stay, and so does whatever is active."""
-    done = _with_plan(plan, lambda opened, found: opened.models.prune(found, keep))
+    done = with_plan(plan, lambda opened, found: opened.models.prune(found, keep))
     names = [one.name for one in done.versions]
     if as_json:
         say_json({"pruned": names, "bytes_freed": done.bytes_freed})
@@ -235,7 +234,7 @@ def export(
         file = (out or Path(f"{found.name}-{chosen.name}.kokex.zip")).expanduser().absolute()
         return file, *await opened.models.export(found, chosen.number, file)
 
-    file, chosen, size = _with_plan(plan, write)
+    file, chosen, size = with_plan(plan, write)
     if as_json:
         say_json({"version": chosen.name, "file": file, "bytes": size, "content_hash": chosen.content_hash})
     else:
@@ -258,7 +257,7 @@ def import_version(
 
         return await opened.models.import_(found, file.expanduser(), trainer())
 
-    chosen = _with_plan(plan, take)
+    chosen = with_plan(plan, take)
     if as_json:
         _say_version(chosen)
     else:
@@ -317,7 +316,7 @@ def evaluate(
         )
         return await judge_here(opened, chosen, trainer(), wish)
 
-    chosen = _with_plan(plan, judge)
+    chosen = with_plan(plan, judge)
     if chosen is None:
         note("Stopped; the version keeps the evaluation that it had.")
         raise typer.Exit(130)
@@ -327,32 +326,6 @@ def evaluate(
         _print_version(chosen)
         if out is not None:
             say(f"The report is in {out}.")
-
-
-def _with_application(work: Callable[[Application], Awaitable[Any]]) -> Any:
-    """Open the application, do `work` with it, close it."""
-    from kokex.bootstrap import application
-
-    async def run() -> Any:
-        settings = load_settings()
-        quiet_logs(settings)
-        async with application(settings) as opened:
-            return await work(opened)
-
-    return run_async(run())
-
-
-def _with_plan(name: str, work: Callable[[Application, Plan], Awaitable[Any]]) -> Any:
-    async def with_found(opened: Application) -> Any:
-        return await work(opened, await _find(opened, name))
-
-    return _with_application(with_found)
-
-
-async def _find(opened: Application, name: str) -> Plan:
-    from kokex.cli.finding import find_plan
-
-    return await find_plan(opened.store, name)
 
 
 def _number(version: str | None) -> int | None:

@@ -11,12 +11,11 @@ import typer
 
 from kokex.cli.options import AsJson
 from kokex.cli.output import plain, say, say_json, say_table, when
-from kokex.cli.running import load_settings, quiet_logs, run_async
+from kokex.cli.running import with_application, with_plan
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable
-
     from kokex.bootstrap import Application
+    from kokex.domain.plan import Plan
 
 app = typer.Typer(no_args_is_help=True, help="Orders that are not closed; settle those without a trace.")
 
@@ -52,7 +51,7 @@ def list_orders(
             for order in await opened.store.orders.pending(plan_id=chosen)
         ]
 
-    orders = _with_application(read)
+    orders = with_application(read)
     if as_json:
         say_json(orders)
         return
@@ -70,20 +69,18 @@ def parents(
     as_json: Annotated[bool, AsJson] = False,
 ) -> None:
     """Show the plan's latest parent orders: large ones, worked by smaller ones, and how far each has come."""
-    from kokex.cli.finding import find_plan
     from kokex.domain.parent_order import progress_of
 
-    async def read(opened: Application) -> list[dict[str, Any]]:
-        chosen = (await find_plan(opened.store, plan)).id
+    async def read(opened: Application, chosen: Plan) -> list[dict[str, Any]]:
         told = []
-        for record in await opened.store.parent_orders.latest(chosen, limit=most):
-            orders = await opened.store.orders.of_decision(chosen, record.parent.decision_id)
+        for record in await opened.store.parent_orders.latest(chosen.id, limit=most):
+            orders = await opened.store.orders.of_decision(chosen.id, record.parent.decision_id)
             progress = progress_of(record.parent, orders)
             filled = {"number": record.number, "filled": progress.filled, "child_orders": progress.children}
             told.append(asdict(record.parent) | filled)
         return told
 
-    found = _with_application(read)
+    found = with_plan(plan, read)
     if as_json:
         say_json(found)
         return
@@ -115,7 +112,7 @@ def settle(
             opened.store, opened.clock, opened.adapter, client_order_id, unasked=unasked
         )
 
-    order = _with_application(declare)
+    order = with_application(declare)
     if as_json:
         say_json({"client_order_id": order.client_order_id, "status": order.status, "reason": order.reason})
     else:
@@ -152,15 +149,3 @@ def _parent_row(parent: dict[str, Any]) -> tuple[str, ...]:
         parent["status"].value,
         parent["reason"] or "-",
     )
-
-
-def _with_application(work: Callable[[Application], Awaitable[Any]]) -> Any:
-    async def run() -> Any:
-        from kokex.bootstrap import application
-
-        settings = load_settings()
-        quiet_logs(settings)
-        async with application(settings) as opened:
-            return await work(opened)
-
-    return run_async(run())

@@ -11,13 +11,13 @@ import typer
 
 from kokex.cli.options import AsJson
 from kokex.cli.output import say, say_json
-from kokex.cli.running import load_settings, quiet_logs, run_async
+from kokex.cli.running import load_settings, with_application, with_plan
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable
-
     from kokex.bootstrap import Application
     from kokex.domain.halt import HaltScope
+    from kokex.domain.plan import Plan
+    from kokex.ports.risk import LimitChange
 
 app = typer.Typer(no_args_is_help=True, help="The kill switch, and what the risk gate goes by.")
 
@@ -63,7 +63,7 @@ def halt(
         made = Halt(scope, number, level, reason.strip(), by, opened.clock.now(), flatten)
         return await opened.store.risk.halt(made)
 
-    record = _with_application(keep)
+    record = with_application(keep)
     if as_json:
         from kokex.cli.risk_report import halt_document
 
@@ -96,7 +96,7 @@ def resume(
             raise StateError("nothing of that scope is halted; `kokex risk show` lists what is")
         return count
 
-    count = _with_application(lift)
+    count = with_application(lift)
     if as_json:
         say_json({"lifted": count})
     else:
@@ -114,7 +114,7 @@ def show(plan: PlanName = None, as_json: Annotated[bool, AsJson] = False) -> Non
         chosen = None if plan is None else await find_plan(opened.store, plan)
         return await read_report(opened, chosen)
 
-    report = _with_application(read)
+    report = with_application(read)
     if as_json:
         say_json(document(report))
     else:
@@ -137,12 +137,11 @@ def limits(
     as_json: Annotated[bool, AsJson] = False,
 ) -> None:
     """Change a plan's limits, at once and for the record; without `--set` show how they were changed."""
-    from kokex.cli.finding import find_plan
     from kokex.cli.limit_report import change_document, print_changes
     from kokex.services.limit_setting import with_settings
 
-    async def work(opened: Application) -> Any:
-        chosen, store = await find_plan(opened.store, plan), opened.store.risk
+    async def work(opened: Application, chosen: Plan) -> list[LimitChange]:
+        store = opened.store.risk
         if settings:
             await store.change_limits(
                 chosen.id,
@@ -153,7 +152,7 @@ def limits(
             )
         return await store.limit_changes(chosen.id)
 
-    changes = _with_application(work)
+    changes = with_plan(plan, work)
     shown = changes[-1:] if settings else changes
     if as_json:
         say_json([change_document(change) for change in shown])
@@ -182,15 +181,3 @@ def _say_whether_heard() -> None:
 
     if engine_process(load_settings().folder) is None:
         say("No engine works on this data folder now; it takes hold when one starts.")
-
-
-def _with_application(work: Callable[[Application], Awaitable[Any]]) -> Any:
-    from kokex.bootstrap import application
-
-    async def run() -> Any:
-        settings = load_settings()
-        quiet_logs(settings)
-        async with application(settings) as opened:
-            return await work(opened)
-
-    return run_async(run())

@@ -10,6 +10,7 @@ from typing import Any
 
 from kokex.bootstrap import Application
 from kokex.cli.output import plain, say, say_table, when
+from kokex.domain.capital import Trail
 from kokex.domain.limits import RiskLimits
 from kokex.domain.order import Order, OrderStatus
 from kokex.domain.plan import Plan
@@ -40,12 +41,13 @@ class Usage:
 
 @dataclass(frozen=True, slots=True)
 class RiskReport:
-    """What is kept. Everything but `halts` is of one plan, and empty where none was asked for."""
+    """What is kept. Everything but `halts` is of one plan, and empty where none was asked for; `trail` is of its latest holding."""
 
     halts: list[HaltRecord]
     plan: Plan | None = None
     usage: Usage | None = None
     denials: tuple[tuple[str, int, datetime], ...] = ()
+    trail: Trail | None = None
 
 
 async def read_report(opened: Application, plan: Plan | None) -> RiskReport:
@@ -59,6 +61,7 @@ async def read_report(opened: Application, plan: Plan | None) -> RiskReport:
         plan,
         await _usage(opened, plan),
         denials_by_code(orders),
+        await opened.store.trails.latest(plan.id),
     )
 
 
@@ -141,6 +144,7 @@ def document(report: RiskReport) -> dict[str, Any]:
         "usage": None if report.usage is None else asdict(report.usage),
         "protections_in_force": protections_in_force(report),
         "denials": [{"code": code, "count": count, "last_at": at} for code, count, at in report.denials],
+        "trailing_stop_hit_at": None if report.trail is None else report.trail.hit_at,
     }
 
 
@@ -192,6 +196,11 @@ def print_report(report: RiskReport) -> None:
     )
     for name in protections_in_force(report):
         say(f"In force: {name} holds back new risk.")
+    if report.trail is not None and report.trail.hit_at is not None:
+        best = plain(report.trail.best)
+        say(
+            f"The trailing stop of the latest holding was hit at {when(report.trail.hit_at)}, after a best price of {best}."
+        )
     if report.denials:
         denied = [(code, str(count), when(at)) for code, count, at in report.denials]
         say_table(f"Denied among the latest {_DENIALS_OF} orders", ("code", "times", "last"), denied)

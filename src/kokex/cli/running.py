@@ -6,13 +6,15 @@ from __future__ import annotations
 
 import asyncio
 import signal
-from collections.abc import Coroutine, Iterator
-from contextlib import contextmanager
+from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Iterator
+from contextlib import asynccontextmanager, contextmanager
 from typing import TYPE_CHECKING, Any, NoReturn, TypeVar
 
 from kokex.domain.errors import ConfigurationError, KokexError
 
 if TYPE_CHECKING:
+    from kokex.bootstrap import Application
+    from kokex.domain.plan import Plan
     from kokex.settings import Settings
 
 _Result = TypeVar("_Result")
@@ -43,6 +45,37 @@ def quiet_logs(settings: Settings) -> None:
 
     level = settings.log_level.lower()
     configure_logs("warning" if level == "info" else level, as_json=settings.log_json)
+
+
+@asynccontextmanager
+async def opened_application() -> AsyncIterator[Application]:
+    """The application that the environment's settings tell, without its chatter: for commands that answer and end."""
+    from kokex.bootstrap import application
+
+    settings = load_settings()
+    quiet_logs(settings)
+    async with application(settings) as opened:
+        yield opened
+
+
+def with_application(work: Callable[[Application], Awaitable[_Result]]) -> _Result:
+    """Open the application, do `work` with it, close it."""
+
+    async def run() -> _Result:
+        async with opened_application() as opened:
+            return await work(opened)
+
+    return run_async(run())
+
+
+def with_plan(name: str, work: Callable[[Application, Plan], Awaitable[_Result]]) -> _Result:
+    """The same with the plan of that name or number. Raises `NotFoundError`."""
+    from kokex.cli.finding import find_plan
+
+    async def run(opened: Application) -> _Result:
+        return await work(opened, await find_plan(opened.store, name))
+
+    return with_application(run)
 
 
 def run_async(main: Coroutine[Any, Any, _Result]) -> _Result:

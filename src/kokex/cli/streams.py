@@ -1,7 +1,5 @@
 """`kokex streams`: how the accounts' streams stand, and who shares them."""
 
-# ruff: noqa: PLC0415 - what a command needs is imported when it runs: `kokex --help` and wrong usage answer at once
-
 from __future__ import annotations
 
 from dataclasses import asdict
@@ -12,11 +10,12 @@ import typer
 
 from kokex.cli.options import AsJson
 from kokex.cli.output import note, say, say_json, say_table, when
-from kokex.cli.running import load_settings, quiet_logs, run_async
+from kokex.cli.running import with_application
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from kokex.bootstrap import Application
     from kokex.ports.store import SubscriptionStatus
 
 app = typer.Typer()
@@ -34,16 +33,11 @@ def streams(as_json: Annotated[bool, AsJson] = False) -> None:
     differ by.
     """
 
-    async def read() -> tuple[list[SubscriptionStatus], dict[int, str], datetime]:
-        from kokex.bootstrap import application
+    async def read(opened: Application) -> tuple[list[SubscriptionStatus], dict[int, str], datetime]:
+        names = {plan.id: plan.name for plan in await opened.store.plans.list()}
+        return await opened.store.subscriptions.list(), names, opened.clock.now()
 
-        settings = load_settings()
-        quiet_logs(settings)
-        async with application(settings) as opened:
-            names = {plan.id: plan.name for plan in await opened.store.plans.list()}
-            return await opened.store.subscriptions.list(), names, opened.clock.now()
-
-    statuses, names, now = run_async(read())
+    statuses, names, now = with_application(read)
     if as_json:
         say_json(
             [{"plan": names.get(row.plan_id), "state": state(row, now), **asdict(row)} for row in statuses]
