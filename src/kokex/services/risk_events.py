@@ -4,6 +4,7 @@
     protections          daily loss, drawdown, losing streak, stop guard began       daily_loss:2026-01-31, drawdown:120.5...
     the account          degraded to reduce only or halted, and in line again        standing:2026-01-31T...:reduce_only, ...:trading
     denials              `STORM` orders denied within `STORM_PERIOD`                 denials:2026-01-31T...
+    the trailing stop    hit: noted by `TrailingStops` itself, before it acts        trailing_stop:7
 
 Each follows from facts that are kept elsewhere and is looked for anew after a start, under a key made of the fact: none is lost, none is
 told twice. What came and went between two looks is told where the facts keep it (halts, denials); a protection or a standing that did
@@ -12,7 +13,7 @@ leaves no trace.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any, Final, Protocol
@@ -141,7 +142,7 @@ class RiskWatch:
         for key, facts in found:
             if key in watched.known:
                 continue
-            told = await self._noted(plan.id, watched, key, facts)
+            told = await keep_once(self._store, plan.id, (key, facts), self._clock.now(), watched.asked)
             watched.known.add(key)
             if key.startswith("standing:"):
                 degraded = facts["standing"] != Standing.TRADING.value
@@ -151,17 +152,6 @@ class RiskWatch:
             if told:
                 log.info("risk event", plan=plan.id, key=key)
                 sink.on_notices(plan.id, told)
-
-    async def _noted(
-        self, plan_id: int, watched: _Watched, key: str, facts: Mapping[str, Any]
-    ) -> list[Notice]:
-        """What the agent is to be told; all that waits where the database failed on this one: it may have been kept then."""
-        unsure = key in watched.asked
-        watched.asked.add(key)
-        notice = await self._store.notices.note(plan_id, key, facts, self._clock.now())
-        if notice is not None:
-            return [notice]
-        return await self._store.notices.waiting(plan_id) if unsure else []
 
     def _protection_events(self, plan: Plan, session: AccountSession) -> Iterator[Found]:
         ledger = self._ledgers.get(plan.id)
@@ -189,6 +179,25 @@ class RiskWatch:
             "within_seconds": int(STORM_PERIOD.total_seconds()),
         }
         return [(f"denials:{at.isoformat()}", facts | {"last_at": time_text(at)})]
+
+
+async def keep_once(store: Store, plan_id: int, found: Found, at: datetime, asked: set[str]) -> list[Notice]:
+    """Keep a risk event; what the agent is to be told of it.
+
+    Args:
+        asked: keys that were to be kept before. Where the database failed on this one it may have been kept all the same: then all that
+            waits is told.
+
+    Raises:
+        StoreUnavailableError: it is not known to be kept.
+    """
+    key, facts = found
+    unsure = key in asked
+    asked.add(key)
+    notice = await store.notices.note(plan_id, key, facts, at)
+    if notice is not None:
+        return [notice]
+    return await store.notices.waiting(plan_id) if unsure else []
 
 
 def _rest_after(key: str) -> datetime:

@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 from dataclasses import dataclass, replace
 from decimal import Decimal
-from typing import Final
+from typing import Final, Protocol
 
 import structlog
 
@@ -18,13 +18,15 @@ from kokex.domain.capital.sizing import HEADROOM
 from kokex.domain.errors import KokexError
 from kokex.domain.instrument import Side
 from kokex.domain.order import OrderRequest, OrderType
-from kokex.domain.plan import Plan
+from kokex.domain.plan import Plan, TriggerKind
 from kokex.domain.results import Entry
 from kokex.domain.risk import Denied, check_protecting
+from kokex.domain.trigger_facts import time_text
 from kokex.ports.clock import Clock
 from kokex.ports.store import Store
 from kokex.ports.trails import TrailRecord
 from kokex.services.accounts import AccountSession
+from kokex.services.alerts import NoticeSink
 from kokex.services.answers import Wish
 from kokex.services.executing import ExecutingService
 from kokex.services.flattening import Flattening
@@ -32,6 +34,7 @@ from kokex.services.halting import PlansAtWork
 from kokex.services.ledger import Ledgers, PlanLedger
 from kokex.services.market_data import MarketDataService
 from kokex.services.performance import PerformanceService
+from kokex.services.risk_events import Found, keep_once
 from kokex.services.risk_picture import RiskPictures
 from kokex.services.trading import TradingService
 
@@ -47,6 +50,10 @@ FIRST_STEP: Final = 1 << 30
 """Steps of orders that no turn asked for but a trailing stop; those of halts are below."""
 _CANDLES: Final = 1500
 _HIGH, _LOW = 1, 2
+
+
+class PlansToTell(PlansAtWork, NoticeSink, Protocol):
+    """Knows the plans at work, and passes on to each what it is to be told."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,8 +88,10 @@ class TrailingStops:
         self._unread: set[int] = set()
         self._ending: dict[int, asyncio.Task[None]] = {}
         self._faults: dict[int, str] = {}
+        self._told: set[int] = set()
+        self._asked: set[str] = set()
 
-    async def run(self, plans: PlansAtWork) -> None:
+    async def run(self, plans: PlansToTell) -> None:
         """Serve until cancelled."""
         async with asyncio.TaskGroup() as tasks:
             while True:
@@ -101,7 +110,7 @@ class TrailingStops:
         self._unread.add(plan_id)
 
     async def _look(
-        self, plan: Plan, session: AccountSession, plans: PlansAtWork, tasks: asyncio.TaskGroup
+        self, plan: Plan, session: AccountSession, plans: PlansToTell, tasks: asyncio.TaskGroup
     ) -> None:
         share, ledger = plan.capital.trailing_stop, self._ledgers.get(plan.id)
         entry = None if ledger is None else ledger.results.entry
@@ -114,7 +123,11 @@ class TrailingStops:
             trail = record.trail.judge(share, ticker.last, ticker.occurred_at)
             if trail != record.trail:
                 record = await self._keep(plan, record.trail, trail)
-        if record.trail.hit_at is not None and self._idle(plan.id):
+        if record.trail.hit_at is None:
+            return
+        if record.number not in self._told:
+            await self._tell(plan, record, plans)
+        if self._idle(plan.id):
             self._ending[plan.id] = tasks.create_task(self._end(record, session, plans))
 
     def _idle(self, plan_id: int) -> bool:
@@ -152,6 +165,20 @@ class TrailingStops:
             self._performance.hear_stop(plan.id, hit_at)
             log.warning("trailing stop hit", plan=plan.id, best=str(record.trail.best), at=hit_at.isoformat())
         return record
+
+    async def _tell(self, plan: Plan, record: TrailRecord, sink: NoticeSink) -> None:
+        """A hit is a risk event of the plan; what cannot be kept now is at the next look, and holds the ending up no longer than that."""
+        if TriggerKind.RISK_EVENT in plan.agent.triggers:
+            try:
+                told = await keep_once(
+                    self._store, plan.id, _risk_event(record), self._clock.now(), self._asked
+                )
+            except KokexError as error:
+                log.warning("hit of a trailing stop not told yet", plan=plan.id, reason=str(error))
+                return
+            if told:
+                sink.on_notices(plan.id, told)
+        self._told.add(record.number)
 
     async def _end(self, record: TrailRecord, session: AccountSession, plans: PlansAtWork) -> None:
         """Cancel what is open and end the holding, order by order; what cannot be done now is tried again."""
@@ -236,3 +263,15 @@ class TrailingStops:
             return None
         side = Side.SELL if held > 0 else Side.BUY
         return Wish(side, OrderType.MARKET, quantity, reduce_only=self._hands.flattening.alone(plan))
+
+
+def _risk_event(record: TrailRecord) -> Found:
+    trail = record.trail
+    facts = {
+        "risk_event": "trailing_stop_hit",
+        "hit_at": None if trail.hit_at is None else time_text(trail.hit_at),
+        "holding": "long" if trail.sign > 0 else "short",
+        "best_price": f"{trail.best:f}",
+        "reason": "the trailing stop was hit: the engine cancels what is open and ends the holding at market",
+    }
+    return f"trailing_stop:{record.number}", facts

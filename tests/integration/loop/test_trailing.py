@@ -2,22 +2,31 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from pathlib import Path
+from typing import Any
 
+from kokex.cli.risk_report import document, read_report
 from kokex.domain.capital import CapitalSettings, Trail
 from kokex.domain.decision import Turn
 from kokex.domain.instrument import Side
 from kokex.domain.order import Order, OrderStatus, OrderType
-from kokex.domain.plan import Plan
+from kokex.domain.plan import AgentSettings, Plan, TriggerKind
+from kokex.domain.trigger_facts import time_text
 from kokex.ports.toolbox import Toolbox
 from kokex.services.trailing import FIRST_STEP
-from tests.world import LIMITS, Platform, eventually, market, paper_world, running_engine
+from tests.builders import TRADES
+from tests.world import LIMITS, Platform, WrittenAgent, eventually, market, paper_world, running_engine
 
 WARMUP = 250
 FALL = Decimal("0.03")
+WAKING = AgentSettings(
+    triggers=frozenset({TriggerKind.FORECAST, TriggerKind.ORDER_EVENT, TriggerKind.RISK_EVENT}),
+    trading_tools=TRADES,
+)
 
 
 def _candles(folder: Path, *closes: int) -> Path:
@@ -47,6 +56,12 @@ class Buyer:
 
 async def _trail(world: Platform, plan: Plan) -> Trail | None:
     return await world.application.store.trails.latest(plan.id)
+
+
+def _hits(agent: WrittenAgent) -> list[Mapping[str, Any]]:
+    """What turns were told of trailing stops."""
+    told = [one.facts for turn in agent.turns for one in turn.triggers]
+    return [facts for facts in told if facts.get("risk_event") == "trailing_stop_hit"]
 
 
 async def _endings(world: Platform, plan: Plan) -> list[Order]:
@@ -83,7 +98,7 @@ async def test_it_follows_across_a_restart_and_ends_the_holding(database_url: st
     buyer = Buyer("1.2")
     async with paper_world(database_url, tmp_path, config) as world:
         async with running_engine(world.application, buyer):
-            plan = await world.plan(capital=capital)
+            plan = await world.plan(capital=capital, agent=WAKING)
             world.step()
             await eventually(lambda: _trail(world, plan), "a trail")
             world.step()
@@ -105,7 +120,7 @@ async def test_it_follows_across_a_restart_and_ends_the_holding(database_url: st
             at=world.application.clock.now(),
         )
         world.step(2)
-        async with running_engine(world.application, buyer) as (engine, _):
+        async with running_engine(world.application, buyer) as (engine, agent):
 
             async def caught_up() -> bool:
                 trail = await _trail(world, plan)
@@ -116,6 +131,11 @@ async def test_it_follows_across_a_restart_and_ends_the_holding(database_url: st
             world.step()
             await eventually(lambda: _flat(world, plan), "the end of the holding")
             stopped = engine.services.performance.of(plan.id)
+
+            async def told() -> bool:
+                return bool(_hits(agent))
+
+            await eventually(told, "the hit told")
         after = await _trail(world, plan)
         assert after is not None
         assert after.since == before.since
@@ -123,6 +143,11 @@ async def test_it_follows_across_a_restart_and_ends_the_holding(database_url: st
         assert after.hit_at is not None
         assert stopped is not None
         assert stopped.stops == (after.hit_at,)
+        (hit,) = _hits(agent)
+        assert hit["hit_at"] == time_text(after.hit_at)
+        assert (hit["holding"], hit["best_price"]) == ("long", f"{after.best:f}")
+        report = await read_report(world.application, await world.application.store.plans.get(plan.id))
+        assert document(report)["trailing_stop_hit_at"] == after.hit_at
         endings = await _endings(world, plan)
         assert len(endings) > 1
         assert {(one.side, one.status) for one in endings} == {(Side.SELL, OrderStatus.FILLED)}

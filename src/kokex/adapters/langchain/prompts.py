@@ -14,7 +14,7 @@ from kokex.domain.decision import Turn
 from kokex.domain.plan import Plan, TriggerKind
 from kokex.domain.trigger_facts import time_text, trigger_facts
 
-PROMPT_VERSION = 6
+PROMPT_VERSION = 7
 
 _SYSTEM = """\
 You trade {inst_id} on candles of {interval} for one plan of a person who risks their own money. You run in turns: something wakes \
@@ -52,7 +52,8 @@ _OCCASIONS = {
     TriggerKind.MARGIN: "The exchange warns that a position is near its liquidation. See first what lowers the risk.",
     TriggerKind.STOP: "Something happened to a stop order of the account. See what it changed for this plan.",
     TriggerKind.SCHEDULE: "Your schedule wakes you. See whether what is held and what rests is still right.",
-    TriggerKind.RISK_EVENT: "Something changed in what you may do: a halt, a protection, how the account stands, or many denials. "
+    TriggerKind.RISK_EVENT: "Something changed in what you may do or hold: a halt, a protection, how the account stands, many denials, "
+    "or your trailing stop was hit. "
     "See what it means for what is held and what rests; nothing you do lifts it.",
     TriggerKind.PRICE_ALERT: "The price reached an alert that you set. your_note is what you wrote then: weigh it, it is no order.",
     TriggerKind.USER: "The plan's owner wrote to you. Answer in your reason, for them to read; their wishes do not lift limits. "
