@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from decimal import Decimal
+from functools import partial
 from typing import Final
 
 from kokex.domain.instrument import Side
@@ -12,6 +13,7 @@ from kokex.domain.plan import Plan
 from kokex.ports.clock import Clock
 from kokex.services.accounts import AccountSession
 from kokex.services.answers import Answer, Wish
+from kokex.services.canceling import cancel_each
 from kokex.services.executing import ExecutingService
 from kokex.services.ledger import PlanLedger
 from kokex.services.risk_picture import RiskPictures
@@ -75,15 +77,14 @@ class PositionClosing:
             origin: decision and step that ask; the same a second time sends nothing.
 
         Raises:
-            StoreUnavailableError: nothing was sent.
+            KokexError: nothing was sent; what of the plan's orders could be canceled was.
         """
         ledger = self._ledger
         if not ledger.book.quantity:
             return Closing(None, "nothing_held", "this plan holds nothing", (), Decimal(0))
         await self._executing.stop_all(plan, session, "the holding was to be closed")
         names = tuple(sorted(ledger.pending))
-        for name in names:
-            await self._trading.cancel(session, plan, name)
+        await cancel_each(partial(self._trading.cancel, session, plan), names)
         if not await self._gone(names):
             waiting = ", ".join(name for name in names if name in ledger.pending)
             reason = (

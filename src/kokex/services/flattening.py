@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from decimal import Decimal
+from functools import partial
 from typing import Final
 
 import structlog
@@ -14,6 +15,7 @@ from kokex.domain.plan import Plan
 from kokex.ports.clock import Clock
 from kokex.services.accounts import AccountSession
 from kokex.services.answers import Wish
+from kokex.services.canceling import cancel_each
 from kokex.services.ledger import Ledgers, PlanLedger
 from kokex.services.neighbours import Neighbourhood
 from kokex.services.trading import TradingService
@@ -41,13 +43,12 @@ class Flattening:
         """Have everything canceled that is pending now; return when the exchange has said so of each.
 
         Raises:
-            KokexError: the plan's account or the database is out of reach now.
+            KokexError: the plan's account or the database is out of reach now, for one order at least; all were tried.
         """
         async with session.submitting:  # an order that the gate let through just before is in the ledger then
             names = set(self._ledger(plan).pending)
         while names:
-            for name in sorted(names):
-                await self._trading.cancel(session, plan, name)
+            await cancel_each(partial(self._trading.cancel, session, plan), sorted(names))
             await self._gone(plan, names)
             names &= set(self._ledger(plan).pending)
 

@@ -11,6 +11,7 @@ from collections.abc import Callable
 from dataclasses import replace
 from datetime import datetime, timedelta
 from decimal import Decimal
+from functools import partial
 from typing import Protocol
 
 import structlog
@@ -22,7 +23,15 @@ from kokex.domain.ids import OrderOrigin, client_order_id
 from kokex.domain.limits import RiskLimits
 from kokex.domain.order import Order, OrderRequest, OrderStatus
 from kokex.domain.plan import Plan
-from kokex.domain.risk import Approved, Denied, RiskState, check, check_flattening, check_protecting, check_reducing
+from kokex.domain.risk import (
+    Approved,
+    Denied,
+    RiskState,
+    check,
+    check_flattening,
+    check_protecting,
+    check_reducing,
+)
 from kokex.domain.standing import Standing
 from kokex.ports.clock import Clock
 from kokex.ports.exchange import Accepted, Outcome, Rejected
@@ -30,6 +39,7 @@ from kokex.ports.store import Store
 from kokex.services.accounts import AccountSession
 from kokex.services.amending import OrderAmending
 from kokex.services.answers import Amended, Answer, Wish
+from kokex.services.canceling import cancel_each
 from kokex.services.intents import intended, request_of
 from kokex.services.ledger import Ledgers
 from kokex.services.risk_picture import NOT_OURS, RiskPictures
@@ -345,12 +355,16 @@ class TradingService:
         return outcome
 
     async def cancel_all(self, session: AccountSession, plan: Plan) -> None:
-        """Ask for the cancellation of everything that the plan has open."""
-        for order in await self._store.orders.pending(plan_id=plan.id):
-            if order.client_order_id is None:
-                continue
-            outcome = await self.cancel(session, plan, order.client_order_id)
-            log.info("cancel on stop", order=order.client_order_id, outcome=type(outcome).__name__.lower())
+        """Ask for the cancellation of everything that the plan has open.
+
+        Raises:
+            KokexError: some could not be asked for; all others were.
+        """
+        pending = await self._store.orders.pending(plan_id=plan.id)
+        names = [order.client_order_id for order in pending if order.client_order_id is not None]
+        outcomes = await cancel_each(partial(self.cancel, session, plan), names)
+        for name, outcome in outcomes.items():
+            log.info("cancel on stop", order=name, outcome=type(outcome).__name__.lower())
 
     async def found(self, session: AccountSession, order: Order, order_id: str) -> None:
         """The exchange knows an order whose fate was unknown."""
