@@ -59,7 +59,7 @@ class PlanActivity:
         self._claims = AccountClaims(services.ownership, services.sessions, services.reconciling)
         self._keys = AccountKeys(store, clock, services.sessions, services.order_events)
         self._books = PlanBooks(store, clock, services)
-        self._withdrawal = Withdrawal(clock, services.ledgers, services.trading)
+        self._withdrawal = Withdrawal(store, clock, services.ledgers, services.trading)
         self._tasks: asyncio.TaskGroup | None = None
         self.started = asyncio.Event()
         """Set once plans can be put to work."""
@@ -131,6 +131,8 @@ class PlanActivity:
             return
         work.plan = work.runner.plan = plan
         self._services.neighbourhood.know(plan)
+        if not work.tasks:
+            self._start_agent(work)
         self._wake_if_ready(work)
 
     async def _begin(self, plan: Plan) -> _Work | None:
@@ -167,7 +169,7 @@ class PlanActivity:
         A plan that was stopped while no engine worked on it is taken up for that alone.
 
         Raises:
-            ExchangeError: as `work` does.
+            ExchangeError: as `work` does; or the end of its orders is not known yet, and the plan stays subscribed to them.
             ConfigurationError: as `work` does.
         """
         await self._store.notices.unwatch(plan.id)
@@ -206,6 +208,7 @@ class PlanActivity:
         for task in work.tasks:
             task.cancel()
         await asyncio.gather(*work.tasks, return_exceptions=True)
+        work.tasks.clear()
 
     async def _unsubscribe(self, work: _Work) -> None:
         self._services.market_data.unsubscribe(work.plan.id)
@@ -234,19 +237,22 @@ class PlanActivity:
         return _Work(plan, session, PlanRunner(plan, self._toolbox), asyncio.Event(), [])
 
     async def _subscribe(self, work: _Work) -> None:
-        assert self._tasks is not None
         services, plan, session = self._services, work.plan, work.session
         await services.order_events.subscribe(plan, session.account, session.credentials)
         depth = max(plan.forecast.context, 1)
         services.market_data.subscribe(
             plan.id, session, plan.inst_id, plan.interval, depth, self._streams(plan)
         )
-        work.tasks.append(self._tasks.create_task(services.deciding.run(work.runner)))
-        work.tasks.append(self._tasks.create_task(self._forecast(work)))
+        self._start_agent(work)
         connection = services.order_events.connections.get(session.account.connection_key)
         if connection is not None and connection.connected_since is not None:
             services.order_events.hold(session.account)
             self.on_account_subscribed(session.account.connection_key)
+
+    def _start_agent(self, work: _Work) -> None:
+        assert self._tasks is not None
+        work.tasks.append(self._tasks.create_task(self._services.deciding.run(work.runner)))
+        work.tasks.append(self._tasks.create_task(self._forecast(work)))
 
     def _streams(self, plan: Plan) -> frozenset[StreamKind]:
         """What the plan wants to see, and the mark price of a swap, for the gate."""

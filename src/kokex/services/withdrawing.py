@@ -5,17 +5,14 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Final
 
-import structlog
-
-from kokex.domain.errors import ExchangeError
+from kokex.domain.errors import ExchangeUnknownError
 from kokex.domain.plan import Plan
 from kokex.ports.clock import Clock
+from kokex.ports.store import Store
 from kokex.services import trading as commands
 from kokex.services.accounts import AccountSession
 from kokex.services.ledger import Ledgers, PlanLedger
 from kokex.services.trading import TradingService
-
-log = structlog.get_logger(__name__)
 
 CANCEL_SECONDS: Final = 5.0
 """How long a plan that is stopped waits for the last word on its orders."""
@@ -24,7 +21,8 @@ CANCEL_SECONDS: Final = 5.0
 class Withdrawal:
     """Cancels what plans have open."""
 
-    def __init__(self, clock: Clock, ledgers: Ledgers, trading: TradingService) -> None:
+    def __init__(self, store: Store, clock: Clock, ledgers: Ledgers, trading: TradingService) -> None:
+        self._store = store
         self._clock = clock
         self._ledgers = ledgers
         self._trading = trading
@@ -33,26 +31,23 @@ class Withdrawal:
         """Ask for the end of all that is open, and stay until the exchange has said so.
 
         Orders in flight are waited for until their fate is known: one that turns out to live is cancelled then.
+
+        Raises:
+            ExchangeError: something is still open, or the exchange cannot be asked now; it has to be asked again.
         """
         ledger = self._ledgers.of(plan.id)
-        if not await self._ask_for_the_end(session, plan):
-            return
+        await self._trading.cancel_all(session, plan)
         if _in_flight(ledger):
             patience = commands.SETTLED_AFTER.total_seconds() + CANCEL_SECONDS
             await self._wait_until(lambda: not _in_flight(ledger), patience)
-            if not await self._ask_for_the_end(session, plan):
-                return
-        await self._wait_until(lambda: not ledger.pending, CANCEL_SECONDS)
-        if ledger.pending:
-            log.warning("orders still open at stop", plan=plan.id, orders=sorted(ledger.pending))
-
-    async def _ask_for_the_end(self, session: AccountSession, plan: Plan) -> bool:
-        try:
             await self._trading.cancel_all(session, plan)
-        except ExchangeError as error:
-            log.error("open orders could not be cancelled", plan=plan.id, reason=str(error))
-            return False
-        return True
+        await self._wait_until(lambda: not ledger.pending, CANCEL_SECONDS)
+        open_still = await self._store.orders.pending(plan_id=plan.id)
+        if open_still:
+            names = ", ".join(sorted(order.client_order_id or "" for order in open_still))
+            raise ExchangeUnknownError(
+                f"plan {plan.id} is to be stopped and has orders whose end is not known yet ({names}); they are cancelled again"
+            )
 
     async def _wait_until(self, done: Callable[[], bool], seconds: float) -> None:
         deadline = self._clock.monotonic() + seconds

@@ -1,0 +1,136 @@
+"""A plan that is stopped leaves nothing open, whatever was under way and however long it takes."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Mapping
+from decimal import Decimal
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from kokex.bootstrap import Engine
+from kokex.domain.decision import Turn
+from kokex.domain.errors import ExchangeUnavailableError
+from kokex.domain.instrument import Side
+from kokex.domain.order import Order, OrderStatus, OrderType
+from kokex.domain.plan import Plan, PlanStatus
+from kokex.ports.toolbox import Toolbox
+from kokex.services import plans, trading
+from tests.world import eventually, platform
+
+LOT = Decimal("0.5")
+
+
+class RestsOnce:
+    """Leaves one limit order far below the market, and from then on only listens."""
+
+    def __init__(self) -> None:
+        self.turns = 0
+        self.answers: list[Mapping[str, Any]] = []
+
+    async def __call__(self, turn: Turn, toolbox: Toolbox) -> None:
+        self.turns += 1
+        if not self.answers:
+            price = Decimal(str((await toolbox.get_current_price())["bid"])) - 50
+            self.answers.append(await toolbox.place_order(Side.BUY, OrderType.LIMIT, LOT, price))
+
+
+class SlowRecord:
+    """A store's `add` of which nobody hears until the test lets it, although the order is on record."""
+
+    def __init__(self, add: Any) -> None:
+        self._add = add
+        self.recorded, self.heard = asyncio.Event(), asyncio.Event()
+
+    async def __call__(self, order: Order, **named: Any) -> bool:
+        kept = bool(await self._add(order, **named))
+        self.recorded.set()
+        await self.heard.wait()
+        return kept
+
+
+class Unreachable:
+    """A command that fails for as long as the exchange is `away`."""
+
+    def __init__(self, command: Any) -> None:
+        self._command = command
+        self.away, self.tried = True, 0
+
+    async def __call__(self, *arguments: Any) -> Any:
+        self.tried += 1
+        if self.away:
+            raise ExchangeUnavailableError("the exchange is away")
+        return await self._command(*arguments)
+
+
+def wanted(made: Engine, plan: Plan, status: PlanStatus) -> bool:
+    return made.activity.status(plan.id) is status
+
+
+async def test_an_order_recorded_as_its_plan_is_stopped_is_counted_and_never_sent(
+    database_url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The record and the ledger do not part; nothing stays in flight behind a plan at rest."""
+    async with platform(database_url, tmp_path, RestsOnce()) as (world, _, made):
+        orders = made.services.trading._store.orders
+        slow = SlowRecord(orders.add)
+        monkeypatch.setattr(orders, "add", slow)
+        plan = await world.plan()
+        await asyncio.wait_for(slow.recorded.wait(), 20)
+        await world.application.plans.stop(plan.id)
+        await eventually(lambda: wanted(made, plan, PlanStatus.STOPPED), "an engine that heard of the stop")
+        slow.heard.set()
+        await eventually(lambda: not made.activity.works(plan.id), "a plan at rest")
+
+        (order,) = await world.orders(plan)
+        assert order.status is OrderStatus.EXPIRED
+        assert order.reason == trading.CUT_SHORT
+        assert world.pushed() == []
+
+
+async def test_a_stop_goes_on_until_the_exchange_has_ended_every_order(
+    database_url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """An exchange that is away for a while makes the stop late, not void."""
+    monkeypatch.setattr(plans, "RETRY_SECONDS", 0.05)
+    async with platform(database_url, tmp_path, RestsOnce()) as (world, _, made):
+        plan, cancel = await resting(world, made, monkeypatch)
+        await world.application.plans.stop(plan.id)
+        await eventually(lambda: cancel.tried >= 3, "a stop that is tried again")
+        assert made.activity.works(plan.id)
+        assert [state for _, state, _ in world.pushed()] == ["live"]
+
+        cancel.away = False
+        await eventually(lambda: not made.activity.works(plan.id), "a plan at rest")
+        assert [state for _, state, _ in world.pushed()] == ["live", "canceled"]
+        assert await world.journalled(plan) == world.pushed()
+
+
+async def test_a_plan_wanted_again_before_its_stop_is_done_works_on(
+    database_url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its agent is woken as before."""
+    monkeypatch.setattr(plans, "RETRY_SECONDS", 0.05)
+    agent = RestsOnce()
+    async with platform(database_url, tmp_path, agent) as (world, _, made):
+        plan, cancel = await resting(world, made, monkeypatch)
+        await world.application.plans.stop(plan.id)
+        await eventually(lambda: cancel.tried >= 2, "a stop that is tried again")
+        await world.application.plans.start(plan.id)
+        await eventually(lambda: wanted(made, plan, PlanStatus.RUNNING), "a plan that is wanted again")
+        before = agent.turns
+        world.step()
+        await eventually(lambda: agent.turns > before, "another turn")
+        assert [state for _, state, _ in world.pushed()] == ["live"]
+
+
+async def resting(world: Any, made: Engine, monkeypatch: pytest.MonkeyPatch) -> tuple[Plan, Unreachable]:
+    """A plan with one order open, of which the exchange hears no cancellation."""
+    plan = await world.plan()
+    await eventually(lambda: len(world.pushed()) == 1, "an order that rests")
+    session = next(session for one, session in made.activity.at_work() if one.id == plan.id)
+    cancel = Unreachable(session.exchange.cancel)
+    monkeypatch.setattr(session.exchange, "cancel", cancel)
+    return plan, cancel
