@@ -4,14 +4,19 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from kokex.cli.option_groups import grouped
 from kokex.cli.options import AsJson, count_option, time_option
 from kokex.cli.running import run_async
+
+if TYPE_CHECKING:
+    from kokex.cli.data_target import Target
 
 app = typer.Typer(
     no_args_is_help=True,
@@ -20,7 +25,7 @@ app = typer.Typer(
 
 _INTERVALS = "1s to 4H, 6H to 1W and 1M, 3M (UTC+8), 6Hutc to 3Mutc (UTC)"
 
-Target = Annotated[
+TargetName = Annotated[
     str,
     typer.Argument(metavar="FILE|INST_ID", help="A candle file, or an instrument whose candles are kept."),
 ]
@@ -41,6 +46,24 @@ Start = Annotated[
     datetime | None, time_option("--from", help="First open time (UTC where it names no zone).")
 ]
 End = Annotated[datetime | None, time_option("--to", help="End, not included.")]
+
+
+@dataclass(frozen=True, slots=True)
+class Choice:
+    """Which candles of that name are meant."""
+
+    market: Market = None
+    account: Account = None
+    inst_id: InstId = None
+    interval: IntervalName = None
+    start: Start = None
+    end: End = None
+
+    def of(self, name: str) -> Target:
+        """The file, or the kept candles, that a person names."""
+        from kokex.cli.data_target import Target
+
+        return Target(name, self.market, self.account, self.inst_id, self.interval, self.start, self.end)
 
 
 @app.command("import")
@@ -68,8 +91,10 @@ def import_file(
 
 
 @app.command()
+@grouped
 def export(
-    target: Target,
+    *,
+    target: TargetName,
     output: Annotated[
         Path,
         typer.Argument(
@@ -77,13 +102,7 @@ def export(
             help="File: .csv, .csv.gz, .parquet, .feather (freqtrade's layout); or a folder for a feather file with freqtrade's name.",
         ),
     ],
-    *,
-    market: Market = None,
-    account: Account = None,
-    inst_id: InstId = None,
-    interval: IntervalName = None,
-    start: Start = None,
-    end: End = None,
+    choice: Choice,
     overwrite: Annotated[
         bool, typer.Option("--overwrite", help="Replace a file that is there already.")
     ] = False,
@@ -91,10 +110,8 @@ def export(
 ) -> None:
     """Write candles to a file, in the format that its name ends with. A file that is there already stays, unless --overwrite."""
     from kokex.cli.data_files import export_candles
-    from kokex.cli.data_target import Target as Named
 
-    named = Named(target, market, account, inst_id, interval, start, end)
-    run_async(export_candles(named, output, overwrite=overwrite, as_json=as_json))
+    run_async(export_candles(choice.of(target), output, overwrite=overwrite, as_json=as_json))
 
 
 @app.command()
@@ -122,15 +139,11 @@ def sync(
 
 
 @app.command()
+@grouped
 def check(
-    target: Target,
     *,
-    market: Market = None,
-    account: Account = None,
-    inst_id: InstId = None,
-    interval: IntervalName = None,
-    start: Start = None,
-    end: End = None,
+    target: TargetName,
+    choice: Choice,
     every: Annotated[
         bool, typer.Option("--every", help="Show every finding, not the first of each kind.")
     ] = False,
@@ -141,15 +154,13 @@ def check(
     What the exchange has confirmed (see `repair`) is counted apart.
     """
     from kokex.cli.data_checking import check_candles
-    from kokex.cli.data_target import Target as Named
 
-    named = Named(target, market, account, inst_id, interval, start, end)
-    run_async(check_candles(named, every=every, as_json=as_json))
+    run_async(check_candles(choice.of(target), every=every, as_json=as_json))
 
 
 @app.command()
 def repair(
-    target: Target,
+    target: TargetName,
     *,
     account: Annotated[
         str | None,
@@ -173,9 +184,9 @@ def repair(
     duplicate, off-grid and impossible rows.
     """
     from kokex.cli.data_checking import repair_candles
-    from kokex.cli.data_target import Target as Named
+    from kokex.cli.data_target import Target
 
-    named = Named(target, None, account, inst_id, interval, start, end)
+    named = Target(target, None, account, inst_id, interval, start, end)
     run_async(repair_candles(named, output, every=every, as_json=as_json))
 
 
@@ -197,10 +208,10 @@ def build(
 ) -> None:
     """Build longer candles out of shorter ones that are kept; whole ones alone."""
     from kokex.cli.data_building import build_candles
-    from kokex.cli.data_target import Target as Named
+    from kokex.cli.data_target import Target
 
     run_async(
-        build_candles(Named(inst_id, market, account, None, source), interval, keep=keep, as_json=as_json)
+        build_candles(Target(inst_id, market, account, None, source), interval, keep=keep, as_json=as_json)
     )
 
 
@@ -228,6 +239,6 @@ def ranges(
 ) -> None:
     """Show the ledger: the time that is known to be complete, the gaps, and where the exchange's candles begin."""
     from kokex.cli.data_listing import show_ranges
-    from kokex.cli.data_target import Target as Named
+    from kokex.cli.data_target import Target
 
-    run_async(show_ranges(Named(inst_id, market, account, None, interval), as_json=as_json))
+    run_async(show_ranges(Target(inst_id, market, account, None, interval), as_json=as_json))

@@ -84,15 +84,20 @@ def demo(
     from kokex.bootstrap import sole_engine
     from kokex.demo.options import WISH, DemoOptions
 
-    home = Path(os.environ.get("KOKEX_HOME") or ".kokex").expanduser().absolute()
-    with suppress(OSError):  # where it cannot be made, `sole_engine` says so
-        home.mkdir(mode=0o700, parents=True, exist_ok=True)
-    settings = load_settings(home=home / "demo", database_url=None)
+    settings = _own_settings()
     choice = None if resume else market_choice(candles, SEED if seed is None else seed, speed or SPEED)
     wish = None if train is False else WISH
     options = DemoOptions(settings.folder, choice, duration, headless, as_json, wish)
     with sole_engine(settings.folder):
         play(options, settings)
+
+
+def _own_settings() -> Settings:
+    """Settings of a data folder of its own, so that a demo never touches the real one's database."""
+    home = Path(os.environ.get("KOKEX_HOME") or ".kokex").expanduser().absolute()
+    with suppress(OSError):  # where it cannot be made, `sole_engine` says so
+        home.mkdir(mode=0o700, parents=True, exist_ok=True)
+    return load_settings(home=home / "demo", database_url=None)
 
 
 def market_choice(candles: Path | None, seed: int, speed: float) -> MarketChoice:

@@ -56,8 +56,6 @@ def forecast(  # noqa: PLR0917 - Typer makes options of them
 
     Without a model the baseline forecasts: pieces of the recent past, put together anew.
     """
-    from dataclasses import replace
-
     from kokex.cli.fan import make_folder, summary, write_files
     from kokex.domain.plan import ForecastSettings
 
@@ -74,21 +72,30 @@ def forecast(  # noqa: PLR0917 - Typer makes options of them
     else:
         assert plan is not None
         series, wanted, forecaster = run_async(_of_plan(plan, model))
-    if horizon is not None:
-        wanted = replace(wanted, horizon=horizon)
-    if paths is not None:
-        wanted = replace(wanted, paths=paths)
-    if wanted.horizon * wanted.paths > MOST_CANDLES:
-        raise ConfigurationError(
-            f"{wanted.paths} paths of {wanted.horizon} candles are more than memory should hold; "
-            f"ask for {MOST_CANDLES:,} candles at most"
-        )
+    wanted = _resized(wanted, horizon, paths)
     made = forecaster.forecast(series, horizon=wanted.horizon, paths=wanted.paths, seed=seed)
     files = write_files(series, made, folder)
     if as_json:
         say_json(summary(made) | {"files": files})
     else:
         _print(series, made, files)
+
+
+def _resized(wanted: ForecastSettings, horizon: int | None, paths: int | None) -> ForecastSettings:
+    """`wanted` with the sizes that are given. Raises `ConfigurationError` where memory should not hold it."""
+    from dataclasses import replace
+
+    sized = replace(
+        wanted,
+        horizon=wanted.horizon if horizon is None else horizon,
+        paths=wanted.paths if paths is None else paths,
+    )
+    if sized.horizon * sized.paths > MOST_CANDLES:
+        raise ConfigurationError(
+            f"{sized.paths} paths of {sized.horizon} candles are more than memory should hold; "
+            f"ask for {MOST_CANDLES:,} candles at most"
+        )
+    return sized
 
 
 async def _of_plan(name: str, model: str | None) -> tuple[CandleSeries, ForecastSettings, Forecaster]:

@@ -9,10 +9,11 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from kokex.cli.model_options import TrainingOptions
+from kokex.cli.option_groups import grouped
 from kokex.cli.options import AsJson, count_option
 from kokex.cli.output import note, say, say_json
 from kokex.cli.running import load_settings, with_application, with_plan
-from kokex.domain.errors import ConfigurationError
 
 if TYPE_CHECKING:
     from kokex.bootstrap import Application
@@ -29,31 +30,11 @@ MaybeVersion = Annotated[
 
 
 @app.command()
-def train(  # noqa: PLR0917 - Typer makes options of them
+@grouped
+def train(
+    *,
     plan: PlanName,
-    preset: Annotated[str, typer.Option(help="Size: tiny, mini, small or base.")] = "mini",
-    change: Annotated[
-        list[str] | None,
-        typer.Option("--set", help="Any setting: predictor.epochs=5, context=128; repeat the option."),
-    ] = None,
-    csv: Annotated[
-        Path | None, typer.Option("--csv", help="Train on this file instead of the candles kept.")
-    ] = None,
-    candles: Annotated[
-        int | None, count_option("--candles", help="The newest so many; all where not given.")
-    ] = None,
-    parent: Annotated[str | None, typer.Option("--from", help="Start from this version's weights.")] = None,
-    from_folder: Annotated[Path | None, typer.Option(help="Start from weights in this folder.")] = None,
-    freeze_tokenizer: Annotated[
-        bool, typer.Option("--freeze-tokenizer", help="Keep the parent's tokenizer.")
-    ] = False,
-    lora: Annotated[
-        int | None, count_option("--lora", help="Train adapters of this rank on the parent.")
-    ] = None,
-    accelerator: Annotated[str, typer.Option(help="auto, cpu, cuda or mps.")] = "auto",
-    activate: Annotated[
-        bool, typer.Option("--activate", help="Switch the plan to it as soon as it is ready.")
-    ] = False,
+    options: TrainingOptions,
     queue: Annotated[
         bool, typer.Option("--queue", help="Leave it to a worker (`kokex up` has one), and return.")
     ] = False,
@@ -67,22 +48,9 @@ def train(  # noqa: PLR0917 - Typer makes options of them
     It is judged on candles that it never saw and kept with all that made it. Nothing is switched without --activate.
     """
     from kokex.cli.model_training import resume_training, train_here
-    from kokex.domain.model import VersionWish, version_number
+    from kokex.domain.model import version_number
 
-    if parent is not None and from_folder is not None:
-        raise ConfigurationError("give --from or --from-folder, not both")
-    wish = VersionWish(
-        preset=preset,
-        changes=tuple(change or ()),
-        parent=None if parent is None else version_number(parent),
-        base_folder=None if from_folder is None else str(from_folder.expanduser().absolute()),
-        freeze_tokenizer=freeze_tokenizer,
-        lora_rank=lora,
-        candle_file=None if csv is None else str(csv.expanduser().absolute()),
-        most_candles=candles,
-        accelerator=accelerator,
-        activate=activate,
-    )
+    wish = options.wish()
 
     async def work(opened: Application, found: Plan) -> ModelVersion | None:
         if resume is not None:
