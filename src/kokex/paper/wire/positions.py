@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from decimal import Decimal
-from typing import Any
+from typing import Any, Final
 
 from kokex.paper.decimals import optional_text, quotient, text
 from kokex.paper.exchange.valuation import watched_price
@@ -24,79 +24,32 @@ class View:
     now_ms: int
 
 
+_UNUSED: Final = (
+    *("posCcy", "nonSettleAvgPx", "interest", "settledPnl", "bePx"),
+    *("baseBal", "quoteBal", "baseBorrowed", "baseInterest", "quoteBorrowed", "quoteInterest"),
+    *("liab", "liabCcy", "pendingCloseOrdLiabVal"),
+    *("optVal", "deltaBS", "deltaPA", "gammaBS", "gammaPA", "thetaBS", "thetaPA", "vegaBS", "vegaPA"),
+    *("spotInUseAmt", "spotInUseCcy", "clSpotInUseAmt", "maxSpotInUseAmt"),
+    *("bizRefId", "bizRefType"),
+)
+"""Always there, and empty for a perpetual that is margined in its quote currency."""
+
+_WARNED: Final = (
+    *("cTime", "ccy", "instId", "instType", "lever", "markPx", "mgnMode", "mgnRatio"),
+    *("pTime", "pos", "posCcy", "posId", "posSide", "uTime"),
+)
+"""What a liquidation warning tells of a position."""
+
+
 def position_row(account: Account, position: Position, view: View) -> dict[str, Any]:
     """`account/positions` and one item of the positions channel."""
-    instrument = position.instrument
-    mark = view.marks[instrument.inst_id]
-    flat = position.lots == 0
-    state = margin_state(account, view.marks)
-    upl = position.unrealised(mark)
-    margin = position.initial_margin(mark)
-    isolated = position.margin_mode == "isolated"
-    maintenance = maintenance_margin(position, mark)
-    lots = position.lots if position.side == "net" else abs(position.lots)
-    backing = margin + upl if isolated else state.cross_equity
+    mark = view.marks[position.instrument.inst_id]
     return {
-        "instType": instrument.inst_type,
-        "instId": instrument.inst_id,
-        "mgnMode": position.margin_mode,
-        "posId": str(position.position_id),
-        "posSide": position.side,
-        "pos": text(instrument.size(lots)),
-        "posCcy": "",
-        "availPos": text(instrument.size(abs(position.lots))) if position.side != "net" else "",
-        "avgPx": "" if flat else text(position.average_price),
-        "nonSettleAvgPx": "",
-        "markPx": text(mark),
-        "last": text(mark),
-        "idxPx": text(watched_price(view.marks, instrument, "index")),
-        "usdPx": "1",
-        "upl": text(upl),
-        "uplRatio": text(quotient(upl, margin)) if margin else "0",
-        "uplLastPx": text(upl),
-        "uplRatioLastPx": text(quotient(upl, margin)) if margin else "0",
-        "lever": text(position.leverage),
-        "liqPx": optional_text(liquidation_price(position, state, mark)),
-        "margin": text(margin) if isolated else "",
-        "imr": "" if isolated else text(margin),
-        "mmr": text(maintenance),
-        "mgnRatio": ratio(backing, maintenance if isolated else state.maintenance),
-        "notionalUsd": text(position.notional(mark)),
-        "adl": "1",
-        "ccy": instrument.quote,
-        "tradeId": position.last_trade_id,
-        "interest": "",
-        "realizedPnl": text(position.realised),
-        "settledPnl": "",
-        "pnl": text(position.pnl),
-        "fee": text(position.fee),
-        "fundingFee": text(position.funding),
-        "liqPenalty": text(position.penalty),
-        "bePx": "",
-        "baseBal": "",
-        "quoteBal": "",
-        "baseBorrowed": "",
-        "baseInterest": "",
-        "quoteBorrowed": "",
-        "quoteInterest": "",
-        "liab": "",
-        "liabCcy": "",
-        "optVal": "",
-        "deltaBS": "",
-        "deltaPA": "",
-        "gammaBS": "",
-        "gammaPA": "",
-        "thetaBS": "",
-        "thetaPA": "",
-        "vegaBS": "",
-        "vegaPA": "",
-        "spotInUseAmt": "",
-        "spotInUseCcy": "",
-        "clSpotInUseAmt": "",
-        "maxSpotInUseAmt": "",
-        "bizRefId": "",
-        "bizRefType": "",
-        "pendingCloseOrdLiabVal": "",
+        **dict.fromkeys(_UNUSED, ""),
+        **_holding(position),
+        **_value(position, mark, view),
+        **_margin(account, position, mark, view),
+        **_results(position),
         "closeOrderAlgo": [],
         "cTime": str(position.created_ms),
         "uTime": str(position.updated_ms),
@@ -104,31 +57,93 @@ def position_row(account: Account, position: Position, view: View) -> dict[str, 
     }
 
 
+def _holding(position: Position) -> dict[str, Any]:
+    """What is held."""
+    instrument = position.instrument
+    one_way = position.side == "net"
+    return {
+        "instType": instrument.inst_type,
+        "instId": instrument.inst_id,
+        "mgnMode": position.margin_mode,
+        "posId": str(position.position_id),
+        "posSide": position.side,
+        "pos": _quantity(position),
+        "availPos": "" if one_way else _quantity(position),
+        "avgPx": _average_price(position),
+        "lever": text(position.leverage),
+        "ccy": instrument.quote,
+        "tradeId": position.last_trade_id,
+    }
+
+
+def _value(position: Position, mark: Decimal, view: View) -> dict[str, Any]:
+    """Prices, and what the position is worth and has gained at them. Paper has one price: last is mark."""
+    upl = position.unrealised(mark)
+    margin = position.initial_margin(mark)
+    share = text(quotient(upl, margin)) if margin else "0"
+    return {
+        "markPx": text(mark),
+        "last": text(mark),
+        "idxPx": text(watched_price(view.marks, position.instrument, "index")),
+        "usdPx": "1",
+        "upl": text(upl),
+        "uplRatio": share,
+        "uplLastPx": text(upl),
+        "uplRatioLastPx": share,
+        "notionalUsd": text(position.notional(mark)),
+    }
+
+
+def _margin(account: Account, position: Position, mark: Decimal, view: View) -> dict[str, Any]:
+    """What backs the position, and how near it is to liquidation."""
+    state = margin_state(account, view.marks)
+    margin = position.initial_margin(mark)
+    maintenance = maintenance_margin(position, mark)
+    if position.margin_mode == "isolated":
+        mode = {
+            "margin": text(margin),
+            "imr": "",
+            "mgnRatio": ratio(margin + position.unrealised(mark), maintenance),
+        }
+    else:
+        mode = {"margin": "", "imr": text(margin), "mgnRatio": ratio(state.cross_equity, state.maintenance)}
+    return {
+        "liqPx": optional_text(liquidation_price(position, state, mark)),
+        "mmr": text(maintenance),
+        "adl": "1",
+        **mode,
+    }
+
+
+def _results(position: Position) -> dict[str, Any]:
+    """What it has brought and cost so far."""
+    return {
+        "realizedPnl": text(position.realised),
+        "pnl": text(position.pnl),
+        "fee": text(position.fee),
+        "fundingFee": text(position.funding),
+        "liqPenalty": text(position.penalty),
+    }
+
+
+def _quantity(position: Position) -> str:
+    """Contracts: signed where one position holds both directions."""
+    lots = position.lots if position.side == "net" else abs(position.lots)
+    return text(position.instrument.size(lots))
+
+
+def _average_price(position: Position) -> str:
+    return text(position.average_price) if position.lots else ""
+
+
 def warning_row(account: Account, position: Position, view: View) -> dict[str, Any]:
     """One item of the liquidation-warning channel."""
     row = position_row(account, position, view)
-    names = (
-        "cTime",
-        "ccy",
-        "instId",
-        "instType",
-        "lever",
-        "markPx",
-        "mgnMode",
-        "mgnRatio",
-        "pTime",
-        "pos",
-        "posCcy",
-        "posId",
-        "posSide",
-        "uTime",
-    )
-    return {name: row[name] for name in names}
+    return {name: row[name] for name in _WARNED}
 
 
 def brief_position(position: Position) -> dict[str, Any]:
     """A position in the balance_and_position channel."""
-    lots = position.lots if position.side == "net" else abs(position.lots)
     return {
         "posId": str(position.position_id),
         "tradeId": position.last_trade_id,
@@ -136,10 +151,10 @@ def brief_position(position: Position) -> dict[str, Any]:
         "instType": position.instrument.inst_type,
         "mgnMode": position.margin_mode,
         "posSide": position.side,
-        "pos": text(position.instrument.size(lots)),
+        "pos": _quantity(position),
         "ccy": position.instrument.quote,
         "posCcy": "",
-        "avgPx": "" if not position.lots else text(position.average_price),
+        "avgPx": _average_price(position),
         "nonSettleAvgPx": "",
         "settledPnl": "",
         "uTime": str(position.updated_ms),
