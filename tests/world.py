@@ -6,6 +6,7 @@ import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, replace
+from datetime import UTC, datetime
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
@@ -104,6 +105,15 @@ class Platform:
         exchange = self.server.exchange
         exchange.advance(exchange.now_ms + candles * exchange.feed.interval_ms)
         self.server.publisher.flush(force=True)
+
+    async def go_on(self, plan: Plan) -> None:
+        """The next candle, if the engine has kept the one before: nobody runs away from a slow machine."""
+        account = next(one for one in self.accounts if one.id == plan.account_id)
+        candles = self.application.store.candles
+        last = await candles.last_open_time(f"paper:{account.id}", plan.inst_id, plan.interval)
+        now = datetime.fromtimestamp(self.server.exchange.now_ms / 1000, UTC)
+        if last is not None and now - last < 2 * plan.interval.duration:
+            self.step()
 
     def pushed(self, account: int = 0) -> list[tuple[str, str, str]]:
         """The exchange's own record: order id, state and trade id of every order event, in order."""

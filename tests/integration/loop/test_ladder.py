@@ -134,12 +134,13 @@ async def holding(
         yield world, plan, trader, session
 
 
-def told(expected: str | None, ask: Callable[[], Any], world: Platform | None = None) -> Any:
-    """A condition: the gate says `expected`; with a `world`, the market goes on meanwhile."""
+def told(expected: str | None, ask: Callable[[], Any], market: tuple[Platform, Plan] | None = None) -> Any:
+    """A condition: the gate says `expected`; with a `market`, that plan's goes on meanwhile."""
 
     async def said() -> bool:
-        if world is not None:
-            world.step()
+        if market is not None:
+            world, plan = market
+            await world.go_on(plan)
         return bool(await ask() == expected)
 
     return said
@@ -161,7 +162,7 @@ async def test_no_model_leaves_the_built_in_exits(
             turns = world.application.store.turns
 
             async def by_exits(woken_by: str) -> TurnRecord | None:
-                world.step()
+                await world.go_on(plan)
                 found = await turns.recent(plan.id, limit=20)
                 made = (one for one in found if one.decision and one.decision.model == EXITS)
                 return next((one for one in made if woken_by in one.trigger_summary), None)
@@ -173,7 +174,7 @@ async def test_no_model_leaves_the_built_in_exits(
             outlook.drift = -0.2
 
             async def sold() -> bool:
-                world.step()
+                await world.go_on(plan)
                 return any(one.side is Side.SELL for one in await world.orders(plan))
 
             await eventually(sold, "the way out")
@@ -185,31 +186,32 @@ async def test_stale_forecasts_let_nothing_be_added(
     database_url: str, tmp_path: Path, outlook: Outlook, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The market goes on without the forecaster: buying is denied, selling is not, and a forecast ends it."""
-    async with holding(database_url, tmp_path) as (world, _, trader, _):
+    async with holding(database_url, tmp_path) as (world, plan, trader, _):
         monkeypatch.setattr(forecast_age, "LATE_SECONDS", 0.0)
         outlook.drift = None
         world.step(4)
         await eventually(told("stale_forecast", trader.buys), "a denial")
         assert await trader.sells() is None
         outlook.drift = 0.2
-        await eventually(told(None, trader.buys, world), "an order")
+        await eventually(told(None, trader.buys, (world, plan)), "an order")
 
 
 async def test_stale_candles_let_nothing_be_added(
     database_url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Prices come, candles do not: reduce only, until they are there."""
-    async with holding(database_url, tmp_path) as (world, _, trader, _):
+    async with holding(database_url, tmp_path) as (world, plan, trader, _):
         monkeypatch.setattr(market_data, "LATE_SECONDS", 0.0)
         faults = world.server.faults
         faults.arm("candle_gap", channel="candle1H")
         for path in ("market/candles", "market/history-candles"):
             faults.arm("server_error", path=path)
-        await eventually(told("stale_candles", trader.buys, world), "a denial")
+        world.step(3)
+        await eventually(told("stale_candles", trader.buys), "a denial")
         assert await trader.sells() is None
         faults.clear()
         monkeypatch.undo()
-        await eventually(told(None, trader.buys, world), "an order")
+        await eventually(told(None, trader.buys, (world, plan)), "an order")
 
 
 async def test_an_account_that_cannot_be_reconciled_is_halted_in_steps(
@@ -303,7 +305,7 @@ async def test_without_a_database_nothing_begins_and_stops_stay(
         await come_back(own_server)
 
         async def goes_on() -> bool:
-            world.step()
+            await world.go_on(plan)
             ended = await world.application.store.turns.count(plan.id)
             return trader.turns > begun and ended > turns and await world.journalled(plan) == world.pushed()
 
@@ -311,7 +313,7 @@ async def test_without_a_database_nothing_begins_and_stops_stay(
         assert stop_rests()
         (resting,) = await world.application.store.orders.pending(plan_id=plan.id)
         assert (resting.status, resting.quantity) == (OrderStatus.ACCEPTED, LESS)
-        await eventually(told(None, trader.buys, world), "an order")
+        await eventually(told(None, trader.buys, (world, plan)), "an order")
 
 
 async def reaches_exchange(trader: Trader) -> bool:
