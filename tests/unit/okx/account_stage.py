@@ -9,6 +9,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 from kokex.adapters.okx.account_ws import OKXAccountWebSocket
+from kokex.adapters.okx.connection_queue import Rank
 from tests.unit.okx.okx_fakes import (
     CREDENTIALS,
     RememberingListener,
@@ -47,7 +48,7 @@ class Stage:
         self.rest = rest_client(self.transport)
         self.stream = OKXAccountWebSocket(
             connection_setting(server.url, clock, **policy),
-            connection_setting(server.business_url, clock, **policy),
+            connection_setting(server.business_url, clock, **{**policy, "rank": Rank.STOPS}),
             CREDENTIALS,
             self.listener,
             self.rest,

@@ -16,10 +16,12 @@ from urllib.parse import parse_qsl, urlsplit
 from aiohttp import WSCloseCode, WSMsgType, web
 
 from kokex.adapters.okx.backoff import Backoff
+from kokex.adapters.okx.connection_queue import Rank
 from kokex.adapters.okx.connection_setting import ConnectionPolicy, ConnectionSetting
 from kokex.adapters.okx.http import HttpAnswer
 from kokex.adapters.okx.rate_limit import RateLimiter
 from kokex.adapters.okx.rest import OKXRestClient
+from kokex.adapters.okx.shared_reading import SharedReading
 from kokex.domain.account import Credentials, Ticker
 from kokex.domain.account_reports import AccountReport
 from kokex.domain.candle import Candle, Interval
@@ -134,7 +136,9 @@ class ScriptedTransport:
         self.closed = True
 
 
-def rest_client(transport: ScriptedTransport, *, demo: bool = True) -> OKXRestClient:
+def rest_client(
+    transport: ScriptedTransport, *, demo: bool = True, shared: SharedReading | None = None
+) -> OKXRestClient:
     """A client of one account on `transport`."""
     return OKXRestClient(
         transport,
@@ -144,6 +148,7 @@ def rest_client(transport: ScriptedTransport, *, demo: bool = True) -> OKXRestCl
         owner="okx:paper:1",
         demo=demo,
         random=Random(1),
+        shared=shared,
     )
 
 
@@ -261,6 +266,7 @@ class SocketServer:
     login_replies: list[dict[str, Any]] = field(default_factory=list)
     on_request: Callable[[web.WebSocketResponse, dict[str, Any]], Any] | None = None
     refuse_handshakes: int = 0
+    refuse_with: int = 503
     refuse_paths: set[str] = field(default_factory=set)
     paths: list[str] = field(default_factory=list)
     attempts: int = 0
@@ -270,7 +276,7 @@ class SocketServer:
         self.attempts += 1
         if self.refuse_handshakes > 0:
             self.refuse_handshakes -= 1
-            return web.Response(status=503)
+            return web.Response(status=self.refuse_with)
         if request.match_info["path"] in self.refuse_paths:
             return web.Response(status=503)
         self.paths.append(request.match_info["path"])
@@ -366,5 +372,5 @@ def connection_setting(url: str, clock: Any, **policy: Any) -> ConnectionSetting
     policy.setdefault("backoff", Backoff(base=0.01, cap=0.05))
     policy.setdefault("answer_seconds", 2.0)
     policy.setdefault("linger_seconds", 0.01)
-    limiter = policy.pop("limiter", None)
-    return ConnectionSetting(url, None, clock, Random(1), ConnectionPolicy(**policy), limiter)
+    queue, rank = policy.pop("queue", None), policy.pop("rank", Rank.ORDERS)
+    return ConnectionSetting(url, None, clock, Random(1), ConnectionPolicy(**policy), queue, rank)

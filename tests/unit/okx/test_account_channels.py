@@ -288,7 +288,7 @@ async def test_a_wish_beyond_the_room_of_a_connection_is_never_sent() -> None:
 async def test_a_connection_that_has_used_up_its_requests_is_handed_over(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    """Some of the hour's are kept in reserve; the next wish goes out on a new connection, and nothing is lost."""
+    """The next wish goes out on a new connection, and nothing is lost."""
     assert Budget(480, 3600.0) == conversation.REQUESTS
     monkeypatch.setattr(conversation, "REQUESTS", Budget(20, 3600.0))
     async with stage() as at:
@@ -303,7 +303,7 @@ async def test_a_connection_that_has_used_up_its_requests_is_handed_over(
             at.stream.unsubscribe_orders_channel("BTC-USDT")
             await one_more_request()
         await until(lambda: at.stream.status.handovers == 1)
-        assert len(at.server.received[0]) == 18 and at.listener.count("disconnected") == 0
+        assert len(at.server.received[0]) == 20 and at.listener.count("disconnected") == 0
 
 
 async def test_a_full_fill_without_its_execution_is_left_to_the_question() -> None:

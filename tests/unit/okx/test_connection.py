@@ -10,7 +10,8 @@ import pytest
 from aiohttp import web
 
 from kokex.adapters.okx.backoff import Backoff
-from kokex.adapters.okx.rate_limit import Budget, RateLimiter
+from kokex.adapters.okx.connection_queue import ConnectionQueue
+from kokex.adapters.okx.rate_limit import Budget
 from kokex.domain.errors import ExchangeStoppedError
 from tests.fakes.clock import ManualClock, settle
 from tests.unit.okx.account_stage import RealClock, Stage, order_push, stage
@@ -108,16 +109,38 @@ async def test_reconnecting_never_gives_up_and_waits_longer_up_to_a_cap() -> Non
 
 
 async def test_connections_are_opened_no_faster_than_okx_allows() -> None:
-    """Three a second for an address, whichever account or path they are of; one of them is kept in reserve."""
+    """Three a second for an address, whichever account or path they are of."""
     clock = SkippingClock(longest=10.0)
-    limiter = RateLimiter(clock)
-    async with stage(clock, connects=Budget(3, 1.0), limiter=limiter) as at:
+    async with stage(clock, connects=Budget(2, 1.0), queue=ConnectionQueue(clock), steady_seconds=0.0) as at:
         at.stream.subscribe_stop_channels()
         await at.stops_ready()
         assert clock.slept == []
         await at.server.drop()
         await at.stops_ready(2)
-        assert len(at.server.received) == 3 and 0.9 < sum(clock.slept) <= 1.0
+        assert len(at.server.received) == 3 and sum(clock.slept) == pytest.approx(1.0 / 0.9)
+
+
+async def test_a_connection_that_lasted_is_replaced_at_once_and_one_that_did_not_after_a_wait() -> None:
+    """A server that drops everybody is not knocked at without a pause."""
+    clock = SkippingClock(longest=10.0)
+    async with stage(clock, backoff=Backoff(base=1.0, cap=5.0), steady_seconds=4.0) as at:
+        clock.slept.clear()
+        clock.elapsed += 4.0
+        await at.server.drop()
+        await at.ready(2)
+        assert clock.slept == []
+        await at.server.drop()
+        await at.ready(3)
+        assert len(clock.slept) == 1 and 0.5 <= clock.slept[0] <= 1.0
+
+
+async def test_a_host_that_complains_of_too_many_connections_is_left_alone_for_a_while() -> None:
+    """HTTP 429 to the handshake: everybody waits for a window, the private socket is first again."""
+    clock = SkippingClock(longest=10.0)
+    async with stage(clock, start=False, queue=ConnectionQueue(clock)) as at:
+        at.server.refuse_handshakes, at.server.refuse_with = 1, 429
+        await at.ready()
+        assert at.server.attempts == 2 and max(clock.slept) > 1.0
 
 
 async def test_silence_is_answered_with_a_ping_and_a_pong_keeps_the_line() -> None:

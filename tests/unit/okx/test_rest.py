@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 from datetime import timedelta
+from typing import Any
 
 import pytest
 
@@ -11,6 +13,7 @@ from kokex.adapters.okx import routes
 from kokex.adapters.okx.errors import ErrorKind, error_kind
 from kokex.adapters.okx.http import HttpAnswer, NoAnswerError, NotSentError
 from kokex.adapters.okx.rest import SENT_WITHIN
+from kokex.adapters.okx.shared_reading import SharedReading
 from kokex.adapters.okx.signing import signature
 from kokex.domain.errors import (
     DataError,
@@ -260,12 +263,34 @@ async def test_an_order_goes_out_soon_or_not_at_all(transport: ScriptedTransport
 
 
 async def test_reads_stay_within_their_budget(transport: ScriptedTransport) -> None:
-    """The 19th ticker in two seconds waits (20 allowed, 18 planned)."""
+    """The 21st ticker waits."""
     transport.script("market/ticker", ok())
     client = rest_client(transport)
-    for _ in range(19):
+    for _ in range(21):
         await client.read(routes.TICKER, {"instId": "ETH-USDT"})
-    assert transport.clock.slept == [2.0]
+    assert transport.clock.slept == [pytest.approx(2.0 / 0.9)]
+
+
+class Distant(ScriptedTransport):
+    """An answer takes a while."""
+
+    async def request(self, *arguments: Any, **named: Any) -> HttpAnswer:
+        await asyncio.sleep(0)
+        return await super().request(*arguments, **named)
+
+
+async def test_what_the_exchange_tells_everybody_is_asked_once_for_all_accounts() -> None:
+    """Twenty accounts that start together: the time, and each instrument, once or twice. What is an account's own is not shared."""
+    transport = Distant(SkippingClock())
+    transport.script("market/ticker", ok())
+    transport.script("account/balance", ok())
+    shared = SharedReading()
+    clients = [rest_client(transport, shared=shared) for _ in range(20)]
+    await asyncio.gather(*(client.read(routes.TICKER, {"instId": "ETH-USDT"}) for client in clients))
+    await asyncio.gather(*(client.read(routes.BALANCE, {}) for client in clients))
+    assert len(transport.seen("market/ticker")) <= 2
+    assert len(transport.seen("public/time")) == 1
+    assert len(transport.seen("account/balance")) == 20
 
 
 async def test_orders_of_two_instruments_do_not_slow_each_other(transport: ScriptedTransport) -> None:

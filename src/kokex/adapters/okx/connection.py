@@ -101,11 +101,21 @@ class Connection:
             self.status.last_loss = ending.reason
             if ending.fatal is not None:
                 raise ending.fatal
-            steady = self._clock.monotonic() - line.began >= self._policy.steady_seconds
-            attempt = 1 if steady else attempt + 1
-            if ending.planned and (steady or attempt == 1):
+            lasted = self._clock.monotonic() - line.began
+            steady = line.ready.is_set() and lasted >= self._policy.steady_seconds
+            attempt = 0 if steady else attempt + 1
+            if steady or (ending.planned and attempt == 1):
                 continue
-            await self._clock.sleep(self._policy.backoff.delay(attempt, self._random))
+            await self._rest(line, attempt)
+
+    async def _rest(self, line: Line, attempt: int) -> None:
+        """Back off; from a host that could not be reached, until it is reached by another of our connections."""
+        delay = self._policy.backoff.delay(attempt, self._random)
+        setting = self._terms.setting
+        if line.opened or setting.queue is None:
+            await self._clock.sleep(delay)
+        else:
+            await setting.queue.rest(setting.url, delay)
 
     async def _lines(self) -> Line:
         """Keep a line, and hand over to a new one wherever it is to be replaced; the last one, which has ended."""

@@ -7,7 +7,8 @@ from dataclasses import dataclass
 from random import Random
 
 from kokex.adapters.okx.backoff import Backoff
-from kokex.adapters.okx.rate_limit import Budget, RateLimiter
+from kokex.adapters.okx.connection_queue import ConnectionQueue, Rank
+from kokex.adapters.okx.rate_limit import Budget
 from kokex.ports.clock import Clock
 
 _BACKOFF = Backoff(base=0.25, cap=15.0)
@@ -22,10 +23,10 @@ class ConnectionPolicy:
         answer_seconds: for the answer to a login or a subscription.
         idle_seconds: of silence before a ping.
         pong_seconds: of further silence before the connection counts as dead.
-        steady_seconds: that a connection must last for the back-off to begin anew.
+        steady_seconds: that a connection must last for the back-off to begin anew; the first one after it is tried at once.
         confirm_seconds: for the pong that proves that all of a connection was heard before it is replaced.
         linger_seconds: that a connection is still listened to after that.
-        connects: how many connections may be opened in a time, over all that share a `limiter`; None for any number.
+        connects: how many connections may be opened in a time, over all that share a `queue`; None for any number.
     """
 
     open_seconds: float = 10.0
@@ -48,4 +49,5 @@ class ConnectionSetting:
     clock: Clock
     random: Random
     policy: ConnectionPolicy = ConnectionPolicy()
-    limiter: RateLimiter | None = None
+    queue: ConnectionQueue | None = None
+    rank: Rank = Rank.ORDERS

@@ -7,7 +7,6 @@ from collections.abc import Callable, Coroutine, Mapping
 from datetime import datetime
 from functools import partial
 from typing import Protocol
-from urllib.parse import urlsplit
 
 import msgspec
 import structlog
@@ -15,7 +14,13 @@ import structlog
 from kokex.adapters.okx.configuration import USER_AGENT
 from kokex.adapters.okx.conversation import Conversation, Terms
 from kokex.adapters.okx.first_of import first_of
-from kokex.adapters.okx.websocket import ConnectionLostError, Ending, WebSocket, open_websocket
+from kokex.adapters.okx.websocket import (
+    ConnectionLostError,
+    Ending,
+    TooManyConnectionsError,
+    WebSocket,
+    open_websocket,
+)
 from kokex.adapters.okx.wire import Frame
 from kokex.adapters.okx.wishes import Channel
 from kokex.domain.errors import DataError, ExchangeError, ExchangeStoppedError
@@ -63,7 +68,7 @@ class Line:
         speaking: hand pushes on as they come; otherwise they are kept back until `speak`.
 
     Attributes:
-        began: when it was made (monotonic seconds).
+        began: when its turn came to be opened (monotonic seconds).
         opened: whether the handshake succeeded.
         ready: set when every wanted channel was answered for the first time.
         restarting: set when the line stands and should be replaced by a new one.
@@ -133,28 +138,32 @@ class Line:
         self._socket.end(reason, planned=True)
 
     async def _live(self) -> Ending:
-        if self._policy.connects is not None and self._setting.limiter is not None:
-            await self._setting.limiter.acquire(
-                ("connect", urlsplit(self._setting.url).hostname), self._policy.connects
-            )
+        setting, queue = self._setting, self._setting.queue
+        if queue is not None:
+            await queue.turn(setting.url, setting.rank, self._policy.connects)
+            self.began = self._clock.monotonic()
         try:
             await open_websocket(
-                self._setting.url,
+                setting.url,
                 self._socket,
                 user_agent=USER_AGENT,
-                ssl_context=self._setting.ssl_context,
+                ssl_context=setting.ssl_context,
                 seconds=self._policy.open_seconds,
             )
         except ConnectionLostError as error:
-            log.info("no connection", url=self._setting.url, reason=str(error))
+            log.info("no connection", url=setting.url, reason=str(error))
+            if queue is not None and isinstance(error, TooManyConnectionsError):
+                queue.refused(setting.url, self._policy.connects)
             return Ending(str(error))
         self.opened = True
+        if queue is not None:
+            queue.opened(setting.url)
         ending = await self._serve()
         while self._socket.held and ending.fatal is None:
             await self._listener.room()
             self._socket.resume()
             ending = await self._socket.ended()
-        log.info("connection ended", url=self._setting.url, reason=ending.reason)
+        log.info("connection ended", url=setting.url, reason=ending.reason)
         return self._conversation.judge_goodbye(ending)
 
     async def _serve(self) -> Ending:

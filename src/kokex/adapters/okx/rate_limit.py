@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 
 from kokex.ports.clock import Clock
 
-_HEADROOM = 0.9  # the exchange's windows start when it likes, so a full budget can overlap two of ours
+_HEADROOM = 0.9
 
 
 @dataclass(frozen=True, slots=True)
@@ -19,9 +19,9 @@ class Budget:
     seconds: float
 
     @property
-    def planned(self) -> int:
-        """Calls that we allow ourselves."""
-        return max(1, int(self.calls * _HEADROOM))
+    def window(self) -> float:
+        """Seconds in which we make so many calls at most: a little longer, for calls do not all take as long on their way."""
+        return self.seconds / _HEADROOM
 
 
 @dataclass(slots=True)
@@ -48,11 +48,11 @@ class RateLimiter:
         """Seconds that a call of `key` would have to wait for its budget; zero where it fits in now."""
         window = self._windows.get(key)
         if window is None:
-            window = self._windows[key] = _Window(deque(maxlen=budget.planned))
+            window = self._windows[key] = _Window(deque(maxlen=budget.calls))
         now = self._clock.monotonic()
         slot = max(now, window.not_before)
         if len(window.slots) == window.slots.maxlen:
-            slot = max(slot, window.slots[0] + budget.seconds)
+            slot = max(slot, window.slots[0] + budget.window)
         return slot - now
 
     def hold(self, key: Hashable, seconds: float) -> None:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
+from functools import partial
 from random import Random
 from urllib.parse import urlencode
 
@@ -30,6 +31,7 @@ from kokex.adapters.okx.parse.scalars import milliseconds
 from kokex.adapters.okx.rate_limit import RateLimiter
 from kokex.adapters.okx.routes import Route
 from kokex.adapters.okx.server_clock import ServerClock
+from kokex.adapters.okx.shared_reading import SharedReading
 from kokex.adapters.okx.signing import rest_headers
 from kokex.adapters.okx.wire import CommandItem, Envelope
 from kokex.domain.account import Credentials
@@ -65,6 +67,7 @@ class OKXRestClient:
     Args:
         owner: names the account in the rate limiter, which accounts share.
         demo: send the header that OKX tells demo from live by.
+        shared: with the other clients of the host.
     """
 
     def __init__(
@@ -77,6 +80,7 @@ class OKXRestClient:
         owner: str,
         demo: bool,
         random: Random,
+        shared: SharedReading | None = None,
     ) -> None:
         self._transport = transport
         self._credentials = credentials
@@ -85,7 +89,9 @@ class OKXRestClient:
         self._owner = owner
         self._demo = demo
         self._random = random
-        self.server_clock = ServerClock(clock, self.server_time)
+        shared = shared or SharedReading()
+        self._shared = shared.rows
+        self.server_clock = ServerClock(clock, self.server_time, shared.offset)
 
     async def server_time(self) -> datetime:
         """The exchange's clock, asked for now."""
@@ -104,8 +110,12 @@ class OKXRestClient:
         """
         query = urlencode(parameters)
         path = f"{route.path}?{query}" if query else route.path
-        if route.signed:
-            await self.server_clock.ready()
+        if not route.signed:
+            return await self._shared.get(path, partial(self._read, route, path, scope))
+        await self.server_clock.ready()
+        return await self._read(route, path, scope)
+
+    async def _read(self, route: Route, path: str, scope: str) -> list[msgspec.Raw]:
         clock_mended = False
         for attempt in range(1, _READ_ATTEMPTS + 1):
             try:

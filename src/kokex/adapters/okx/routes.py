@@ -12,7 +12,7 @@ class Route:
     """One REST route.
 
     Attributes:
-        signed: it needs the account's keys.
+        signed: it needs the account's keys. Where it does not, everybody is told the same: accounts that ask at once ask once.
         budget: calls allowed in a time, counted for each scope (an instrument, for orders) apart.
     """
 
@@ -60,3 +60,4 @@ SUBMIT = _command("trade/order", 60)
 AMEND = _command("trade/amend-order", 60)
 CANCEL = _command("trade/cancel-order", 60)
 CANCEL_STOPS = _command("trade/cancel-algos", 20)
+AMEND_STOP = _command("trade/amend-algos", 20)

@@ -2,11 +2,20 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Awaitable, Callable
+from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
+from kokex.adapters.okx.shared_answers import SharedAnswers
 from kokex.ports.clock import Clock
+
+
+@dataclass(slots=True)
+class Offset:
+    """What to add to our time for an exchange's; None until learned. All accounts of a host share it."""
+
+    value: timedelta | None = None
+    lessons: SharedAnswers[timedelta] = field(default_factory=SharedAnswers)
 
 
 class ServerClock:
@@ -14,18 +23,20 @@ class ServerClock:
 
     Args:
         fetch: asks the exchange what time it is.
+        shared: what others learn and we need not.
     """
 
-    def __init__(self, clock: Clock, fetch: Callable[[], Awaitable[datetime]]) -> None:
+    def __init__(
+        self, clock: Clock, fetch: Callable[[], Awaitable[datetime]], shared: Offset | None = None
+    ) -> None:
         self._clock = clock
         self._fetch = fetch
-        self._offset: timedelta | None = None
-        self._lesson = asyncio.Lock()
+        self._shared = shared or Offset()
 
     @property
     def offset(self) -> timedelta:
         """What to add to our time; zero until learned."""
-        return self._offset or timedelta(0)
+        return self._shared.value or timedelta(0)
 
     def now(self) -> datetime:
         """The exchange's time as well as we know it (UTC)."""
@@ -37,17 +48,20 @@ class ServerClock:
 
     async def ready(self) -> None:
         """Learn the offset, unless it is known."""
-        async with self._lesson:
-            if self._offset is None:
-                await self._learn()
+        if self._shared.value is None:
+            await self._shared.lessons.get("first", self._first)
 
     async def learn(self) -> None:
         """Learn the offset anew. Half of the round trip is taken for the way back."""
-        async with self._lesson:
-            await self._learn()
+        await self._shared.lessons.get("again", self._learn)
 
-    async def _learn(self) -> None:
+    async def _first(self) -> timedelta:
+        """Others may have learned it while this one waited for his turn."""
+        return await self._learn() if self._shared.value is None else self._shared.value
+
+    async def _learn(self) -> timedelta:
         before = self._clock.now()
         theirs = await self._fetch()
         after = self._clock.now()
-        self._offset = theirs - (before + (after - before) / 2)
+        offset = self._shared.value = theirs - (before + (after - before) / 2)
+        return offset

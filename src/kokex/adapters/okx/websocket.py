@@ -9,18 +9,31 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
-from picows import WSError, WSFrame, WSListener, WSMsgType, WSTransport, ws_connect
+from picows import (
+    WSError,
+    WSFrame,
+    WSInvalidStatusError,
+    WSListener,
+    WSMsgType,
+    WSTransport,
+    ws_connect,
+)
 
 from kokex.ports.clock import Clock
 
 _PING = b"ping"
 _PONG = b"pong"
 _CLOSE = WSMsgType.CLOSE
+_TOO_MANY = 429
 _DATA = (WSMsgType.TEXT, WSMsgType.CONTINUATION, WSMsgType.BINARY)
 
 
 class ConnectionLostError(Exception):
     """This connection is of no more use; the message says why."""
+
+
+class TooManyConnectionsError(ConnectionLostError):
+    """It was refused because too many were opened in too short a time."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -186,6 +199,7 @@ async def open_websocket(
     """Connect `socket` to `url`. Redirects are refused: keys go to the configured host alone.
 
     Raises:
+        TooManyConnectionsError: refused for having opened too many.
         ConnectionLostError: no connection could be made in `seconds`.
     """
     try:
@@ -201,4 +215,13 @@ async def open_websocket(
     except (WSError, OSError, TimeoutError) as error:
         socket.end("the handshake failed")
         told = str(error) or f"no answer in {seconds:g} s"
-        raise ConnectionLostError(f"no connection to {url}: {told}") from error
+        kind = TooManyConnectionsError if _is_too_many(error) else ConnectionLostError
+        raise kind(f"no connection to {url}: {told}") from error
+
+
+def _is_too_many(error: Exception) -> bool:
+    return (
+        isinstance(error, WSInvalidStatusError)
+        and error.response is not None
+        and int(error.response.status) == _TOO_MANY
+    )
