@@ -65,13 +65,13 @@ async def test_a_commit_whose_answer_was_lost_is_reported_as_new(
     append = JournalWriter._append
     cuts = 0
 
-    async def append_and_cut(self, connection, batch, *, may_copy):  # type: ignore[no-untyped-def]
+    async def append_and_cut(self, line, batch, *, may_copy):  # type: ignore[no-untyped-def]
         nonlocal cuts
-        numbers = await append(self, connection, batch, may_copy=may_copy)
+        numbers = await append(self, line, batch, may_copy=may_copy)
         if not cuts:
             cuts += 1
             await end_others(administrator)
-            await connection.execute("SELECT 1")
+            await line.connection.execute("SELECT 1")
         return numbers
 
     monkeypatch.setattr(JournalWriter, "_append", append_and_cut)

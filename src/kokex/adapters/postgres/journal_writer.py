@@ -13,10 +13,13 @@ from kokex.adapters.postgres.address import DatabaseAddress
 from kokex.adapters.postgres.database import is_unavailable, translated
 from kokex.adapters.postgres.journal_batch import EventKey, JournalBatch
 from kokex.adapters.postgres.journal_columns import Parameters
+from kokex.adapters.postgres.statement_line import Answer, Statement, StatementLine, number, text
 from kokex.ports.store import JournalEntry
 
 # The statement is planned once, and always along the indexes: it is prepared while the tables may still be small.
 _OPTIONS = " -c plan_cache_mode=force_generic_plan -c enable_seqscan=off -c synchronous_commit=on"
+
+_APPEND = Statement.of("journal_append", journal_sql.APPEND)
 
 COPY_FROM = 64
 """Least size of a batch that is copied: below it, one round trip counts for more than the server's time."""
@@ -34,7 +37,7 @@ class JournalWriter:
     def __init__(self, address: DatabaseAddress) -> None:
         self._address = address
         self._turn = asyncio.Lock()
-        self._connection: psycopg.AsyncConnection[TupleRow] | None = None
+        self._line: StatementLine | None = None
         self._acknowledged = 0
         self._in_doubt = False
         self._careful = 0
@@ -66,12 +69,12 @@ class JournalWriter:
         return await self._attempt(batch)
 
     async def _attempt(self, batch: JournalBatch) -> dict[EventKey, int]:
-        connection = await self._connect()
+        line = await self._connect()
         doubtful, self._in_doubt = self._in_doubt, True
         try:
-            numbers = await self._append(connection, batch, may_copy=not doubtful)
+            numbers = await self._append(line, batch, may_copy=not doubtful)
             if doubtful:
-                numbers |= await self._own_unacknowledged(connection, batch)
+                numbers |= await self._own_unacknowledged(line.connection, batch)
         except psycopg.DataError:
             self._in_doubt = doubtful  # refused as a whole
             raise
@@ -83,17 +86,17 @@ class JournalWriter:
         return numbers
 
     async def _append(
-        self, connection: psycopg.AsyncConnection[TupleRow], batch: JournalBatch, *, may_copy: bool
+        self, line: StatementLine, batch: JournalBatch, *, may_copy: bool
     ) -> dict[EventKey, int]:
         """Write the batch in one transaction: a large one by COPY, unless it was seen lately that events repeat."""
         if not may_copy or batch.size < COPY_FROM or self._careful:
             self._careful = max(self._careful - 1, 0)
-            return await _insert_all(connection, batch)
+            return await _insert_all(line, batch)
         try:
-            return await _copy_all(connection, batch)
+            return await _copy_all(line.connection, batch)
         except psycopg.errors.UniqueViolation:
             self._careful = CAREFUL_BATCHES
-        return await _insert_all(connection, batch)
+        return await _insert_all(line, batch)
 
     async def _own_unacknowledged(
         self, connection: psycopg.AsyncConnection[TupleRow], batch: JournalBatch
@@ -104,30 +107,30 @@ class JournalWriter:
             numbers |= await _numbers([await connection.execute(journal_sql.NUMBERS, asked)])
         return numbers
 
-    async def _connect(self) -> psycopg.AsyncConnection[TupleRow]:
-        if self._connection is None or self._connection.closed:
+    async def _connect(self) -> StatementLine:
+        if self._line is None or self._line.closed:
             arguments = self._address.connect_arguments
             arguments["options"] += _OPTIONS
             connection = await psycopg.AsyncConnection.connect(**arguments, autocommit=True)
             parameters.register(connection)
-            self._connection = connection
+            self._line = StatementLine(connection)
             if not self._in_doubt:
                 row = await (await connection.execute(journal_sql.LAST_NUMBER)).fetchone()
                 self._acknowledged = row[0] if row else 0
-        return self._connection
+        return self._line
 
     async def _drop(self) -> None:
-        connection, self._connection = self._connection, None
-        if connection is not None:
-            await connection.close()
+        line, self._line = self._line, None
+        if line is not None:
+            await line.close()
 
 
-async def _insert_all(
-    connection: psycopg.AsyncConnection[TupleRow], batch: JournalBatch
-) -> dict[EventKey, int]:
+async def _insert_all(line: StatementLine, batch: JournalBatch) -> dict[EventKey, int]:
     """Write the batch in one transaction. What is there already falls away."""
     if batch.is_one_statement:
-        return await _numbers([await _send(connection, journal_sql.APPEND, batch.parameters)])
+        (answer,) = await line.run((_APPEND, batch.parameters))
+        return _keyed(answer)
+    connection = line.connection
     # The server works on a chunk while the next is being encoded; other tasks get their turn in between.
     cursors = []
     async with connection.pipeline(), connection.transaction():
@@ -192,3 +195,13 @@ async def _send(
 
 async def _numbers(cursors: Sequence[psycopg.AsyncCursor[TupleRow]]) -> dict[EventKey, int]:
     return {row[1:]: row[0] for cursor in cursors for row in await cursor.fetchall()}
+
+
+def _keyed(answer: Answer) -> dict[EventKey, int]:
+    """Numbers by key, as `journal_sql.APPEND` gives them."""
+    return {
+        (number(answer, row, 1), text(answer, row, 2), text(answer, row, 3), text(answer, row, 4)): number(
+            answer, row, 0
+        )
+        for row in range(answer.ntuples)
+    }

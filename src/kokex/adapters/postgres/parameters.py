@@ -10,7 +10,7 @@ from collections.abc import Iterable, Sequence
 from datetime import UTC, datetime
 from decimal import Decimal
 from struct import Struct
-from typing import Any
+from typing import Any, ClassVar
 
 import psycopg
 from psycopg.adapt import Dumper
@@ -19,11 +19,13 @@ from psycopg.pq import Format
 _HEADER = Struct("!iiIii")
 _length = Struct("!i").pack
 _bigint_item = Struct("!iq").pack
+_double_item = Struct("!id").pack
 _BOOLEANS = {True: b"\x00\x00\x00\x01\x01", False: b"\x00\x00\x00\x01\x00"}
 _NULL = _length(-1)
 _EPOCH = datetime(2000, 1, 1, tzinfo=UTC)
 
 _BOOLEAN_OID, _BOOLEAN_ARRAY_OID = 16, 1000
+_DOUBLE_OID, _DOUBLE_ARRAY_OID = 701, 1022
 _MOMENT_OID, _MOMENT_ARRAY_OID = 1184, 1185
 _TEXT_OID, _TEXT_ARRAY_OID = 25, 1009
 _BIGINT_OID, _BIGINT_ARRAY_OID = 20, 1016
@@ -31,8 +33,20 @@ _JSONB_OID, _JSONB_ARRAY_OID = 3802, 3807
 _JSONB_VERSION = b"\x01"
 
 
-class TextArray(bytes):
+class Parameter(bytes):
+    """A value in the wire's form.
+
+    Attributes:
+        oid: the number of its type.
+    """
+
+    oid: ClassVar[int]
+
+
+class TextArray(Parameter):
     """A `text[]` parameter."""
+
+    oid = _TEXT_ARRAY_OID
 
     @classmethod
     def of(cls, values: Iterable[str | None]) -> TextArray:
@@ -57,8 +71,10 @@ class TextArray(bytes):
         return cls(_array(_TEXT_OID, items))
 
 
-class JsonbArray(bytes):
+class JsonbArray(Parameter):
     """A `jsonb[]` parameter."""
+
+    oid = _JSONB_ARRAY_OID
 
     @classmethod
     def of(cls, documents: Iterable[bytes]) -> JsonbArray:
@@ -67,8 +83,10 @@ class JsonbArray(bytes):
         return cls(_array(_JSONB_OID, items))
 
 
-class BigintArray(bytes):
+class BigintArray(Parameter):
     """A `bigint[]` parameter."""
+
+    oid = _BIGINT_ARRAY_OID
 
     @classmethod
     def of(cls, values: Iterable[int | None]) -> BigintArray:
@@ -83,8 +101,23 @@ class BigintArray(bytes):
         return cls(_array(_BIGINT_OID, [items[value] for value in values]))
 
 
-class BooleanArray(bytes):
+class DoubleArray(Parameter):
+    """A `double precision[]` parameter."""
+
+    oid = _DOUBLE_ARRAY_OID
+
+    @classmethod
+    def of(cls, values: Iterable[float | None]) -> DoubleArray:
+        """Encode numbers."""
+        return cls(
+            _array(_DOUBLE_OID, [_NULL if value is None else _double_item(8, value) for value in values])
+        )
+
+
+class BooleanArray(Parameter):
     """A `boolean[]` parameter."""
+
+    oid = _BOOLEAN_ARRAY_OID
 
     @classmethod
     def of(cls, values: Iterable[bool | None]) -> BooleanArray:
@@ -92,8 +125,10 @@ class BooleanArray(bytes):
         return cls(_array(_BOOLEAN_OID, [_NULL if value is None else _BOOLEANS[value] for value in values]))
 
 
-class MomentArray(bytes):
+class MomentArray(Parameter):
     """A `timestamptz[]` parameter."""
+
+    oid = _MOMENT_ARRAY_OID
 
     @classmethod
     def of(cls, values: Iterable[datetime]) -> MomentArray:
@@ -101,8 +136,10 @@ class MomentArray(bytes):
         return cls(_array(_MOMENT_OID, [_bigint_item(8, _microseconds(value)) for value in values]))
 
 
-class JsonbDocument(bytes):
+class JsonbDocument(Parameter):
     """A `jsonb` parameter."""
+
+    oid = _JSONB_OID
 
     @classmethod
     def of(cls, document: bytes) -> JsonbDocument:
@@ -140,35 +177,11 @@ class _Ready(Dumper):
         return obj
 
 
-class _TextArrayDumper(_Ready):
-    oid = _TEXT_ARRAY_OID
+def _dumper(kind: type[Parameter]) -> type[Dumper]:
+    return type(f"_{kind.__name__}Dumper", (_Ready,), {"oid": kind.oid})
 
 
-class _JsonbArrayDumper(_Ready):
-    oid = _JSONB_ARRAY_OID
-
-
-class _BigintArrayDumper(_Ready):
-    oid = _BIGINT_ARRAY_OID
-
-
-class _BooleanArrayDumper(_Ready):
-    oid = _BOOLEAN_ARRAY_OID
-
-
-class _MomentArrayDumper(_Ready):
-    oid = _MOMENT_ARRAY_OID
-
-
-class _JsonbDumper(_Ready):
-    oid = _JSONB_OID
-
-
-_DUMPERS: dict[type[bytes], type[Dumper]] = {
-    TextArray: _TextArrayDumper,
-    JsonbArray: _JsonbArrayDumper,
-    BigintArray: _BigintArrayDumper,
-    BooleanArray: _BooleanArrayDumper,
-    MomentArray: _MomentArrayDumper,
-    JsonbDocument: _JsonbDumper,
+_DUMPERS: dict[type[Parameter], type[Dumper]] = {
+    kind: _dumper(kind)
+    for kind in (TextArray, JsonbArray, BigintArray, BooleanArray, MomentArray, JsonbDocument)
 }

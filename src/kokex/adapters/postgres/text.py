@@ -10,6 +10,8 @@ from typing import Any
 import msgspec
 
 _REPLACEMENT = "\ufffd"
+_NUL = b"\\u0000"
+_encode = msgspec.json.Encoder().encode
 
 
 def storable_text(text: str) -> str:
@@ -22,6 +24,15 @@ def storable_text(text: str) -> str:
 def storable_json(value: Any) -> Any:
     """`value` as plain JSON values (decimals and moments as text), every text fit to be kept."""
     return _clean(msgspec.to_builtins(value))
+
+
+def storable_document(value: Any) -> bytes:
+    """`storable_json` of `value`, encoded; nearly every value is fit as it is."""
+    try:
+        encoded = _encode(value)
+    except UnicodeEncodeError:
+        encoded = _NUL
+    return _encode(storable_json(value)) if _NUL in encoded else encoded
 
 
 def _clean(value: Any) -> Any:

@@ -4,18 +4,17 @@ from __future__ import annotations
 
 from collections import Counter, defaultdict
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from datetime import datetime
 from typing import Any
 
-import msgspec
 from sqlalchemy import Row, Select, exists, func, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from kokex.adapters.postgres.database import ConstraintError, Database
-from kokex.adapters.postgres.parameters import BigintArray
 from kokex.adapters.postgres.tables import tool_calls, turn_records, turn_triggers, turns
-from kokex.adapters.postgres.text import storable_json, storable_text
-from kokex.adapters.postgres.turn_writer import CLOSE, OPEN, TurnWriter
+from kokex.adapters.postgres.text import storable_document, storable_text
+from kokex.adapters.postgres.turn_writer import Closing, Opening, TurnWriter
 from kokex.domain.decision import Action, Decision, ToolCall, Trigger, TurnStatus
 from kokex.domain.errors import NotFoundError, StateError
 from kokex.domain.plan import TriggerKind
@@ -48,23 +47,21 @@ class PostgresTurns:
             StateError: the plan does not exist, or another process opened a turn of it at this very moment.
         """
         keys = list(dict.fromkeys(trigger.key for trigger in triggers))
-        values: dict[str, Any] = {
-            "plan_id": plan_id,
-            "keys": keys,
-            "summary": storable_text(summarise(triggers)),
-            "event_ids": BigintArray.of(
-                sorted({event.id for trigger in triggers for event in trigger.events})
-            ),
-            "cursor": cursor,
-            "account_cursor": account_cursor,
-            "at": at,
-        }
+        opening = Opening(
+            plan_id,
+            keys,
+            storable_text(summarise(triggers)),
+            sorted({event.id for trigger in triggers for event in trigger.events}),
+            cursor,
+            account_cursor,
+            at,
+        )
         try:
-            number = await self._writer.number(OPEN, values)
+            number = await self._writer.open(opening)
             while number is None:
                 async with self._database.begin() as connection:
                     number = await _same_or_close(connection, plan_id, keys, at)
-                number = number or await self._writer.number(OPEN, values)
+                number = number or await self._writer.open(opening)
         except ConstraintError as error:
             raise StateError(
                 f"plan {plan_id} cannot open a turn: it does not exist, or another process has just opened one"
@@ -75,34 +72,27 @@ class PostgresTurns:
         self, turn_id: int, decision: Decision, at: datetime, *, notes: TurnNotes | None = None
     ) -> None:
         """See `TurnStore`. Changes nothing where the turn is closed already. Raises `NotFoundError`."""
-        said = {
-            "status": TurnStatus.DONE.value,
-            "action": decision.action.value,
-            "reason": storable_text(decision.reason),
-            "confidence": decision.confidence,
-            "model": storable_text(decision.model),
-            "change_of_mind": decision.change_of_mind and storable_text(decision.change_of_mind),
-        }
-        await self._close(turn_id, at, notes or TurnNotes({}, decision.tool_calls), said)
+        notes = notes or TurnNotes({}, decision.tool_calls)
+        await self._close(
+            replace(
+                _closing(turn_id, TurnStatus.DONE, at, notes),
+                action=decision.action.value,
+                reason=storable_text(decision.reason),
+                confidence=decision.confidence,
+                model=storable_text(decision.model),
+                change_of_mind=decision.change_of_mind and storable_text(decision.change_of_mind),
+            )
+        )
 
     async def fail(self, turn_id: int, error: str, at: datetime, *, notes: TurnNotes | None = None) -> None:
         """See `TurnStore`. Changes nothing where the turn is closed already. Raises `NotFoundError`."""
-        said = {"status": TurnStatus.FAILED.value, "error": storable_text(error)}
-        await self._close(turn_id, at, notes or TurnNotes({}, ()), said)
+        closing = _closing(turn_id, TurnStatus.FAILED, at, notes or TurnNotes({}, ()))
+        await self._close(replace(closing, error=storable_text(error)))
 
-    async def _close(self, turn_id: int, at: datetime, notes: TurnNotes, said: dict[str, Any]) -> None:
-        values = dict.fromkeys(("action", "reason", "confidence", "model", "error", "change_of_mind"))
-        values |= said | {
-            "turn_id": turn_id,
-            "at": at,
-            "calls": msgspec.json.encode(_call_rows(notes.tool_calls)).decode(),
-            "record": msgspec.json.encode(storable_json(notes.record)).decode(),
-            "tokens_in": notes.tokens_in,
-            "tokens_out": notes.tokens_out,
-        }
-        if await self._writer.number(CLOSE, values) is None:
+    async def _close(self, closing: Closing) -> None:
+        if not await self._writer.finish(closing):
             async with self._database.begin() as connection:
-                await _must_exist(connection, turn_id)
+                await _must_exist(connection, closing.turn_id)
 
     async def get(self, turn_id: int) -> TurnRecord:
         """See `TurnStore`."""
@@ -225,13 +215,19 @@ async def _must_exist(connection: AsyncConnection, turn_id: int) -> None:
         raise NotFoundError(f"turn {turn_id} does not exist")
 
 
+def _closing(turn_id: int, status: TurnStatus, at: datetime, notes: TurnNotes) -> Closing:
+    calls = storable_document(_call_rows(notes.tool_calls))
+    record = storable_document(notes.record)
+    return Closing(turn_id, status.value, at, calls, record, notes.tokens_in, notes.tokens_out)
+
+
 def _call_rows(calls: Sequence[ToolCall]) -> list[dict[str, object]]:
     return [
         {
             "step": step,
-            "name": storable_text(call.name),
-            "arguments": storable_json(call.arguments),
-            "result": storable_json(call.result),
+            "name": call.name,
+            "arguments": call.arguments,
+            "result": call.result,
             "seconds": call.seconds,
             "asked_at": call.asked_at,
         }

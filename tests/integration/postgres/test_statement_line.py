@@ -1,0 +1,89 @@
+"""Statements past the driver's cursors: one transaction, whole or not at all, and a line that breaks says so."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+
+import psycopg
+import pytest
+
+from kokex.adapters.postgres.parameters import BigintArray, TextArray
+from kokex.adapters.postgres.statement_line import Statement, StatementLine, number, text
+
+KEEP = Statement.of(
+    "keep", "INSERT INTO kept SELECT * FROM unnest(%(numbers)s, %(texts)s) RETURNING number, word"
+)
+COUNT = Statement.of(
+    "count", "SELECT count(*) FROM kept WHERE number = ANY (%(numbers)s) OR %(numbers)s IS NULL"
+)
+
+
+@pytest.fixture
+async def line(empty_database_url: str) -> AsyncIterator[StatementLine]:
+    """A line to a database with one table."""
+    connection = await psycopg.AsyncConnection.connect(empty_database_url, autocommit=True)
+    await connection.execute("CREATE TABLE kept (number bigint PRIMARY KEY, word text)")
+    line = StatementLine(connection)
+    yield line
+    await line.close()
+
+
+def kept(*numbers: int, word: str = "wörd") -> dict[str, BigintArray | TextArray]:
+    return {"numbers": BigintArray.of(numbers), "texts": TextArray.of([word] * len(numbers))}
+
+
+async def test_answers_come_in_the_order_of_the_statements(line: StatementLine) -> None:
+    """The first time with their preparation, then without."""
+    for first in (1, 3):
+        made, counted = await line.run(
+            (KEEP, kept(first, first + 1)), (COUNT, {"numbers": BigintArray.of([first, first + 1])})
+        )
+        assert [(number(made, row, 0), text(made, row, 1)) for row in range(made.ntuples)] == [
+            (first, "wörd"),
+            (first + 1, "wörd"),
+        ]
+        assert number(counted, 0, 0) == 2
+
+
+async def test_what_is_refused_leaves_nothing_of_all(line: StatementLine) -> None:
+    """Whole or not at all; the line is as good as before."""
+    with pytest.raises(psycopg.errors.UniqueViolation):
+        await line.run((KEEP, kept(1)), (KEEP, kept(2, 2)), (KEEP, kept(3)))
+
+    assert not line.closed
+    (counted,) = await line.run((COUNT, {"numbers": BigintArray.of([1, 2, 3])}))
+    assert number(counted, 0, 0) == 0
+
+
+async def test_more_than_the_socket_takes_at_once(line: StatementLine) -> None:
+    """Sent and received in parts."""
+    word = "x" * 3_000_000
+    (made,) = await line.run((KEEP, kept(1, 2, word=word)))
+
+    assert text(made, 1, 1) == word
+
+
+async def test_between_runs_the_driver_may_use_the_connection(line: StatementLine) -> None:
+    """Also in a way that has it forget what was prepared."""
+    await line.run((KEEP, kept(1)))
+    await line.connection.execute("SELECT 1", prepare=True)
+    with pytest.raises(psycopg.errors.UniqueViolation):
+        async with line.connection.transaction():
+            await line.connection.execute("INSERT INTO kept VALUES (1, '')", prepare=True)
+    await line.connection.execute("SELECT 1", prepare=True)
+
+    (made,) = await line.run((KEEP, kept(2)))
+
+    assert number(made, 0, 0) == 2
+
+
+async def test_a_session_that_was_ended(line: StatementLine, empty_database_url: str) -> None:
+    """Told as the driver tells it; the line is of no more use."""
+    async with await psycopg.AsyncConnection.connect(empty_database_url, autocommit=True) as administrator:
+        await administrator.execute(
+            "SELECT pg_terminate_backend(%s, 5000)", [line.connection.info.backend_pid]
+        )
+
+    with pytest.raises(psycopg.OperationalError):
+        await line.run((KEEP, kept(1)))
+    assert line.closed

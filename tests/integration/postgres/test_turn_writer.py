@@ -1,0 +1,185 @@
+"""Turns of many plans in one transaction: each hears of its own, and none is lost with another."""
+
+from __future__ import annotations
+
+import asyncio
+from dataclasses import replace
+
+import psycopg
+import pytest
+
+from kokex.adapters.postgres import PostgresStore
+from kokex.adapters.postgres.statement_line import StatementLine
+from kokex.domain.decision import Action, Decision, Trigger, TurnStatus
+from kokex.domain.errors import StateError, StoreUnavailableError
+from kokex.domain.events import OrderEvent
+from kokex.domain.plan import Plan, TriggerKind
+from tests.builders import START
+from tests.integration.postgres.journalling import entry, new_plan
+
+HELD = Decision(Action.HOLD, "no reason to trade", model="test")
+
+
+def told(*numbers: int) -> list[Trigger]:
+    told_of = entry()
+    of = told_of.classified
+    events = tuple(
+        OrderEvent(
+            number, 1, 1, of.event_type, of.kind, of.event_key, of.update, told_of.source, False, START
+        )
+        for number in numbers
+    )
+    return [
+        Trigger(TriggerKind.ORDER_EVENT, f"events:{numbers[0]}-{numbers[-1]}", START, events=events),
+        Trigger(TriggerKind.FORECAST, f"forecast:{numbers[0]}", START),
+    ]
+
+
+@pytest.fixture
+async def plans(store: PostgresStore) -> list[Plan]:
+    return [await new_plan(store, f"plan {number}") for number in range(6)]
+
+
+@pytest.fixture
+def runs(monkeypatch: pytest.MonkeyPatch) -> list[int]:
+    """How many statements each transaction had."""
+    seen: list[int] = []
+    run = StatementLine.run
+
+    async def counted(self, *commands):  # type: ignore[no-untyped-def]
+        seen.append(len(commands))
+        return await run(self, *commands)
+
+    monkeypatch.setattr(StatementLine, "run", counted)
+    return seen
+
+
+async def event_ids(database_url: str) -> dict[int, list[int]]:
+    """What each turn was told of, as kept."""
+    async with await psycopg.AsyncConnection.connect(database_url) as connection:
+        return dict(await (await connection.execute("SELECT plan_id, event_ids FROM turns")).fetchall())
+
+
+async def test_turns_of_many_plans_go_together(
+    store: PostgresStore, database_url: str, plans: list[Plan], runs: list[int]
+) -> None:
+    """Opened in one transaction, closed in another, each with its own triggers, events and words."""
+    lists = [[plan.id * 10 + place for place in range(number)] for number, plan in enumerate(plans, 1)]
+    turns = await asyncio.gather(
+        *(
+            store.turns.start(plan.id, told(*events), 7, START)
+            for plan, events in zip(plans, lists, strict=True)
+        )
+    )
+    assert runs == [1]
+    await asyncio.gather(
+        *(store.turns.finish(turn, replace(HELD, reason=f"of {turn}"), START) for turn in turns)
+    )
+    assert runs == [1, 1]
+
+    assert await event_ids(database_url) == dict(zip([plan.id for plan in plans], lists, strict=True))
+    for plan, turn, events in zip(plans, turns, lists, strict=True):
+        (kept,) = await store.turns.recent(plan.id, limit=5)
+        assert kept.id == turn
+        assert kept.trigger_keys == (f"events:{events[0]}-{events[-1]}", f"forecast:{events[0]}")
+        assert kept.decision is not None and kept.decision.reason == f"of {turn}"
+        assert await store.turns.handled(plan.id, f"forecast:{events[0]}")
+
+
+async def test_what_is_refused_keeps_no_other_from_being_opened(
+    store: PostgresStore, plans: list[Plan]
+) -> None:
+    """A plan that does not exist hears of it, the others have their turns."""
+    asked = [store.turns.start(number, told(1), 0, START) for number in (plans[0].id, 99, plans[1].id)]
+    first, refused, second = await asyncio.gather(*asked, return_exceptions=True)
+
+    assert isinstance(refused, StateError)
+    assert [await store.turns.running(plan.id) for plan in plans[2:]] == [None] * 4
+    for plan, turn in zip(plans, (first, second), strict=False):
+        running = await store.turns.running(plan.id)
+        assert running is not None and running.id == turn
+
+
+async def test_one_plan_twice_at_once(store: PostgresStore, plans: list[Plan]) -> None:
+    """One turn of a plan at a time, however they are asked for; the same triggers are the same turn."""
+    same = await asyncio.gather(*(store.turns.start(plans[0].id, told(1), 0, START) for _ in range(3)))
+
+    assert len(set(same)) == 1
+    assert len(await store.turns.recent(plans[0].id, limit=5)) == 1
+
+
+async def test_closings_and_openings_share_a_transaction(
+    store: PostgresStore, plans: list[Plan], runs: list[int]
+) -> None:
+    """While one is under way the next gathers, whatever is asked for."""
+    turn = await store.turns.start(plans[0].id, told(1), 0, START)
+    runs.clear()
+    await asyncio.gather(
+        store.turns.finish(turn, HELD, START),
+        store.turns.start(plans[1].id, told(1), 0, START),
+        store.turns.start(plans[2].id, told(1), 0, START),
+    )
+
+    assert runs == [2]
+
+
+async def test_whoever_is_cancelled_takes_nothing_back(store: PostgresStore, plans: list[Plan]) -> None:
+    """What is under way is finished for the others; asked for again, it is the same turn."""
+    asked = [asyncio.ensure_future(store.turns.start(plan.id, told(1), 0, START)) for plan in plans[:2]]
+    await asyncio.sleep(0)
+    await asyncio.sleep(0)
+    asked[0].cancel()
+
+    theirs = await asked[1]
+    with pytest.raises(asyncio.CancelledError):
+        await asked[0]
+
+    running = await store.turns.running(plans[1].id)
+    assert running is not None and running.id == theirs
+    again = await store.turns.start(plans[0].id, told(1), 0, START)
+    assert [one.id for one in await store.turns.recent(plans[0].id, limit=5)] == [again]
+
+
+async def test_a_commit_whose_answer_was_lost(
+    store: PostgresStore, plans: list[Plan], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The next attempt finds the turns running, or closed, and gives the same numbers."""
+    run = StatementLine.run
+    cuts = 0
+
+    async def run_and_lose(self, *commands):  # type: ignore[no-untyped-def]
+        nonlocal cuts
+        answers = await run(self, *commands)
+        if cuts % 2 == 0:
+            cuts += 1
+            await self.close()
+            raise psycopg.OperationalError("the answer was lost")
+        cuts += 1
+        return answers
+
+    monkeypatch.setattr(StatementLine, "run", run_and_lose)
+    turns = await asyncio.gather(*(store.turns.start(plan.id, told(1), 0, START) for plan in plans[:3]))
+    await asyncio.gather(*(store.turns.finish(turn, HELD, START) for turn in turns))
+
+    assert cuts == 4
+    for plan, turn in zip(plans, turns, strict=False):
+        assert [(one.id, one.status) for one in await store.turns.recent(plan.id, limit=5)] == [
+            (turn, TurnStatus.DONE)
+        ]
+
+
+async def test_a_database_that_stays_away(
+    store: PostgresStore, plans: list[Plan], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Everyone hears of it, and later calls work."""
+    with monkeypatch.context() as patched:
+
+        async def lost(self, *commands):  # type: ignore[no-untyped-def]
+            raise psycopg.OperationalError("away")
+
+        patched.setattr(StatementLine, "run", lost)
+        asked = [store.turns.start(plan.id, told(1), 0, START) for plan in plans[:2]]
+        found = await asyncio.gather(*asked, return_exceptions=True)
+
+    assert [type(one) for one in found] == [StoreUnavailableError] * 2
+    assert await store.turns.start(plans[0].id, told(1), 0, START)
