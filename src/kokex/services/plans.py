@@ -121,19 +121,28 @@ class PlanService:
             tasks.create_task(self._follow_accounts(activity, tasks))
             while True:
                 try:
-                    await self.resume_all(activity, tasks)
-                    activity.resumed.set()
                     async for plan_id in self._store.plans.changes():
-                        if not plan_id:
-                            await self.resume_all(activity, tasks)
-                        else:
+                        if plan_id:
                             tasks.create_task(self._follow_until_done(activity, plan_id))
+                        else:
+                            tasks.create_task(self._resume(activity, tasks))
                 except StoreUnavailableError as error:
                     log.warning("plans wait for the database", reason=str(error))
                     await self._clock.sleep(1.0)
 
-    async def resume_all(self, activity: PlanActivity, tasks: asyncio.TaskGroup) -> None:
-        """Make every plan what its user last wanted; one that cannot start keeps no other waiting."""
+    async def _resume(self, activity: PlanActivity, tasks: asyncio.TaskGroup) -> None:
+        while True:
+            try:
+                await self._resume_all(activity, tasks)
+            except StoreUnavailableError as error:
+                log.warning("plans wait for the database", reason=str(error))
+                await self._clock.sleep(1.0)
+            else:
+                activity.resumed.set()
+                return
+
+    async def _resume_all(self, activity: PlanActivity, tasks: asyncio.TaskGroup) -> None:
+        """Make every plan what its user last wanted; one that cannot start keeps no other waiting, nor a new wish."""
         plans = await self._store.plans.list()
         tried = [asyncio.Event() for _ in plans]
         for plan, event in zip(plans, tried, strict=True):

@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from kokex.bootstrap import Engine
+from kokex.bootstrap import Engine, engine
 from kokex.domain.decision import Turn
 from kokex.domain.errors import ExchangeUnavailableError
 from kokex.domain.instrument import Side
@@ -18,7 +18,8 @@ from kokex.domain.order import Order, OrderStatus, OrderType
 from kokex.domain.plan import Plan, PlanStatus
 from kokex.ports.toolbox import Toolbox
 from kokex.services import plans, trading
-from tests.world import eventually, platform
+from kokex.services.withdrawing import Withdrawal
+from tests.world import WrittenAgent, eventually, idle, paper_world, platform, running_engine
 
 LOT = Decimal("0.5")
 
@@ -63,6 +64,11 @@ class Unreachable:
         if self.away:
             raise ExchangeUnavailableError("the exchange is away")
         return await self._command(*arguments)
+
+
+async def forever(*_: Any) -> None:
+    """An attempt that does not end."""
+    await asyncio.Event().wait()
 
 
 def wanted(made: Engine, plan: Plan, status: PlanStatus) -> bool:
@@ -134,3 +140,21 @@ async def resting(world: Any, made: Engine, monkeypatch: pytest.MonkeyPatch) -> 
     cancel = Unreachable(session.exchange.cancel)
     monkeypatch.setattr(session.exchange, "cancel", cancel)
     return plan, cancel
+
+
+async def test_a_stop_that_takes_long_keeps_no_wish_waiting_at_a_start(
+    database_url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A plan was stopped while no engine ran, and its order cannot be cancelled for now: another plan starts and stops."""
+    async with paper_world(database_url, tmp_path) as world:
+        async with running_engine(world.application, RestsOnce()) as (made, _):
+            plan, _ = await resting(world, made, monkeypatch)
+        monkeypatch.setattr(Withdrawal, "cancel_open", forever)
+        await world.application.plans.stop(plan.id)
+        made = await engine(world.application, WrittenAgent(idle))
+        work = asyncio.create_task(made.run(asyncio.Event()))
+        other = await world.plan()
+        await eventually(lambda: wanted(made, other, PlanStatus.RUNNING), "another plan at work")
+        assert not made.activity.resumed.is_set()
+        work.cancel()
+        await asyncio.gather(work, return_exceptions=True)
