@@ -203,7 +203,7 @@ async def engine(application: Application, agent: Agent | None = None) -> Engine
         account_events=account_events,
         trading=trading,
         reconciling=ReconcilingService(
-            store, clock, sessions, order_events, trading, ledgers, account_events=account_events
+            store, clock, sessions, order_events, trading, ledgers, account_events
         ),
         forecasting=ForecastingService(
             store,

@@ -9,7 +9,7 @@ Only after the first look may new orders go out. A later look stops nothing unle
 from __future__ import annotations
 
 import asyncio
-from random import Random
+import random
 from typing import Protocol
 
 import structlog
@@ -55,11 +55,7 @@ class ReconciledSink(Protocol):
 
 
 class ReconcilingService:
-    """Reconciles accounts, each on its own, for as long as it takes.
-
-    Args:
-        random: spreads the looks of many accounts over time.
-    """
+    """Reconciles accounts, each on its own, for as long as it takes."""
 
     def __init__(
         self,
@@ -69,15 +65,12 @@ class ReconcilingService:
         order_events: OrderEventService,
         trading: TradingService,
         ledgers: Ledgers,
-        *,
-        account_events: AccountEventService | None = None,
-        random: Random | None = None,
+        account_events: AccountEventService,
     ) -> None:
         self._clock = clock
         self._sessions = sessions
         self._order_events = order_events
         self._account_events = account_events
-        self._random = random or Random()
         self._missed = MissedEvents(store, clock, sessions, order_events, trading)
         self._holdings = Holdings(store, clock, ledgers, order_events, self._missed)
         self._funding = Funding(store, ledgers)
@@ -215,8 +208,8 @@ class ReconcilingService:
             await self._fates.judge(session, unfound, agrees=agrees)
         session.read = frozenset(instruments)
         await self._funding.read(session, [unfound.coverage for unfound in picture.unfound])
-        if self._account_events is not None and picture.unfound:
-            await self._compare_account(session, self._account_events, picture)
+        if picture.unfound:
+            await self._compare_account(session, picture)
         if picture.reason is None:
             self._order_events.reconciled(session.account, self.standings.agrees(session))
         else:
@@ -242,9 +235,7 @@ class ReconcilingService:
                     raise
                 lost[error.inst_id] = error.sentence
 
-    async def _compare_account(
-        self, session: AccountSession, account_events: AccountEventService, picture: Picture
-    ) -> None:
+    async def _compare_account(self, session: AccountSession, picture: Picture) -> None:
         """Journal what positions, balances and stops became while nobody listened."""
         exchange = session.exchange
         taken_at = max(unfound.coverage.read_to for unfound in picture.unfound)
@@ -253,20 +244,21 @@ class ReconcilingService:
             exchange.positions(), exchange.balances(), exchange.open_stops()
         )
         reports: list[AccountReport] = [*positions, *balances, *open_stops]
-        book = account_events.book(session.account.id)
+        book = self._account_events.book(session.account.id)
         listed = {stop.stop_id for stop in open_stops}
         for known in book.known if book is not None else ():
             stop = known.report
             if isinstance(stop, StopReport) and stop.state is StopState.LIVE and stop.stop_id not in listed:
                 ended = await exchange.stop(stop.stop_id)
                 reports += [] if ended is None else [ended]
-        await account_events.reconcile(session.account, reports, taken_at=taken_at)
+        await self._account_events.reconcile(session.account, reports, taken_at=taken_at)
 
     async def _look_for_ever(self, session: AccountSession) -> None:
         """Look again and again, while the account trades."""
         while True:
             calm = session.trouble is None
-            seconds = LOOK_SECONDS * self._random.uniform(0.8, 1.2) if calm else TROUBLED_SECONDS
+            # Spread, so that many accounts are not looked at in the same moment.
+            seconds = LOOK_SECONDS * random.uniform(0.8, 1.2) if calm else TROUBLED_SECONDS
             await self._clock.sleep(seconds)
             try:
                 await self.reconcile(session)
