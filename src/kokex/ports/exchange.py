@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from decimal import Decimal
 from typing import Protocol
 
 from kokex.domain.account import AccountSettings, AccountSnapshot, Credentials, ExchangeAccount, Ticker
@@ -174,6 +175,13 @@ class Exchange(Protocol):
 
     async def cancel_stop(self, inst_id: str, stop_id: str) -> Outcome:
         """Ask for the cancellation of a stop that waits. `Rejected` includes: triggered, canceled or absent."""
+        ...
+
+    async def amend_stop(self, inst_id: str, stop_id: str, quantity: Decimal) -> Outcome:
+        """Ask for another quantity of a stop that waits; it stays as it is meanwhile, and where it cannot be changed.
+
+        What became of it is shown by `open_stops`.
+        """
         ...
 
     async def settings(self) -> AccountSettings:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import timedelta
 from decimal import Decimal
 from itertools import pairwise
@@ -283,7 +284,7 @@ async def test_an_unknown_change_shows_on_the_order(venue: Venue, how: str) -> N
     assert known is not None and known.quantity == 3
 
 
-async def test_stops_that_an_order_brings_along_wait_and_are_canceled(venue: Venue) -> None:
+async def test_stops_that_an_order_brings_along_wait_change_and_are_canceled(venue: Venue) -> None:
     """Made once it has filled, under a name of their own; what was canceled is refused a second time."""
     tick = (await venue.exchange.instrument(venue.swap)).tick_size
     ticker = await venue.exchange.ticker(venue.swap)
@@ -304,7 +305,16 @@ async def test_stops_that_an_order_brings_along_wait_and_are_canceled(venue: Ven
     assert stop.stop_loss_price == ticker.last - 2000 * tick
     assert stop.take_profit_price == ticker.last + 2000 * tick
 
+    lot = (await venue.exchange.instrument(venue.swap)).lot_size
+    smaller = ONE - lot if lot < ONE else ONE + lot
+    assert await venue.exchange.amend_stop(venue.swap, stop.stop_id, smaller) == Accepted(stop.stop_id)
+    (changed,) = await venue.exchange.open_stops(venue.swap)
+    assert replace(changed, quantity=ONE, occurred_at=stop.occurred_at, raw=stop.raw) == stop
+    assert changed.quantity == smaller
+
     assert await venue.exchange.cancel_stop(venue.swap, stop.stop_id) == Accepted(stop.stop_id)
+    gone = await venue.exchange.amend_stop(venue.swap, stop.stop_id, ONE)
+    assert isinstance(gone, Rejected) and gone.code
     again = await venue.exchange.cancel_stop(venue.swap, stop.stop_id)
     assert isinstance(again, Rejected) and again.code
     assert await venue.exchange.open_stops(venue.swap) == []

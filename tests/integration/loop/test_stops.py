@@ -13,7 +13,7 @@ from kokex.domain.instrument import Side
 from kokex.domain.order import OrderStatus, OrderType
 from kokex.ports.toolbox import Toolbox
 from tests.integration.loop.once import Answers, Once
-from tests.world import eventually, market, paper_world, platform, running_engine
+from tests.world import eventually, market, paper_account, paper_world, platform, running_engine
 
 LOT = Decimal("0.5")
 
@@ -140,6 +140,44 @@ async def test_a_stop_goes_with_what_it_protects(database_url: str, tmp_path: Pa
             return not await _live_stops(world)
 
         await eventually(gone, "the end of the stop")
+
+
+async def test_a_stop_sells_no_more_than_its_holding(database_url: str, tmp_path: Path) -> None:
+    """Part of the holding is sold: the stop is made smaller, and when it triggers the account's own coins stay."""
+    own, sold = Decimal(5), Decimal("0.2")
+
+    async def act(toolbox: Toolbox, answers: Answers) -> None:
+        await _buy(toolbox, answers, near=Decimal(3))
+        made = await toolbox.place_order(Side.SELL, OrderType.MARKET, sold)
+        await eventually(lambda: _filled(toolbox, str(made["client_order_id"])), "the sale")
+
+    once = Once(act)
+    config = market(accounts=(paper_account(1, USDT="100000", ETH=str(own)),))
+    async with platform(database_url, tmp_path, once, config=config) as (world, _, _):
+        plan = await world.plan()
+        await eventually(lambda: once.done, "both fills")
+        book = await world.book(plan)
+        held = book.instrument.round_quantity(book.quantity)
+        assert 0 < held < LOT - sold
+
+        async def shrunk() -> bool:
+            (stop,) = await _live_stops(world)
+            return bool(stop.quantity == held)
+
+        await eventually(shrunk, "a smaller stop")
+
+        async def ended() -> bool:
+            if await _live_stops(world):
+                world.step(1)
+                return False
+            return (await world.book(plan)).quantity < book.instrument.min_quantity
+
+        await eventually(ended, "the end of the holding")
+        left = (await world.book(plan)).quantity
+        assert 0 <= left < book.instrument.lot_size
+        owner = world.server.exchange.find_account("key-1")
+        assert owner is not None
+        assert owner.free("ETH") == own + left
 
 
 async def test_an_order_that_ends_unfilled_leaves_no_stop(database_url: str, tmp_path: Path) -> None:

@@ -229,3 +229,21 @@ async def test_stops_are_canceled_one_by_one(exchange: OKXExchange, transport: S
     transport.script("trade/cancel-algos", item_answer("0", top="0"))
     assert await exchange.cancel_stop("ETH-USDT", "77") == Accepted("77")
     assert transport.seen("trade/cancel-algos")[0].body == [{"instId": "ETH-USDT", "algoId": "77"}]
+
+
+@pytest.mark.parametrize(
+    ("answer", "outcome"),
+    [
+        (item_answer("0", top="0"), Accepted),
+        (item_answer("51503"), Rejected),
+        (CUT, Unknown),
+    ],
+)
+async def test_a_stop_changes_its_size(
+    exchange: OKXExchange, transport: ScriptedTransport, answer: HttpAnswer | Exception, outcome: type
+) -> None:
+    """By its own id, asked for once; a change that cannot be made leaves the stop."""
+    transport.script("trade/amend-algos", answer)
+    assert isinstance(await exchange.amend_stop("ETH-USDT", "77", Decimal("0.30")), outcome)
+    (sent,) = transport.seen("trade/amend-algos")
+    assert sent.body == {"instId": "ETH-USDT", "algoId": "77", "newSz": "0.30"}

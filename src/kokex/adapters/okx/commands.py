@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
 from datetime import timedelta
+from decimal import Decimal
 
 from kokex.adapters.okx import routes
 from kokex.adapters.okx.errors import DUPLICATE_ORDER
 from kokex.adapters.okx.parse.scalars import kind_of
 from kokex.adapters.okx.rest import ORDER_LIFETIME, OKXRestClient
+from kokex.adapters.okx.routes import Route
 from kokex.domain.errors import (
     DataError,
     ExchangeError,
@@ -90,8 +92,18 @@ class OrderCommands:
     async def cancel_stop(self, inst_id: str, stop_id: str) -> Outcome:
         """Ask for the cancellation of a stop."""
         body = [{"instId": inst_id, "algoId": stop_id}]
+        return await self._of_stop(routes.CANCEL_STOPS, body, inst_id, stop_id)
+
+    async def amend_stop(self, inst_id: str, stop_id: str, quantity: Decimal) -> Outcome:
+        """Ask for another quantity of a stop. OKX v5: `cxlOnFail` stays off, so a change that cannot be made ends no stop."""
+        body = {"instId": inst_id, "algoId": stop_id, "newSz": f"{quantity:f}"}
+        return await self._of_stop(routes.AMEND_STOP, body, inst_id, stop_id)
+
+    async def _of_stop(
+        self, route: Route, body: list[dict[str, str]] | dict[str, str], inst_id: str, stop_id: str
+    ) -> Outcome:
         try:
-            await self._rest.write(routes.CANCEL_STOPS, body, scope=inst_id)
+            await self._rest.write(route, body, scope=inst_id)
         except ExchangeRejectedError as error:
             return Rejected(error.code or "", str(error))
         except ExchangeUnavailableError as error:

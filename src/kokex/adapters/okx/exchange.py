@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator
 from datetime import datetime
+from decimal import Decimal
 
 from kokex.adapters.okx import routes
 from kokex.adapters.okx.account_reading import AccountReading
@@ -207,6 +208,10 @@ class OKXExchange:
     async def cancel_stop(self, inst_id: str, stop_id: str) -> Outcome:
         """Ask for the cancellation of a stop that waits."""
         return await self._commands.cancel_stop(inst_id, stop_id)
+
+    async def amend_stop(self, inst_id: str, stop_id: str, quantity: Decimal) -> Outcome:
+        """Ask for another quantity of a stop that waits."""
+        return await self._commands.amend_stop(inst_id, stop_id, quantity)
 
     async def settings(self) -> AccountSettings:
         """How the account is set up."""

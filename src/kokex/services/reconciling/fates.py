@@ -54,7 +54,7 @@ class OrderFates:
         self._missed = missed
         self._trading = trading
         self._ledgers = ledgers
-        self._stops = StopKeeping(sessions, ledgers, order_events, trading.installation)
+        self._stops = StopKeeping(clock, sessions, ledgers, order_events, trading.installation)
 
     async def run(self) -> None:
         """Ask after orders in flight, until cancelled."""
