@@ -7,7 +7,8 @@ from typing import Final
 
 from kokex.domain.grant import Grant
 from kokex.domain.plan import Plan
-from kokex.domain.risk import RiskState, draw_grant
+from kokex.domain.risk import RiskState, Sketch, draw_grant
+from kokex.domain.risk.state import Neighbours
 from kokex.domain.standing import Standing
 from kokex.ports.clock import Clock
 from kokex.services.accounts import AccountSession
@@ -70,7 +71,7 @@ class RiskPictures:
             free_cash=session.free_cash(instrument.quote_currency),
             orders_last_minute=ledger.orders_since(now - _MINUTE),
             checked_at=now,
-            account=session.standing if session.owned and lost is None else Standing.HALTED,
+            account=_standing(session, plan),
             trouble=lost or (session.trouble.reason if session.trouble else NOT_OURS),
             orders_today=ledger.pace.today(now),
             recent=() if limits.repeat_distance is None else ledger.pace.lately(now, limits.repeat_period),
@@ -86,6 +87,26 @@ class RiskPictures:
 
     def budget(self, session: AccountSession, plan: Plan, turn_id: int, *, fresh: bool = False) -> TurnBudget:
         """What a turn that begins now may do; `fresh`: it was never run before."""
-        state = self.state(session, plan, self._ledgers.of(plan.id))
-        drawn = draw_grant(plan.limits, state, plan.agent.max_tool_calls)
+        drawn = draw_grant(plan.limits, self._sketch(session, plan), plan.agent.max_tool_calls)
         return TurnBudget(plan.id, turn_id, drawn, fresh=fresh)
+
+    def _sketch(self, session: AccountSession, plan: Plan) -> Sketch:
+        """No more than the plan's limits ask for: every turn begins with it."""
+        ledger, limits = self._ledgers.of(plan.id), plan.limits
+        ticker = self._market_data.fresh_ticker(session.account, plan.inst_id)
+        looks_around = limits.of_account or limits.max_account_notional is not None
+        return Sketch(
+            instrument=ledger.book.instrument,
+            quantity=ledger.book.quantity,
+            pending=tuple(ledger.pending.values()),
+            last_price=ticker.last if ticker else None,
+            account=_standing(session, plan),
+            halts=self._halts.covering(plan),
+            performance=None if limits.capital is None else self._performance.of(plan.id),
+            neighbours=self._neighbourhood.around(session, plan) if looks_around else Neighbours(),
+        )
+
+
+def _standing(session: AccountSession, plan: Plan) -> Standing:
+    """What the plan may do on the account: nothing where another engine may own it, or its instrument cannot be reconciled."""
+    return session.standing if session.owned and plan.inst_id not in session.lost else Standing.HALTED

@@ -14,7 +14,7 @@ import pytest
 from kokex.domain.instrument import InstrumentKind, Side
 from kokex.domain.limits import RiskLimits
 from kokex.domain.order import Order, OrderRequest, OrderType
-from kokex.domain.risk import gate
+from kokex.domain.risk import draw_grant, gate
 from kokex.services import trading
 from kokex.services.answers import Wish
 from kokex.services.ledger import PlanLedger
@@ -119,6 +119,9 @@ async def _live(seed: int, changing: float = 0.25) -> tuple[int, Counter[str]]:
             turn, steps, budgets = turn + 1, 0, {}
         if chosen.id not in budgets:
             budgets[chosen.id] = world.pictures.budget(world.session, chosen, turn)
+            whole = world.pictures.state(world.session, chosen, world.ledgers.of(chosen.id))
+            drawn = draw_grant(chosen.limits, whole, chosen.agent.max_tool_calls)
+            assert budgets[chosen.id].left == drawn
         asking = _change if random.random() < changing else _ask
         await asking(world, random, turn, steps, chosen.id, budgets[chosen.id], codes)
         steps += random.random() < 0.9

@@ -5,7 +5,7 @@ Orders that are open, in flight, unknown or waiting for approval count as if the
 """
 
 from kokex.domain.risk.codes import DenialCode
-from kokex.domain.risk.drawing import draw_grant, largest_holding
+from kokex.domain.risk.drawing import Sketch, draw_grant, largest_holding
 from kokex.domain.risk.gate import (
     Approved,
     ApprovedAmendment,
@@ -24,6 +24,7 @@ __all__ = [
     "DenialCode",
     "Denied",
     "RiskState",
+    "Sketch",
     "check",
     "check_amendment",
     "check_flattening",

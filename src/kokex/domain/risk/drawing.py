@@ -2,18 +2,70 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from decimal import Decimal
+from typing import Protocol
 
 from kokex.domain.grant import Grant
-from kokex.domain.instrument import InstrumentKind, Side
+from kokex.domain.halt import Halt
+from kokex.domain.instrument import Instrument, InstrumentKind, Side
 from kokex.domain.limits import RiskLimits
-from kokex.domain.risk.state import RiskState
+from kokex.domain.order import Order
+from kokex.domain.risk.state import Neighbours, Performance
 from kokex.domain.standing import Standing
 
 _ZERO = Decimal(0)
+_NONE_AROUND = Neighbours()
 
 
-def draw_grant(limits: RiskLimits, state: RiskState, orders: int) -> Grant:
+@dataclass(frozen=True, slots=True)
+class Sketch:
+    """What a grant is drawn from: as in `RiskState`, which would do too and takes far longer to put together.
+
+    Attributes:
+        performance: needed where the limits set capital apart.
+        neighbours: needed where the limits look at the account.
+    """
+
+    instrument: Instrument
+    quantity: Decimal
+    pending: tuple[Order, ...]
+    last_price: Decimal | None
+    account: Standing
+    halts: tuple[Halt, ...]
+    performance: Performance | None = None
+    neighbours: Neighbours = _NONE_AROUND
+
+
+class Drawable(Protocol):
+    """A `Sketch` or a `RiskState`."""
+
+    @property
+    def instrument(self) -> Instrument: ...
+
+    @property
+    def quantity(self) -> Decimal: ...
+
+    @property
+    def pending(self) -> tuple[Order, ...]: ...
+
+    @property
+    def last_price(self) -> Decimal | None: ...
+
+    @property
+    def account(self) -> Standing: ...
+
+    @property
+    def halts(self) -> tuple[Halt, ...]: ...
+
+    @property
+    def performance(self) -> Performance | None: ...
+
+    @property
+    def neighbours(self) -> Neighbours: ...
+
+
+def draw_grant(limits: RiskLimits, state: Drawable, orders: int) -> Grant:
     """What is left under the limits now; nothing that adds where trading is halted or the account may only reduce.
 
     Args:
@@ -30,11 +82,11 @@ def draw_grant(limits: RiskLimits, state: RiskState, orders: int) -> Grant:
     return Grant(frozenset(side for side, room in rooms.items() if room > 0), notional, orders)
 
 
-def _may_short(limits: RiskLimits, state: RiskState) -> bool:
+def _may_short(limits: RiskLimits, state: Drawable) -> bool:
     return limits.allow_short and state.instrument.kind is InstrumentKind.SWAP
 
 
-def largest_holding(limits: RiskLimits, state: RiskState) -> Decimal | None:
+def largest_holding(limits: RiskLimits, state: Drawable) -> Decimal | None:
     """Quote currency of the largest holding that any limit on it allows; None where one cannot be worked out now."""
     around, made = state.neighbours, state.performance
     caps = [limits.max_position_notional]
@@ -59,7 +111,7 @@ def largest_holding(limits: RiskLimits, state: RiskState) -> Decimal | None:
     return min(caps)
 
 
-def _taken(state: RiskState, side: Side) -> Decimal:
+def _taken(state: Drawable, side: Side) -> Decimal:
     """What the holding and all that is pending on that side come to beyond zero. Without a price, anything is too much."""
     pending = sum((order.remaining for order in state.pending if order.side is side), _ZERO)
     reached = side.sign * state.quantity + pending
