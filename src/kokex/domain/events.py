@@ -121,3 +121,8 @@ class OrderEvent:
     source: EventSource
     external: bool
     received_at: datetime
+
+    @property
+    def wakes_as(self) -> OrderEventKind:
+        """The kind that it counts as where it is asked what wakes an agent: a change that was not made is a rejection."""
+        return OrderEventKind.REJECTED if self.update.amendment_failed else self.kind

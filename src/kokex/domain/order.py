@@ -154,6 +154,11 @@ class OrderUpdate:
     position_side: PositionSide = PositionSide.NET
     raw: bytes = b"{}"
 
+    @property
+    def amendment_failed(self) -> bool:
+        """Whether it tells that a change which the exchange had taken could not be made. OKX v5: `amendResult` 0 is done, -1 failed."""
+        return self.request_id is not None and self.amend_result not in (None, "0")
+
 
 @quick_init
 @dataclass(frozen=True, slots=True)
@@ -288,11 +293,11 @@ class Order:
         return replace(changed, quantity=quantity, price=self.price if told.price is None else told.price)
 
     def _decided_by(self, update: OrderUpdate) -> tuple[Amendment, ...]:
-        """The amendments, the last of them decided where `update` answers it. OKX v5: `amendResult` 0 is done, -1 failed."""
+        """The amendments, the last of them decided where `update` answers it."""
         change = self.amending
         if change is None:
             return self.amendments
-        if update.request_id == change.request_id and update.amend_result not in (None, "0"):
+        if update.request_id == change.request_id and update.amendment_failed:
             failed = replace(change, status=AmendmentStatus.FAILED, reason=_AMEND_FAILED)
             return (*self.amendments[:-1], failed)
         done = (change.quantity in (None, update.quantity)) and (change.price in (None, update.price))

@@ -40,7 +40,7 @@ def trigger_facts(trigger: Trigger) -> dict[str, Any]:
 
 def _event(event: OrderEvent) -> dict[str, Any]:
     update = event.update
-    return {
+    facts = {
         "event_type": event.event_type,
         "occurred_at": time_text(update.occurred_at),
         "client_order_id": update.client_order_id,
@@ -53,6 +53,9 @@ def _event(event: OrderEvent) -> dict[str, Any]:
         "cancel_reason": update.cancel_reason[:200] if update.cancel_reason else None,
         "made_by_this_plan": not event.external,
     }
+    if update.request_id is not None and update.amend_result is not None:
+        facts["change"] = "failed: the order is as it was" if update.amendment_failed else "made"
+    return facts
 
 
 def _account_event(record: AccountEventRecord) -> dict[str, Any]:

@@ -229,6 +229,6 @@ def _shown(row: OrderUpdate, change: Amendment) -> AmendmentStatus | None:
     """What the order, as the exchange shows it, says of the change; None: nothing yet."""
     if change.quantity in (None, row.quantity) and change.price in (None, row.price):
         return AmendmentStatus.APPLIED
-    if row.request_id == change.request_id and row.amend_result not in (None, "0"):
+    if row.request_id == change.request_id and row.amendment_failed:
         return AmendmentStatus.FAILED
     return None

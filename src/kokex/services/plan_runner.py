@@ -184,12 +184,12 @@ class PlanRunner:
         return {kind for kind in kinds if kind is not None and kind in self.plan.agent.triggers}
 
     def _cannot_wait(self, waking: set[TriggerKind]) -> bool:
-        ended = any(event.kind in _ENDS and self._is_woken_by(event) for event in self.events)
+        ended = any(event.wakes_as in _ENDS and self._is_woken_by(event) for event in self.events)
         return ended or bool(waking & _NEVER_WAITS)
 
     def _is_woken_by(self, event: OrderEvent) -> bool:
         agent = self.plan.agent
-        return TriggerKind.ORDER_EVENT in agent.triggers and event.kind in agent.order_triggers
+        return TriggerKind.ORDER_EVENT in agent.triggers and event.wakes_as in agent.order_triggers
 
     def _take_market(self) -> list[Trigger]:
         """Forecast, candle and schedule."""

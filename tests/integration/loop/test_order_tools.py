@@ -11,6 +11,7 @@ import pytest
 
 from kokex.domain.instrument import Side
 from kokex.domain.order import OrderStatus, OrderType
+from kokex.domain.trigger_facts import trigger_facts
 from kokex.ports.toolbox import Toolbox
 from tests.integration.loop.once import Answers, Once
 from tests.world import LIMITS, eventually, platform
@@ -100,11 +101,19 @@ async def test_a_change_that_fails_or_is_unknown_is_found_out(
 
     box: list[Any] = []
     once = Once(act)
-    async with platform(database_url, tmp_path, once) as (world, _, _):
+    async with platform(database_url, tmp_path, once) as (world, agent, _):
         box.append(world)
         plan = await world.plan()
         await eventually(lambda: once.done, "all answers")
         first, again = once.answers
+
+        async def told() -> bool:
+            facts = [trigger_facts(one) for turn in agent.turns for one in turn.triggers if one.events]
+            events = [event for one in facts for event in one["latest_events"]]
+            return any(event.get("change") == "failed: the order is as it was" for event in events)
+
+        if kind == "amend_fails_later":
+            await eventually(told, "the agent told")
         if kind == "cut_before_ack":
             assert first["code"] == "unknown"
         assert "code" not in again

@@ -175,8 +175,8 @@ class Bench:
         )  # type: ignore[arg-type,return-value]
         self.service = DecidingService(self.store, self.clock, self.agent)  # type: ignore[arg-type]
 
-    def hear(self, *numbers: int, kind: OrderEventKind = OrderEventKind.DONE) -> None:
-        events = [event(number, kind) for number in numbers]
+    def hear(self, *numbers: int, kind: OrderEventKind = OrderEventKind.DONE, **said: Any) -> None:
+        events = [event(number, kind, **said) for number in numbers]
         self.store.turns.journal.extend(events)
         self.runner.hear_events(events)
 
@@ -191,8 +191,8 @@ def account_event(number: int, report: AccountReport | None = None) -> AccountEv
     return AccountEventRecord(number, 1, happened, EventSource.STREAM, START)
 
 
-def event(number: int, kind: OrderEventKind = OrderEventKind.DONE) -> OrderEvent:
-    said = classify(update(order_id=str(number), status=OrderStatus.FILLED))
+def event(number: int, kind: OrderEventKind = OrderEventKind.DONE, **more: Any) -> OrderEvent:
+    said = classify(update(order_id=str(number), status=OrderStatus.FILLED, **more))
     return OrderEvent(
         number, 1, 1, said.event_type, kind, said.event_key, said.update, EventSource.STREAM, False, START
     )

@@ -72,6 +72,16 @@ async def test_the_end_of_an_order_does_not_wait(kind: OrderEventKind) -> None:
         assert keys(bench) == [["events:1-2"]]
 
 
+@pytest.mark.parametrize(("result", "wakes"), [("-1", True), ("0", False)])
+async def test_a_change_that_was_not_made_does_not_wait(result: str, wakes: bool) -> None:
+    """Although the order lives on; one that was made wakes nobody who asked for the ends of orders alone."""
+    ends = frozenset({OrderEventKind.CANCELED, OrderEventKind.REJECTED})
+    async with running(Bench(order_triggers=ends, debounce_seconds=30.0)) as bench:
+        bench.hear(1, kind=OrderEventKind.LIVE, request_id="A1", amend_result=result)
+        await settle()
+        assert keys(bench) == ([["events:1-1"]] if wakes else [])
+
+
 async def test_people_margin_and_risk_do_not_wait() -> None:
     async with running(Bench(triggers=ALL, debounce_seconds=30.0)) as bench:
         bench.runner.hear_messages([UserMessage(1, 1, "why?", START)])
