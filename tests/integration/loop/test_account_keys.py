@@ -65,6 +65,7 @@ async def test_keys_are_replaced_while_orders_are_open(database_url: str, tmp_pa
             return await world.journalled(plan) == world.pushed()
 
         await eventually(same, "an equal journal")
+        assert "live" in {state for _, state, _ in world.pushed()}
 
 
 @pytest.mark.parametrize("way", ["told", "in time"])

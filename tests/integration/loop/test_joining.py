@@ -73,6 +73,7 @@ async def test_a_plan_whose_subscription_could_not_be_kept_works_all_the_same(
             return agent.turns
 
         await eventually(turns, "a turn")
+        assert next(failures, None) is None
 
 
 async def test_a_plan_that_was_stopped_while_no_engine_ran_has_nothing_open_after_the_next_start(

@@ -101,7 +101,9 @@ async def test_a_frame_out_of_order_leaves_even_where_none_follows(server: Paper
     async with both(server) as (client, socket):
         server.faults.arm("reorder_frame", channel="orders", seconds=0.05)
         await bid(client, server, "a")
-        await socket.push("orders")
+        late = await socket.push("orders")
+        assert [item["clOrdId"] for item in late["data"]] == ["a"]
+        assert len(struck(server, "reorder_frame")) == 1
 
 
 async def test_a_delayed_frame_holds_up_those_behind_it(server: PaperServer) -> None:

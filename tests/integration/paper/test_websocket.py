@@ -33,6 +33,7 @@ async def test_unknown_query_parameters_are_ignored(server: PaperServer) -> None
     """Old clients append brokerId."""
     async with connect(server, "public?brokerId=9999") as socket:
         await socket.subscribe({"channel": "tickers", "instId": SPOT})
+        assert (await socket.push("tickers"))["arg"]["instId"] == SPOT
 
 
 @pytest.mark.parametrize(

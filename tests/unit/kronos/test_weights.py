@@ -76,9 +76,9 @@ def test_the_published_tokenizer_has_its_published_count() -> None:
     assert sum(parameter.numel() for parameter in tokenizer.parameters()) == 3_958_042
 
 
-def test_keys_of_other_programs_are_ignored(folder: Path) -> None:
+def test_keys_of_other_programs_are_ignored(folder: Path, tiny_model: Kronos) -> None:
     change_config(folder, transformers_version="9.9")
-    Kronos.from_pretrained(folder)
+    assert Kronos.from_pretrained(folder).config == tiny_model.config
 
 
 def test_weights_of_another_shape(folder: Path) -> None:
