@@ -42,12 +42,13 @@ _PAGE: Final = 20
 
 @dataclass(slots=True)
 class _Known:
-    """What is remembered of one plan. `usual`: its skill when `newest` was its newest forecast."""
+    """What is remembered of one plan. `usual`: its skill when `newest` was its newest forecast; `of_version`: one version's, by both."""
 
     summaries: dict[int, ForecastSummary] = field(default_factory=dict)
     scores: dict[int, ForecastScore] = field(default_factory=dict)
     newest: int | None = None
     usual: ForecastSkill | None = None
+    of_version: tuple[int, str, ForecastSkill] | None = None
 
 
 class ForecastRecords:
@@ -99,13 +100,25 @@ class ForecastRecords:
 
         Taken are those on every `stride`th candle: more of them would share most of their outcomes, and cost their reading.
         """
-        step = stride(plan.forecast.horizon)
-        found = await self._store.forecasts.numbers(plan.id, limit=(min(limit, MOST) + _UNDER_WAY) * step)
-        taken = [number for number, origin in found if _candle(plan.interval, origin) % step == 0]
-        scores = await self._scores(account, plan, await self._summaries(plan, taken))
+        scores = await self._spaced(account, plan, limit)
         wanted = maker or await self._newest_maker(plan)
-        same = [one for number, one in scores.items() if maker_of(one.summary.forecaster) == wanted]
+        same = [one for one in scores if maker_of(one.summary.forecaster) == wanted]
         return skill_of(same[:limit])
+
+    async def skill_of_version(
+        self, account: ExchangeAccount, plan: Plan, newest: int, forecaster: str
+    ) -> ForecastSkill:
+        """The skill of one version's forecasts alone (`kronos v12`), among the `USUAL` latest that are looked at.
+
+        Args:
+            newest: number of the plan's newest forecast: it is worked out anew when that changes.
+        """
+        known = self._known.setdefault(plan.id, _Known())
+        if known.of_version is None or known.of_version[:2] != (newest, forecaster):
+            scores = await self._spaced(account, plan, USUAL)
+            same = [one for one in scores if one.summary.forecaster == forecaster]
+            known.of_version = newest, forecaster, skill_of(same[:USUAL])
+        return known.of_version[2]
 
     async def usual_skill(self, account: ExchangeAccount, plan: Plan, newest: int) -> ForecastSkill:
         """The skill of `USUAL` forecasts, worked out anew when the number of the newest forecast changes."""
@@ -114,6 +127,14 @@ class ForecastRecords:
             known.usual = await self.skill(account, plan, USUAL)
             known.newest = newest
         return known.usual
+
+    async def _spaced(self, account: ExchangeAccount, plan: Plan, limit: int) -> list[ForecastScore]:
+        """Scores of the latest forecasts on every `stride`th candle, whoever made them, newest first."""
+        step = stride(plan.forecast.horizon)
+        found = await self._store.forecasts.numbers(plan.id, limit=(min(limit, MOST) + _UNDER_WAY) * step)
+        taken = [number for number, origin in found if _candle(plan.interval, origin) % step == 0]
+        scores = await self._scores(account, plan, await self._summaries(plan, taken))
+        return list(scores.values())
 
     async def _newest_maker(self, plan: Plan) -> str:
         newest = await self.summaries(plan, 1)

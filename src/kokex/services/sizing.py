@@ -9,9 +9,11 @@ from typing import Final
 
 from kokex.domain.capital import (
     Factor,
+    LiveSkill,
     MeasuredSkill,
     SizingFacts,
     SizingMethod,
+    live_skill,
     prospect,
     read_skill,
     round_trip,
@@ -27,6 +29,7 @@ from kokex.domain.plan import Plan
 from kokex.domain.risk import RiskState, largest_holding
 from kokex.ports.store import Store
 from kokex.services.accounts import AccountSession
+from kokex.services.forecast_records import ForecastRecords
 from kokex.services.market_data import MarketDataService
 
 _NOTHING: Final = Decimal(0)
@@ -36,9 +39,10 @@ _OF_A_VERSION: Final = re.compile(r"kronos v([1-9][0-9]*)")
 class PositionSizing:
     """Reads forecast, measured skill and candles of a plan."""
 
-    def __init__(self, store: Store, market_data: MarketDataService) -> None:
+    def __init__(self, store: Store, market_data: MarketDataService, records: ForecastRecords) -> None:
         self._store = store
         self._market_data = market_data
+        self._records = records
 
     async def facts(
         self, session: AccountSession, plan: Plan, state: RiskState, side: Side, price: Decimal
@@ -70,8 +74,18 @@ class PositionSizing:
         # The built-in scale was made for fees alone.
         slippage = Decimal(0) if settings.sizing is SizingMethod.EDGE else settings.slippage
         found = prospect(latest[1], side, price, round_trip(state.instrument.kind, slippage))
-        skill = await self.skill(plan, latest[1]) if settings.sizing is SizingMethod.KELLY else None
-        return replace(facts, prospect=found, skill=skill)
+        if settings.sizing is not SizingMethod.KELLY:
+            return replace(facts, prospect=found)
+        skill = await self.skill(plan, latest[1])
+        live = None if skill is None else await self._live(session, plan, *latest)
+        return replace(facts, prospect=found, skill=skill, live=live)
+
+    async def _live(
+        self, session: AccountSession, plan: Plan, number: int, forecast: Forecast
+    ) -> LiveSkill | None:
+        """What the forecasts of the version that made `forecast` were worth here; None: too few to say."""
+        found = await self._records.skill_of_version(session.account, plan, number, forecast.forecaster)
+        return live_skill(forecast.forecaster, found)
 
     async def skill(self, plan: Plan, forecast: Forecast) -> MeasuredSkill | None:
         """What the version that made `forecast` was measured to know; None for the baseline, and for what was never judged."""

@@ -106,6 +106,23 @@ async def test_skill_is_of_the_same_maker_s_forecasts() -> None:
     assert maker_of("kronos v12") == "kronos" and maker_of("block_bootstrap") == "block_bootstrap"
 
 
+async def test_the_skill_of_a_version_is_of_its_own_forecasts() -> None:
+    """Not of the model's other versions; worked out anew when there is a newer forecast, or another version."""
+    shelf = Shelf(candles=200)
+    for number in range(1, 61):
+        shelf.forecast(number, 2 * number, "kronos v1" if number <= 45 else "kronos v2")
+    records = ForecastRecords(shelf.store)
+    first = await records.skill_of_version(account(), PLAN, 60, "kronos v1")
+    assert first.forecasts == 45 and first.said
+    second = await records.skill_of_version(account(), PLAN, 60, "kronos v2")
+    assert second.forecasts == 15 and second.verdict == TOO_FEW
+    reads = len(shelf.read)
+    shelf.forecast(61, 122, "kronos v2")
+    assert await records.skill_of_version(account(), PLAN, 60, "kronos v2") is second
+    assert len(shelf.read) == reads
+    assert (await records.skill_of_version(account(), PLAN, 61, "kronos v2")).forecasts == 16
+
+
 async def test_the_usual_skill_is_worked_out_with_each_new_forecast() -> None:
     """And asks nothing in between: a turn reads it often."""
     shelf = Shelf(candles=10)

@@ -5,9 +5,11 @@ All of it is pure, and none of it can widen a limit: the risk gate stays the onl
 
 from kokex.domain.capital.batches import Batch, BatchOrder, BatchRules, lay_out
 from kokex.domain.capital.prospects import (
+    LiveSkill,
     MeasuredSkill,
     Prospect,
     Volatility,
+    live_skill,
     prospect,
     read_skill,
     round_trip,
@@ -23,6 +25,7 @@ __all__ = [
     "BatchRules",
     "CapitalSettings",
     "Factor",
+    "LiveSkill",
     "MeasuredSkill",
     "Prospect",
     "Sizing",
@@ -32,6 +35,7 @@ __all__ = [
     "Volatility",
     "largest_order",
     "lay_out",
+    "live_skill",
     "prospect",
     "read_skill",
     "round_trip",

@@ -15,6 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from kokex.domain.forecast import Forecast
+from kokex.domain.forecast_skill import WORSE, ForecastSkill
 from kokex.domain.instrument import InstrumentKind, Side
 from kokex.domain.interval import Interval
 
@@ -127,6 +128,49 @@ class MeasuredSkill:
         of_distribution = self.score / FULL_SCORE
         of_direction = (2 * self.right_at_least - 1) / FULL_ADVANTAGE
         return min(max(min(of_distribution, of_direction), 0.0), 1.0)
+
+
+@dataclass(frozen=True, slots=True)
+class LiveSkill:
+    """What a forecaster's own forecasts were worth: each kept when it was made, against the close that came.
+
+    Attributes:
+        of: whose forecasts.
+        score: by how much their CRPS is below that of a walk without drift, as a share of that; negative: above.
+        worse: it is above, and that is hardly chance.
+        right: share of right calls of direction; None: no calls.
+        forecasts: how many were scored.
+    """
+
+    of: str
+    score: float
+    worse: bool
+    right: float | None
+    forecasts: int
+
+    @property
+    def factor(self) -> float:
+        """0 to 1, by the same measure as `MeasuredSkill.factor`, of the figures as they are.
+
+        The proof is the evaluation's: it has many more outcomes. These few prove nothing, but may say that less is left of it.
+        """
+        if self.worse or self.right is None or not isfinite(self.score):
+            return 0.0
+        of_direction = (2 * self.right - 1) / FULL_ADVANTAGE
+        return min(max(min(self.score / FULL_SCORE, of_direction), 0.0), 1.0)
+
+
+def live_skill(of: str, found: ForecastSkill) -> LiveSkill | None:
+    """Of a version's scores; None where there are too few to say."""
+    if not found.said or found.crps is None or not found.baseline_crps:
+        return None
+    return LiveSkill(
+        of=of,
+        score=1 - found.crps / found.baseline_crps,
+        worse=found.verdict == WORSE,
+        right=found.hit_rate,
+        forecasts=found.forecasts,
+    )
 
 
 def read_skill(of: str, evaluation: Mapping[str, Any] | None, horizon: int) -> MeasuredSkill | None:

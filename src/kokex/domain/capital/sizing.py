@@ -10,7 +10,7 @@ from decimal import ROUND_DOWN, Decimal
 from math import isfinite
 from typing import Final
 
-from kokex.domain.capital.prospects import MeasuredSkill, Prospect, Volatility
+from kokex.domain.capital.prospects import LiveSkill, MeasuredSkill, Prospect, Volatility
 from kokex.domain.capital.settings import CapitalSettings, SizingMethod
 from kokex.domain.instrument import Instrument
 from kokex.domain.limits import RiskLimits
@@ -32,6 +32,7 @@ class SizingFacts:
         price: at which the quantity is counted, quote currency.
         capital: what the plan has to trade with (`RiskLimits.own_capital`).
         room: worth of the largest holding that every limit allows now.
+        skill: what the forecaster's evaluation proves; `live`: what its own forecasts were worth, where there are enough to say.
     """
 
     instrument: Instrument
@@ -43,6 +44,13 @@ class SizingFacts:
     prospect: Prospect | None = None
     skill: MeasuredSkill | None = None
     volatility: Volatility | None = None
+    live: LiveSkill | None = None
+
+    @property
+    def proven(self) -> bool:
+        """Whether a measured skill stands behind what Kelly stakes."""
+        of_evaluation = 0.0 if self.skill is None else self.skill.factor
+        return of_evaluation > 0 and (self.live is None or self.live.factor > 0)
 
 
 @dataclass(frozen=True, slots=True)
@@ -158,12 +166,14 @@ def _by_kelly(facts: SizingFacts) -> tuple[Decimal, list[Factor]]:
         Factor("kelly_fraction", f"{settings.kelly_fraction:f}", "of it, as the plan wishes"),
         _skill_factor(facts.skill),
     ]
-    trust = 0.0 if facts.skill is None else facts.skill.factor
-    if trust > 0:
-        share = _rounded(min(1.0, part * trust))
+    unproven = min(part, float(settings.unproven_share), 1.0)
+    share = _kelly_share(part, unproven, 0.0 if facts.skill is None else facts.skill.factor)
+    if facts.live is not None:
+        factors.append(_live_factor(facts.live))
+        share = min(share, _kelly_share(part, unproven, facts.live.factor))
+    if facts.proven:
         factors.append(Factor("share", f"{share:f}", f"of the plan's capital of {facts.capital:.2f}"))
     else:
-        share = _rounded(min(part, float(settings.unproven_share), 1.0))
         words = (
             "nothing is proven, so nothing is staked"
             if not settings.unproven_share
@@ -171,6 +181,19 @@ def _by_kelly(facts: SizingFacts) -> tuple[Decimal, list[Factor]]:
         )
         factors.append(Factor("share", f"{share:f}", words))
     return facts.capital * share, factors
+
+
+def _kelly_share(part: float, unproven: float, trust: float) -> Decimal:
+    return _rounded(min(1.0, part * trust) if trust > 0 else unproven)
+
+
+def _live_factor(live: LiveSkill) -> Factor:
+    right = "no calls" if live.right is None else f"{live.right:.3f}"
+    words = (
+        f"{live.of}, its {live.forecasts} latest forecasts: CRPS {live.score:+.2%} better than a walk without drift"
+        f"{', worse by more than chance' if live.worse else ''}, direction right in {right}; the smaller of both skills counts"
+    )
+    return Factor("live_skill", f"{live.factor:.4f}", words)
 
 
 def _skill_factor(skill: MeasuredSkill | None) -> Factor:

@@ -43,7 +43,8 @@ class CapitalTools(Room):
         at = price or _touch(ticker, side, order_type)
         await desk.budget.read(desk.store)
         state = desk.pictures.state(desk.session, plan, desk.ledger, desk.budget.left)
-        facts = await PositionSizing(desk.store, desk.market_data).facts(desk.session, plan, state, side, at)
+        sizing = PositionSizing(desk.store, desk.market_data, desk.records)
+        facts = await sizing.facts(desk.session, plan, state, side, at)
         sized = size(facts)
         may = side is Side.BUY or (plan.limits.allow_short and instrument.kind is InstrumentKind.SWAP)
         wanted = sized.quantity if may else Decimal(0)
@@ -108,9 +109,7 @@ def _reach(state: RiskState, side: Side) -> Decimal:
 
 def _proven(sized: Sizing, facts: SizingFacts) -> bool | None:
     """Whether a measured skill stands behind the size; None where the method asks for none."""
-    if sized.method is not SizingMethod.KELLY:
-        return None
-    return facts.skill is not None and facts.skill.factor > 0
+    return facts.proven if sized.method is SizingMethod.KELLY else None
 
 
 def _order(order: BatchOrder) -> dict[str, Any]:

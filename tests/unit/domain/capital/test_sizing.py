@@ -15,6 +15,7 @@ from hypothesis import strategies as st
 from kokex.domain.candle import Interval
 from kokex.domain.capital import (
     CapitalSettings,
+    LiveSkill,
     MeasuredSkill,
     Prospect,
     Sizing,
@@ -22,6 +23,7 @@ from kokex.domain.capital import (
     SizingMethod,
     Volatility,
     largest_order,
+    live_skill,
     prospect,
     read_skill,
     round_trip,
@@ -29,6 +31,7 @@ from kokex.domain.capital import (
     volatility,
 )
 from kokex.domain.forecast import Forecast
+from kokex.domain.forecast_skill import BETTER, NO_DIFFERENCE, TOO_FEW, WORSE, ForecastSkill
 from kokex.domain.instrument import InstrumentKind, Side
 from kokex.domain.limits import RiskLimits
 from tests.builders import ETH, START
@@ -107,6 +110,86 @@ def test_kelly_may_be_allowed_a_little_on_what_is_not_proven() -> None:
     assert size(allowed).notional == Decimal("200.0000")
     weak = replace(PROMISING, mean=0.0004)
     assert size(replace(allowed, prospect=weak)).notional == Decimal("50.0000")
+
+
+LIVE = LiveSkill("kronos v1", score=0.05, worse=False, right=0.55, forecasts=60)
+
+
+@pytest.mark.parametrize(
+    ("live", "notional", "factor"),
+    [
+        (LIVE, "1250", "1.0000"),
+        (replace(LIVE, score=0.9, right=0.9), "1250", "1.0000"),
+        (replace(LIVE, score=0.025), "625", "0.5000"),
+        (replace(LIVE, right=0.51), "250", "0.2000"),
+    ],
+)
+def test_the_smaller_of_both_skills_counts(live: LiveSkill, notional: str, factor: str) -> None:
+    """Live outcomes take from what the evaluation proves, and add nothing to it."""
+    sized = size(facts(live=live))
+    assert sized.notional == Decimal(notional)
+    assert words(sized)["live_skill"] == factor
+    weak = replace(GOOD, score=0.01)
+    alone = size(facts(skill=weak)).notional
+    assert size(facts(skill=weak, live=live)).notional == min(alone, Decimal(notional))
+
+
+@pytest.mark.parametrize(
+    "live",
+    [
+        replace(LIVE, score=-0.01),
+        replace(LIVE, right=0.5),
+        replace(LIVE, right=None),
+        replace(LIVE, worse=True),
+        replace(LIVE, score=float("nan")),
+    ],
+)
+def test_live_outcomes_without_skill_leave_nothing_proven(live: LiveSkill) -> None:
+    """Whatever the evaluation said: nothing, or what the plan allows itself unproven, if that is less than before."""
+    made = facts(live=live)
+    assert not made.proven
+    assert size(made).notional == 0
+    assert "nothing is proven" in size(made).factors[-1].because
+    generous = with_settings(made, unproven_share=Decimal("0.9"))
+    assert size(generous).notional == size(replace(generous, live=None)).notional == Decimal(1250)
+    assert size(with_settings(made, unproven_share=Decimal("0.02"))).notional == Decimal(200)
+
+
+def test_live_outcomes_prove_nothing_by_themselves() -> None:
+    """A version that was not proven by its evaluation stakes nothing."""
+    made = facts(skill=None, live=LIVE)
+    assert not made.proven and size(made).notional == 0
+
+
+@given(
+    st.floats(-0.1, 0.2), st.floats(0.4, 0.7), st.booleans(),
+    st.floats(-0.1, 0.2), st.none() | st.floats(0, 1), st.booleans(), st.decimals("0", "1", places=2),
+)  # fmt: skip
+def test_live_outcomes_never_make_a_size_larger(
+    score: float,
+    low: float,
+    better: bool,
+    live_score: float,
+    right: float | None,
+    worse: bool,
+    unproven: Decimal,
+) -> None:
+    """Than it was without them."""
+    skill = MeasuredSkill("kronos v1", score, better, low, 300)
+    before = with_settings(facts(skill=skill), unproven_share=unproven)
+    live = LiveSkill("kronos v1", live_score, worse, right, 60)
+    assert size(replace(before, live=live)).wished <= size(before).wished
+
+
+def test_live_skill_is_read_of_scores() -> None:
+    """Too few say nothing."""
+    found = ForecastSkill(40, 12, NO_DIFFERENCE, START, START, 38, 0.9, 1.0, 0.6, {}, {})
+    assert live_skill("kronos v2", found) == LiveSkill("kronos v2", pytest.approx(0.1), False, 0.6, 40)
+    worse = live_skill("kronos v2", replace(found, verdict=WORSE, crps=1.1))
+    assert worse is not None and worse.worse and worse.factor == 0
+    better = live_skill("kronos v2", replace(found, verdict=BETTER))
+    assert better is not None and better.factor == 1
+    assert live_skill("kronos v2", ForecastSkill(20, 5, TOO_FEW, START, START)) is None
 
 
 @pytest.mark.parametrize("mean", [0.0, -0.01, float("nan"), float("inf")])
