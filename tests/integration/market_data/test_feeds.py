@@ -8,7 +8,8 @@ from kokex.adapters.postgres import PostgresStore
 from kokex.domain.candle import Interval
 from kokex.domain.market import StreamKind
 from kokex.domain.time_range import RangeSet
-from tests.integration.market_data.venue import INST_ID, MINUTE, Venue, eventually, venue
+from tests.integration.market_data.venue import INST_ID, MINUTE, Venue, venue
+from tests.world import eventually
 
 DEPTH = 500
 

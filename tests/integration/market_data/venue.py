@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, replace
 from datetime import datetime
@@ -109,20 +109,3 @@ async def venue(store: PostgresStore, market: PaperConfig | None = None) -> Asyn
             yield Venue(server, store, await sessions.open(account.id), adapter)
         finally:
             await sessions.close()
-
-
-async def eventually(
-    condition: Callable[[], Any | Awaitable[Any]], what: str, *, seconds: float = 20.0
-) -> Any:
-    """The first true result of `condition`."""
-    try:
-        async with asyncio.timeout(seconds):
-            while True:
-                result = condition()
-                if asyncio.iscoroutine(result):
-                    result = await result
-                if result:
-                    return result
-                await asyncio.sleep(0.005)
-    except TimeoutError:
-        raise AssertionError(f"{what} did not come true within {seconds:g} s") from None

@@ -8,8 +8,6 @@ from contextlib import asynccontextmanager
 from datetime import datetime
 from typing import Any
 
-import pytest
-
 from kokex.domain.account_book import AccountBook
 from kokex.domain.account_events import AccountEventRecord
 from kokex.domain.account_reports import AccountReport
@@ -24,7 +22,8 @@ from kokex.ports.store import TurnNotes, TurnRecord
 from kokex.services.deciding import DecidingService
 from kokex.services.plan_runner import PlanRunner
 from tests.builders import START, plan, position_report, update
-from tests.fakes.clock import ManualClock, settle
+from tests.fakes.clock import ManualClock
+from tests.fakes.running import at_work
 
 
 class MemoryTurns:
@@ -200,11 +199,5 @@ def event(number: int, kind: OrderEventKind = OrderEventKind.DONE, **more: Any) 
 
 @asynccontextmanager
 async def running(bench: Bench) -> AsyncIterator[Bench]:
-    task = asyncio.create_task(bench.service.run(bench.runner))
-    await settle()
-    try:
+    async with at_work(bench.service.run(bench.runner)):
         yield bench
-    finally:
-        task.cancel()
-        with pytest.raises(asyncio.CancelledError):
-            await task

@@ -20,6 +20,7 @@ from tests.builders import ETH, ETH_SWAP, START, balance_report, position_report
 from tests.fakes.clock import ManualClock, settle
 from tests.fakes.exchange import account
 from tests.fakes.journal import memory_store
+from tests.fakes.running import at_work
 
 LATER = START + timedelta(hours=1)
 
@@ -61,14 +62,8 @@ class Bench:
 @asynccontextmanager
 async def running() -> AsyncIterator[Bench]:
     bench = Bench()
-    task = asyncio.create_task(bench.service.run(bench.hearing))
-    await settle()
-    try:
+    async with at_work(bench.service.run(bench.hearing)):
         yield bench
-    finally:
-        task.cancel()
-        with pytest.raises(asyncio.CancelledError):
-            await task
 
 
 async def test_events_are_told_after_the_commit_and_not_before() -> None:

@@ -10,14 +10,13 @@ from datetime import datetime
 from decimal import Decimal
 from typing import Any
 
-import pytest
-
 from kokex.domain.errors import StoreError, StoreUnavailableError
 from kokex.domain.notice import AlertDirection, Notice, PriceAlert
 from kokex.domain.plan import TriggerKind
 from kokex.services.alerts import READ_SECONDS, RETRY_SECONDS, AlertService
 from tests.builders import START
 from tests.fakes.clock import ManualClock, settle
+from tests.fakes.running import at_work
 
 PLACE = ("okx:live", "ETH-USDT")
 ABOVE, BELOW = AlertDirection.ABOVE, AlertDirection.BELOW
@@ -92,22 +91,16 @@ def alert(
 
 
 @asynccontextmanager
-async def at_work(bench: Bench, *plan_ids: int) -> AsyncIterator[Bench]:
+async def watching(bench: Bench, *plan_ids: int) -> AsyncIterator[Bench]:
     for plan_id in plan_ids or (1,):
         await bench.service.open(plan_id, PLACE)
-    task = asyncio.create_task(bench.service.run(bench))
-    await settle()
-    try:
+    async with at_work(bench.service.run(bench)):
         yield bench
-    finally:
-        task.cancel()
-        with pytest.raises(asyncio.CancelledError):
-            await task
 
 
 async def test_an_alert_fires_at_its_price_once() -> None:
     """At it or beyond, on its own instrument and side only."""
-    async with at_work(Bench(alert(1), alert(2, 1900, BELOW))) as bench:
+    async with watching(Bench(alert(1), alert(2, 1900, BELOW))) as bench:
         await bench.price(1950, 1999)
         await bench.price(3000, place=("okx:live", "BTC-USDT"))
         await bench.price(3000, place=("okx:demo", "ETH-USDT"))
@@ -121,14 +114,14 @@ async def test_an_alert_fires_at_its_price_once() -> None:
 
 async def test_one_that_was_passed_unseen_says_so() -> None:
     """Only if the very first price is beyond."""
-    async with at_work(Bench(alert(1), alert(2, 2100))) as bench:
+    async with watching(Bench(alert(1), alert(2, 2100))) as bench:
         await bench.price(2050, 2100)
         said = [one.facts.get("crossed") for _, one in bench.told]
         assert said[0].startswith("already beyond") and said[1] is None
 
 
 async def test_two_plans_on_one_price() -> None:
-    async with at_work(Bench(alert(1), alert(2, plan_id=2)), 1, 2) as bench:
+    async with watching(Bench(alert(1), alert(2, plan_id=2)), 1, 2) as bench:
         await bench.price(1900, 2000)
         assert [plan_id for plan_id, _ in bench.told] == [1, 2]
         bench.service.close(1)
@@ -139,7 +132,7 @@ async def test_two_plans_on_one_price() -> None:
 
 async def test_the_database_is_waited_for() -> None:
     """What crossed stays crossed, whatever the price does meanwhile."""
-    async with at_work(Bench(alert(1))) as bench:
+    async with watching(Bench(alert(1))) as bench:
         bench.alerts.failures = 3
         await bench.price(2000, 1000)
         assert bench.told == []
@@ -150,7 +143,7 @@ async def test_the_database_is_waited_for() -> None:
 
 async def test_one_whose_firing_was_kept_and_the_answer_lost_is_told() -> None:
     """It waits no more, so asking again gives nothing: what waits for the plan does."""
-    async with at_work(Bench(alert(1))) as bench:
+    async with watching(Bench(alert(1))) as bench:
         bench.alerts.lost_answers = 1
         await bench.price(2000)
         assert bench.told == []
@@ -159,7 +152,7 @@ async def test_one_whose_firing_was_kept_and_the_answer_lost_is_told() -> None:
 
 
 async def test_what_a_person_removed_fires_no_more() -> None:
-    async with at_work(Bench(alert(1), alert(2))) as bench:
+    async with watching(Bench(alert(1), alert(2))) as bench:
         del bench.alerts.kept[1]
         await bench.clock.advance(READ_SECONDS)
         del bench.alerts.kept[2]
@@ -169,7 +162,7 @@ async def test_what_a_person_removed_fires_no_more() -> None:
 
 async def test_an_alert_that_is_set_while_they_are_read_stays() -> None:
     """The reading began before it was kept."""
-    async with at_work(Bench()) as bench:
+    async with watching(Bench()) as bench:
         bench.alerts.reading.clear()
         await bench.clock.advance(READ_SECONDS)
         await bench.service.set(1, 7, Decimal(2000), ABOVE, "new")
@@ -181,7 +174,7 @@ async def test_an_alert_that_is_set_while_they_are_read_stays() -> None:
 
 async def test_what_the_database_refuses_ends_nothing() -> None:
     """One alert that cannot be kept: the next one fires all the same, and the first waits on record."""
-    async with at_work(Bench(alert(1), alert(2, 2100))) as bench:
+    async with watching(Bench(alert(1), alert(2, 2100))) as bench:
         fire = bench.alerts.fire
 
         async def refused(alert_id: int, *told: Any) -> Notice | None:

@@ -2,21 +2,19 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from types import SimpleNamespace
 from typing import Any
-
-import pytest
 
 from kokex.domain.errors import StoreUnavailableError
 from kokex.domain.standing import HALTED_AFTER, REDUCE_ONLY_AFTER, AccountStanding, Standing, Trouble
 from kokex.services.accounts import AccountSession
 from kokex.services.reconciling.standings import Standings
 from tests.builders import START
-from tests.fakes.clock import ManualClock, settle
+from tests.fakes.clock import ManualClock
 from tests.fakes.exchange import CREDENTIALS, account
+from tests.fakes.running import at_work
 
 
 class Kept:
@@ -52,14 +50,8 @@ class Bench:
 
     @asynccontextmanager
     async def running(self) -> AsyncIterator[Bench]:
-        task = asyncio.create_task(self.standings.run(self))
-        await settle()
-        try:
+        async with at_work(self.standings.run(self)):
             yield self
-        finally:
-            task.cancel()
-            with pytest.raises(asyncio.CancelledError):
-                await task
 
 
 async def test_an_account_out_of_reach_is_held_then_reduced_then_halted_then_well() -> None:
