@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Self
+from typing import Protocol, Self
 
 import torch
 from torch import Tensor, nn
@@ -136,6 +136,38 @@ class TransformerBlock(nn.Module):
         normed = self.norm1(x)  # (B, T, C)
         x = x + self.self_attn(normed, normed, causal=True)  # (B, T, C)
         return x + self.ffn(self.norm2(x))  # (B, T, C)
+
+
+class BlockShape(Protocol):
+    """What the blocks of a model look like: tokenizer and predictor both tell it."""
+
+    @property
+    def d_model(self) -> int: ...
+    @property
+    def n_heads(self) -> int: ...
+    @property
+    def ff_dim(self) -> int: ...
+    @property
+    def ffn_dropout_p(self) -> float: ...
+    @property
+    def attn_dropout_p(self) -> float: ...
+    @property
+    def resid_dropout_p(self) -> float: ...
+
+
+def transformer_blocks(shape: BlockShape, count: int) -> nn.ModuleList:
+    """`count` blocks, one after the other."""
+    return nn.ModuleList(
+        TransformerBlock(
+            shape.d_model,
+            shape.n_heads,
+            shape.ff_dim,
+            ffn_dropout_p=shape.ffn_dropout_p,
+            attn_dropout_p=shape.attn_dropout_p,
+            resid_dropout_p=shape.resid_dropout_p,
+        )
+        for _ in range(count)
+    )
 
 
 def initialise(module: nn.Module) -> None:

@@ -14,7 +14,7 @@ from torch import Tensor, nn
 from torch.nn.functional import cross_entropy
 
 from kokex.kronos.config import DEPENDENCY_HEADS, KronosConfig
-from kokex.kronos.layers import ROTARY_BASE, Attention, RMSNorm, TransformerBlock, initialise
+from kokex.kronos.layers import ROTARY_BASE, Attention, RMSNorm, initialise, transformer_blocks
 from kokex.kronos.tokenizer import Tokens
 from kokex.kronos.weights import Checkpoint
 
@@ -152,17 +152,7 @@ class Kronos(nn.Module, Checkpoint[KronosConfig]):
         self.embedding = HierarchicalEmbedding(config)
         self.time_emb = TemporalEmbedding(config)
         self.token_drop = nn.Dropout(config.token_dropout_p)
-        self.transformer = nn.ModuleList(
-            TransformerBlock(
-                config.d_model,
-                config.n_heads,
-                config.ff_dim,
-                ffn_dropout_p=config.ffn_dropout_p,
-                attn_dropout_p=config.attn_dropout_p,
-                resid_dropout_p=config.resid_dropout_p,
-            )
-            for _ in range(config.n_layers)
-        )
+        self.transformer = transformer_blocks(config, config.n_layers)
         self.norm = RMSNorm(config.d_model)
         self.dep_layer = DependencyLayer(config)
         self.head = DualHead(config)

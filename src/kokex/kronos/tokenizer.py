@@ -9,7 +9,7 @@ from torch import Tensor, nn
 from torch.nn.functional import mse_loss
 
 from kokex.kronos.config import TokenizerConfig
-from kokex.kronos.layers import TransformerBlock, initialise
+from kokex.kronos.layers import initialise, transformer_blocks
 from kokex.kronos.quantizer import (
     BinarySphericalQuantizer,
     QuantizerLoss,
@@ -59,12 +59,12 @@ class KronosTokenizer(nn.Module, Checkpoint[TokenizerConfig]):
         super().__init__()
         self.config = config
         self.embed = nn.Linear(config.d_in, config.d_model)
-        self.encoder = _blocks(config, config.n_enc_layers - 1)
+        self.encoder = transformer_blocks(config, config.n_enc_layers - 1)
         self.quant_embed = nn.Linear(config.d_model, config.bits)
         self.tokenizer = nn.ModuleDict({"bsq": BinarySphericalQuantizer(config)})
         self.post_quant_embed_pre = nn.Linear(config.s1_bits, config.d_model)
         self.post_quant_embed = nn.Linear(config.bits, config.d_model)
-        self.decoder = _blocks(config, config.n_dec_layers - 1)
+        self.decoder = transformer_blocks(config, config.n_dec_layers - 1)
         self.head = nn.Linear(config.d_model, config.d_in)
         self.apply(initialise)
 
@@ -134,17 +134,3 @@ class KronosTokenizer(nn.Module, Checkpoint[TokenizerConfig]):
             hidden = block(hidden)  # (B, T, C)
         out: Tensor = self.head(hidden)  # (B, T, d_in)
         return out
-
-
-def _blocks(config: TokenizerConfig, count: int) -> nn.ModuleList:
-    return nn.ModuleList(
-        TransformerBlock(
-            config.d_model,
-            config.n_heads,
-            config.ff_dim,
-            ffn_dropout_p=config.ffn_dropout_p,
-            attn_dropout_p=config.attn_dropout_p,
-            resid_dropout_p=config.resid_dropout_p,
-        )
-        for _ in range(count)
-    )
