@@ -14,20 +14,10 @@ from kokex.paper.matching.engine import POST_ONLY_WOULD_TAKE, Amendment
 from kokex.paper.matching.execution import cancel, emit
 from kokex.paper.matching.floor import Floor
 from kokex.paper.matching.order import Order
+from kokex.paper.wire.orders import NO_FILL
 
 _encode = msgspec.json.Encoder().encode
 _decode = msgspec.json.Decoder(dict[str, Any])
-_NO_FILL = {
-    "fillPx": "",
-    "fillSz": "0",
-    "tradeId": "",
-    "fillTime": "",
-    "execType": "",
-    "fillFee": "0",
-    "fillFeeCcy": "",
-    "fillPnl": "0",
-    "fillNotionalUsd": "",
-}
 
 
 class OrderFaults:
@@ -74,7 +64,7 @@ class OrderFaults:
         )
         full = row["state"] == "filled" and row["ordType"] == "market" and row["tradeId"]
         if full and self._faults.strike("fill_without_trade_id", occasion):
-            row.update(_NO_FILL)
+            row.update(NO_FILL)
             payload = _encode(row)
         if not self._faults.strike("duplicate_push", occasion):
             return [payload]

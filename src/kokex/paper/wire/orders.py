@@ -6,8 +6,9 @@ names mean the last fill and an unfilled `avgPx` is "".
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from decimal import Decimal
-from typing import Any
+from typing import Any, Final
 
 import msgspec
 
@@ -46,6 +47,20 @@ _ABSENT_IN_PUSH: dict[str, Any] = {
     "fillPxVol": "",
     "msg": "",
 }
+
+NO_FILL: Final[Mapping[str, str]] = {
+    "fillPx": "",
+    "fillSz": "0",
+    "tradeId": "",
+    "fillTime": "",
+    "execType": "",
+    "fillFee": "0",
+    "fillFeeCcy": "",
+    "fillPnl": "0",
+    "fillNotionalUsd": "",
+    "fillMarkPx": "",
+}
+"""A push that tells of no execution."""
 
 _CANCEL_REASONS = {
     "1": "Order canceled by user",
@@ -181,18 +196,7 @@ def _this_fill(order: Order) -> dict[str, Any]:
     fill = order.last_fill
     instrument = order.instrument
     if not order.fill_in_update or fill is None:
-        return {
-            "fillPx": "",
-            "fillSz": "0",
-            "tradeId": "",
-            "fillTime": "",
-            "execType": "",
-            "fillFee": "0",
-            "fillFeeCcy": "",
-            "fillPnl": "0",
-            "fillNotionalUsd": "",
-            "fillMarkPx": "",
-        }
+        return dict(NO_FILL)
     return {
         "fillPx": text(instrument.price(fill.ticks)),
         "fillSz": text(instrument.size(fill.lots)),
