@@ -29,6 +29,12 @@ if TYPE_CHECKING:
 
 app = typer.Typer(no_args_is_help=True, help="The journals of order events and of account events.")
 
+Last = Annotated[int, count_option("--last", "-n", help="Show this many of the newest events.")]
+Follow = Annotated[
+    bool, typer.Option("--follow", "-f", help="Go on showing events as they are journalled, until Ctrl-C.")
+]
+JsonLines = Annotated[bool, typer.Option("--json", help="One JSON object a line.")]
+
 PAGE = 1000
 POLL_SECONDS = 0.25
 
@@ -43,12 +49,9 @@ def tail(
     plan: Annotated[
         str | None, typer.Argument(help="The plan's name or number; all plans where not given.")
     ] = None,
-    last: Annotated[int, count_option("--last", "-n", help="Show this many of the newest events.")] = 20,
-    follow: Annotated[
-        bool,
-        typer.Option("--follow", "-f", help="Go on showing events as they are journalled, until Ctrl-C."),
-    ] = False,
-    as_json: Annotated[bool, typer.Option("--json", help="One JSON object a line.")] = False,
+    last: Last = 20,
+    follow: Follow = False,
+    as_json: JsonLines = False,
 ) -> None:
     """Show the newest order events, oldest of them first."""
     run_async(_tail(plan, last, follow=follow, as_json=as_json))
@@ -57,12 +60,9 @@ def tail(
 @app.command()
 def account(
     name: Annotated[str, typer.Argument(metavar="ACCOUNT", help="The account's name.")],
-    last: Annotated[int, count_option("--last", "-n", help="Show this many of the newest events.")] = 20,
-    follow: Annotated[
-        bool,
-        typer.Option("--follow", "-f", help="Go on showing events as they are journalled, until Ctrl-C."),
-    ] = False,
-    as_json: Annotated[bool, typer.Option("--json", help="One JSON object a line.")] = False,
+    last: Last = 20,
+    follow: Follow = False,
+    as_json: JsonLines = False,
 ) -> None:
     """Show an account's newest events, oldest of them first: positions, balances, stops, margin warnings, reported fills."""
     run_async(_account(name, last, follow=follow, as_json=as_json))

@@ -5,10 +5,12 @@
 from __future__ import annotations
 
 import getpass
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from kokex.cli.option_groups import grouped
 from kokex.cli.options import AsJson
 from kokex.cli.output import say, say_json
 from kokex.cli.running import load_settings, with_application, with_plan
@@ -22,23 +24,51 @@ if TYPE_CHECKING:
 app = typer.Typer(no_args_is_help=True, help="The kill switch, and what the risk gate goes by.")
 
 PlanName = Annotated[str | None, typer.Argument(metavar="[PLAN]", help="A plan's name or number.")]
-AccountName = Annotated[
-    str | None, typer.Option("--account", help="Every plan of this account, also those to come.")
-]
-Everything = Annotated[bool, typer.Option("--all", help="Every plan of every account, also those to come.")]
 By = Annotated[
     str, typer.Option("--by", help="Who orders it, for the record.", default_factory=getpass.getuser)
 ]
 Reason = Annotated[str, typer.Option("--reason", help="Why, for the record and for the agents.")]
 
 
+@dataclass(frozen=True, slots=True)
+class ScopeOptions:
+    """How much a halt is to hold back."""
+
+    plan: PlanName = None
+    account: Annotated[
+        str | None, typer.Option("--account", help="Every plan of this account, also those to come.")
+    ] = None
+    everything: Annotated[
+        bool, typer.Option("--all", help="Every plan of every account, also those to come.")
+    ] = False
+
+    async def scope(self, opened: Application) -> tuple[HaltScope, int | None]:
+        """The scope, and the number of the plan or account that it is about.
+
+        Raises:
+            ConfigurationError: not exactly one of them is named.
+            NotFoundError: there is no such plan or account.
+        """
+        from kokex.cli.finding import find_plan
+        from kokex.domain.errors import ConfigurationError
+        from kokex.domain.halt import HaltScope
+
+        if sum((self.plan is not None, self.account is not None, self.everything)) != 1:
+            raise ConfigurationError("name one plan, or one account with --account, or everything with --all")
+        if self.plan is not None:
+            return HaltScope.PLAN, (await find_plan(opened.store, self.plan)).id
+        if self.account is not None:
+            return HaltScope.ACCOUNT, (await opened.store.accounts.by_name(self.account)).id
+        return HaltScope.PLATFORM, None
+
+
 @app.command()
+@grouped
 def halt(
+    *,
     reason: Reason,
     by: By,
-    plan: PlanName = None,
-    account: AccountName = None,
-    everything: Everything = False,
+    target: ScopeOptions,
     reduce_only: Annotated[
         bool, typer.Option("--reduce-only", help="Let through orders that reduce a holding.")
     ] = False,
@@ -58,7 +88,7 @@ def halt(
         raise ConfigurationError("a halt needs a reason: --reason 'what happened'")
 
     async def keep(opened: Application) -> Any:
-        scope, number = await _scope(opened, plan, account, everything)
+        scope, number = await target.scope(opened)
         level = HaltLevel.REDUCE_ONLY if reduce_only else HaltLevel.HALTED
         made = Halt(scope, number, level, reason.strip(), by, opened.clock.now(), flatten)
         return await opened.store.risk.halt(made)
@@ -76,19 +106,19 @@ def halt(
 
 
 @app.command()
+@grouped
 def resume(
+    *,
     reason: Reason,
     by: By,
-    plan: PlanName = None,
-    account: AccountName = None,
-    everything: Everything = False,
+    target: ScopeOptions,
     as_json: Annotated[bool, AsJson] = False,
 ) -> None:
     """Lift the halts of exactly this plan, account or (`--all`) the platform; others stay in force."""
     from kokex.domain.errors import StateError
 
     async def lift(opened: Application) -> int:
-        scope, number = await _scope(opened, plan, account, everything)
+        scope, number = await target.scope(opened)
         count = await opened.store.risk.lift(
             scope, number, by=by, reason=reason.strip(), at=opened.clock.now()
         )
@@ -158,22 +188,6 @@ def limits(
         say_json([change_document(change) for change in shown])
     else:
         print_changes(shown)
-
-
-async def _scope(
-    opened: Application, plan: str | None, account: str | None, everything: bool
-) -> tuple[HaltScope, int | None]:
-    from kokex.cli.finding import find_plan
-    from kokex.domain.errors import ConfigurationError
-    from kokex.domain.halt import HaltScope
-
-    if sum((plan is not None, account is not None, everything)) != 1:
-        raise ConfigurationError("name one plan, or one account with --account, or everything with --all")
-    if plan is not None:
-        return HaltScope.PLAN, (await find_plan(opened.store, plan)).id
-    if account is not None:
-        return HaltScope.ACCOUNT, (await opened.store.accounts.by_name(account)).id
-    return HaltScope.PLATFORM, None
 
 
 def _say_whether_heard() -> None:
