@@ -42,7 +42,12 @@ def test_the_use_of_capital_is_shown_changed_and_kept(
         return captured.err if code else captured.out
 
     changes = ("--set", "sizing=kelly", "--set", "trailing_stop=5%", "--set", "avg_orders_per_batch=3")
-    changed = json.loads(told("capital", "eth", *changes, "--json"))["capital"]
+    why = ("--by", "ann", "--reason", "proven")
+    document = json.loads(told("capital", "eth", *changes, *why, "--json"))
+    changed = document["capital"]
+    (change,) = document["changes"]
+    assert (change["version"], change["changed_by"], change["reason"]) == (2, "ann", "proven")
+    assert change["changes"]["trailing_stop"] == {"before": None, "after": "0.05"}
     assert (changed["sizing"], changed["trailing_stop"], changed["avg_orders_per_batch"]) == (
         "kelly",
         "0.05",
@@ -55,7 +60,9 @@ def test_the_use_of_capital_is_shown_changed_and_kept(
     shown = told("show", "eth")
     assert "kelly: 25 % of it, times proven skill" in shown
     assert "5 % from the best price since entry" in shown
-    assert "3, 0.2 % apart" in told("capital", "eth")
+    people = told("capital", "eth")
+    assert "3, 0.2 % apart" in people
+    assert "Changes" in people and "ann" in people and "proven" in people
 
 
 def test_a_plan_is_created_with_its_use_of_capital(

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
     from kokex.bootstrap import Application
     from kokex.domain.plan import Plan
-    from kokex.ports.permissions import PermissionChange
+    from kokex.ports.permissions import CapitalChange, PermissionChange
 
 app = typer.Typer(no_args_is_help=True, help="Create, show, start, pause and stop plans.")
 
@@ -182,25 +182,38 @@ def tools(
 @app.command()
 def capital(
     plan: PlanName,
+    by: Annotated[
+        str, typer.Option("--by", help="Who decides it, for the record.", default_factory=getpass.getuser)
+    ],
     setting: Annotated[
         list[str] | None,
         typer.Option(
             "--set", metavar="NAME=VALUE", help="sizing=kelly, trailing_stop=5%...; repeat the option."
         ),
     ] = None,
+    reason: Annotated[str, typer.Option("--reason", help="Why, for the record.")] = "",
     as_json: Annotated[bool, AsJson] = False,
 ) -> None:
-    """Show how a plan uses its capital (sizing, batches, trailing stop), or change it. Limits stay as they are: `kokex risk limits`."""
-    from kokex.cli.plan_capital import capital_document, capital_rows
+    """Show how a plan uses its capital (sizing, batches, trailing stop) and who changed it, or change it.
 
-    async def keep(opened: Application, found: Plan) -> Plan:
-        return await opened.plans.use_capital(found.id, setting) if setting else found
+    Limits stay as they are: `kokex risk limits`.
+    """
+    from kokex.cli.plan_capital import capital_document, capital_rows, change_documents, change_rows
 
-    kept = with_plan(plan, keep)
+    async def keep(opened: Application, found: Plan) -> tuple[Plan, list[CapitalChange]]:
+        if setting:
+            found = await opened.plans.use_capital(found.id, setting, by=by, reason=reason.strip())
+        return found, await opened.store.plans.capital_changes(found.id)
+
+    kept, changes = with_plan(plan, keep)
     if as_json:
-        say_json({"id": kept.id, "name": kept.name, "capital": capital_document(kept.capital)})
-    else:
-        say_table(f"Capital of {kept.name}", ("", ""), capital_rows(kept.capital, "quote currency"))
+        told = {"capital": capital_document(kept.capital), "changes": change_documents(changes)}
+        say_json({"id": kept.id, "name": kept.name} | told)
+        return
+    say_table(f"Capital of {kept.name}", ("", ""), capital_rows(kept.capital, "quote currency"))
+    rows = change_rows(changes)
+    if rows:
+        say_table("Changes", ("version", "when", "by", "setting", "from", "to", "reason"), rows)
 
 
 def _wish(name: str, move: Callable[[Application, int], Awaitable[Plan]], *, as_json: bool) -> None:

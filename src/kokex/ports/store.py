@@ -27,7 +27,7 @@ from kokex.ports.models import ModelStore
 from kokex.ports.notices import AlertStore, NoteStore, NoticeStore
 from kokex.ports.ownership import AccountLocks, AccountOwners
 from kokex.ports.parent_orders import ParentOrderStore
-from kokex.ports.permissions import PermissionChange
+from kokex.ports.permissions import CapitalChange, PermissionChange
 from kokex.ports.reconciliation import ReconciliationStore
 from kokex.ports.risk import RiskStore
 from kokex.ports.spending import SpendingStore
@@ -276,9 +276,23 @@ class PlanStore(Protocol):
         ...
 
     async def change_capital(
-        self, plan_id: int, edit: Callable[[CapitalSettings], CapitalSettings]
-    ) -> CapitalSettings:
-        """Replace how the plan uses its capital by `edit` of what is kept, and tell whoever listens to `changes`. Raises `NotFoundError`."""
+        self,
+        plan_id: int,
+        edit: Callable[[CapitalSettings], CapitalSettings],
+        *,
+        by: str,
+        reason: str,
+        at: datetime,
+    ) -> CapitalChange:
+        """Replace how the plan uses its capital by `edit` of what is kept, keep the change, and tell whoever listens to `changes`.
+
+        Raises:
+            NotFoundError: there is no such plan.
+        """
+        ...
+
+    async def capital_changes(self, plan_id: int) -> builtins.list[CapitalChange]:
+        """All changes of the plan's use of its capital, oldest first."""
         ...
 
     def changes(self) -> AsyncIterator[int]:

@@ -129,6 +129,7 @@ def _plan(plan: Plan) -> Mapping[str, Any]:
         "status": plan.status.value,
         "limits": asdict(plan.limits),
         "agent": agent | sets,
+        "capital": asdict(plan.capital),
     }
 
 

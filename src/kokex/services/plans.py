@@ -103,16 +103,20 @@ class PlanService:
         log.info("tools granted", plan=plan_id, tools=sorted(tools))
         return await self._store.plans.get(plan_id)
 
-    async def use_capital(self, plan_id: int, changes: Iterable[str]) -> Plan:
+    async def use_capital(self, plan_id: int, changes: Iterable[str], *, by: str, reason: str) -> Plan:
         """Change how it uses its capital (`name=value`), from the next turn and the next look at its trailing stop on.
+
+        Kept with who and why.
 
         Raises:
             ConfigurationError: what cannot be meant.
             NotFoundError: there is no such plan.
         """
         wanted = list(changes)
-        after = await self._store.plans.change_capital(plan_id, lambda now: with_capital(now, wanted))
-        log.info("use of capital changed", plan=plan_id, sizing=after.sizing.value, changes=wanted)
+        made = await self._store.plans.change_capital(
+            plan_id, lambda now: with_capital(now, wanted), by=by, reason=reason, at=self._clock.now()
+        )
+        log.info("use of capital changed", plan=plan_id, version=made.version, changes=wanted)
         return await self._store.plans.get(plan_id)
 
     async def run(self, activity: PlanActivity) -> None:

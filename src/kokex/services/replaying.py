@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from difflib import unified_diff
 from typing import Any
 
 from kokex.domain.decision import Decision, ToolCall, Turn, TurnStatus
 from kokex.domain.errors import StateError
+from kokex.domain.plan import Plan
 from kokex.ports.replay import Replayed, Replayer, ReplayWish
 from kokex.ports.store import Store, TurnRecord
 from kokex.services.decision_record import calls_kept_whole
@@ -53,7 +54,7 @@ async def replay(store: Store, replayer: Replayer, number: int, wish: ReplayWish
         raise StateError(
             f"decision {number} was made before records were kept, or was cut short; it cannot be run again"
         )
-    plan = await store.plans.get(record.plan_id)
+    plan = await _as_it_was(store, await store.plans.get(record.plan_id), record)
     triggers = await rebuild(store, record, plan)
     turn = Turn(number, plan, triggers, record.started_at, bool(notes.get("resumed")))
     replayed = await replayer.run(turn, record, notes, wish)
@@ -62,6 +63,14 @@ async def replay(store: Store, replayer: Replayer, number: int, wish: ReplayWish
     difference = tuple(unified_diff(before, after, "as it was", "as it came out now", lineterm="", n=1))
     whole = calls_kept_whole(record.tool_calls) and not notes.get("cut")
     return Comparison(record, notes, replayed, difference, whole)
+
+
+async def _as_it_was(store: Store, plan: Plan, record: TurnRecord) -> Plan:
+    """`plan` with the use of its capital that was valid when the turn began; what is in the turn's own record comes before that."""
+    for change in await store.plans.capital_changes(plan.id):
+        if change.at > record.started_at:
+            return replace(plan, capital=change.before)
+    return plan
 
 
 def description(decision: Decision | None, calls: tuple[ToolCall, ...]) -> list[str]:

@@ -81,6 +81,27 @@ async def test_the_built_in_policy_is_identical(
     assert "came out differently" in changed and "+reason: " in changed and "-reason: " in changed
 
 
+@pytest.mark.parametrize("recorded", [True, False])
+async def test_a_replay_goes_by_the_use_of_capital_of_its_time(
+    database_url: str, tmp_path: Path, capsys: pytest.CaptureFixture[str], recorded: bool
+) -> None:
+    """By the turn's own record; where that is older than this, by the changes that were kept since."""
+    async with desk(database_url, tmp_path, agent=FORECASTS) as made:
+        for _ in range(4):
+            await made.after_a_candle()
+        change = made.world.application.plans.use_capital
+        await change(made.plan.id, ["sizing=fixed", "fixed_notional=700"], by="ann", reason="")
+        await change(made.plan.id, ["avg_orders_per_batch=3"], by="ann", reason="")
+        turns = await made.closed(4)
+        assert any(call.name == "place_order" for turn in turns for call in turn.tool_calls)
+    if not recorded:
+        async with await psycopg.AsyncConnection.connect(database_url) as connection:
+            await connection.execute("UPDATE turn_records SET record = record #- '{plan,capital}'")
+    for turn in turns:
+        found = json.loads(await told(capsys, "decision", "replay", str(turn.id), "--json"))
+        assert found["identical"] is True, found["difference"]
+
+
 async def test_another_prompt_or_model_stands_side_by_side(
     database_url: str, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -6,12 +6,14 @@ import asyncio
 from dataclasses import replace
 from datetime import timedelta
 from decimal import Decimal
+from itertools import pairwise
 
 import pytest
 
 from kokex.adapters.postgres import PostgresStore
 from kokex.domain.capital import CapitalSettings, SizingMethod, Trail
-from kokex.domain.errors import NotFoundError
+from kokex.domain.errors import ConfigurationError, NotFoundError
+from kokex.ports.permissions import CapitalChange
 from tests.builders import START
 from tests.integration.postgres.journalling import new_plan
 
@@ -68,7 +70,30 @@ async def test_the_use_of_capital_round_trip(store: PostgresStore) -> None:
     """As created, as changed; exact, and the standard where nothing was said."""
     plan = await new_plan(store)
     assert plan.capital == CapitalSettings()
-    assert await store.plans.change_capital(plan.id, lambda now: KELLY) == KELLY
+    first = await store.plans.change_capital(plan.id, lambda now: KELLY, by="ann", reason="proven", at=START)
+    assert first == CapitalChange(plan.id, 2, CapitalSettings(), KELLY, "ann", "proven", START)
     assert (await store.plans.get(plan.id)).capital == KELLY
     with pytest.raises(NotFoundError, match="plan 99 does not exist"):
-        await store.plans.change_capital(99, lambda now: now)
+        await store.plans.change_capital(99, lambda now: now, by="ann", reason="", at=START)
+
+
+async def test_each_change_of_the_use_of_capital_is_kept(store: PostgresStore) -> None:
+    """Numbered, with who and why; of those made at once none is lost, and what was refused leaves nothing."""
+    plan = await new_plan(store)
+
+    def refused(now: CapitalSettings) -> CapitalSettings:
+        raise ConfigurationError("cannot be meant")
+
+    def one_more(now: CapitalSettings) -> CapitalSettings:
+        return replace(now, avg_orders_per_batch=now.avg_orders_per_batch + 1)
+
+    with pytest.raises(ConfigurationError):
+        await store.plans.change_capital(plan.id, refused, by="ann", reason="", at=START)
+    change = store.plans.change_capital
+    await asyncio.gather(*(change(plan.id, one_more, by="bob", reason="", at=START) for _ in range(5)))
+    changes = await store.plans.capital_changes(plan.id)
+    assert [one.version for one in changes] == [2, 3, 4, 5, 6]
+    assert [one.after.avg_orders_per_batch for one in changes] == [2, 3, 4, 5, 6]
+    assert all(earlier.after == later.before for earlier, later in pairwise(changes))
+    assert (await store.plans.get(plan.id)).capital == changes[-1].after
+    assert await store.plans.capital_changes(99) == []

@@ -137,6 +137,9 @@ ROWS = {
             (plan_id, decision_id, step, side, quantity, style, started_at, ends_at, status, grant_left, reduces)
         VALUES (1, 7, 1, 'sell', 1.5, 'twap', now(), now(), 'working', '{}', true);
         """,
+    "0024": """
+        INSERT INTO capital_changes VALUES (1, 2, '{}', '{"sizing": "kelly"}', 'ann', 'proven by now', now());
+        """,
 }
 
 

@@ -9,11 +9,14 @@ from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any, Final, cast
 
+import msgspec
+
 from kokex.adapters.langchain.metering import SpendingMeter
 from kokex.adapters.langchain.prompts import system_prompt
 from kokex.adapters.langchain.service import LangChainAgentService
 from kokex.adapters.langchain.settings import ChainSettings, ModelSettings
 from kokex.adapters.langchain.tools import TOOLS, TurnTools, shown
+from kokex.domain.capital import CapitalSettings
 from kokex.domain.decision import ToolCall, Transcript, Turn, TurnStatus
 from kokex.domain.errors import AgentError, ConfigurationError
 from kokex.domain.plan import TradingTool
@@ -136,8 +139,8 @@ def _recorded_chain(notes: Mapping[str, Any]) -> ChainSettings | None:
 
 def _prepared(turn: Turn, notes: Mapping[str, Any], wish: ReplayWish) -> Turn:
     """The turn under the settings of its time, with the context of its time."""
-    then = (notes.get("plan") or {}).get("agent") or {}
-    agent = turn.plan.agent
+    of_plan = notes.get("plan") or {}
+    then, agent = of_plan.get("agent") or {}, turn.plan.agent
     agent = replace(
         agent,
         prompt=wish.prompt if wish.prompt is not None else then.get("prompt", agent.prompt),
@@ -147,6 +150,8 @@ def _prepared(turn: Turn, notes: Mapping[str, Any], wish: ReplayWish) -> Turn:
         trading_tools=_granted(then),
     )
     plan = replace(turn.plan, agent=agent)
+    if "capital" in of_plan:
+        plan = replace(plan, capital=msgspec.convert(of_plan["capital"], CapitalSettings))
     context = {name: text for name, text in (notes.get("context") or {}).items() if name != "no_model"}
     if context and wish.prompt is not None:
         context["system_prompt"] = system_prompt(plan)

@@ -35,6 +35,7 @@ REVISIONS: Final = (
     "0020",
     "0021",
     "0022",
+    "0024",
 )
 """Every revision this program knows, oldest first."""
 

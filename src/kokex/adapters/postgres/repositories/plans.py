@@ -13,14 +13,14 @@ from sqlalchemy import Row, Select, func, insert, select, text, update
 from kokex.adapters.postgres.database import ConstraintError, Database
 from kokex.adapters.postgres.listening import notifications
 from kokex.adapters.postgres.repositories.parent_orders import stopped_with_plan
-from kokex.adapters.postgres.tables import permission_changes, plans
+from kokex.adapters.postgres.tables import capital_changes, permission_changes, plans
 from kokex.adapters.postgres.text import storable_json, storable_text
 from kokex.domain.candle import Interval
 from kokex.domain.capital import CapitalSettings
 from kokex.domain.errors import NotFoundError, StateError
 from kokex.domain.limits import RiskLimits
 from kokex.domain.plan import AgentSettings, ForecastSettings, NewPlan, Plan, PlanStatus, TradingTool
-from kokex.ports.permissions import PermissionChange
+from kokex.ports.permissions import CapitalChange, PermissionChange
 
 STATUS_CHANNEL = "kokex_plan_status"
 """Where changes of plans are told; the payload is the plan's number."""
@@ -135,21 +135,50 @@ class PostgresPlans:
             return [_permission_change(row) for row in (await connection.execute(query)).all()]
 
     async def change_capital(
-        self, plan_id: int, edit: Callable[[CapitalSettings], CapitalSettings]
-    ) -> CapitalSettings:
+        self,
+        plan_id: int,
+        edit: Callable[[CapitalSettings], CapitalSettings],
+        *,
+        by: str,
+        reason: str,
+        at: datetime,
+    ) -> CapitalChange:
         """See `PlanStore`. Raises `NotFoundError`."""
         this = plans.c.id == plan_id
+        latest = select(func.max(capital_changes.c.version)).where(capital_changes.c.plan_id == plan_id)
         tell = text("SELECT pg_notify(:channel, :plan_id)")
         async with self._database.begin() as connection:
             query = select(plans.c.capital).where(this).with_for_update()
             kept = (await connection.execute(query)).scalar_one_or_none()
             if kept is None:
                 raise NotFoundError(f"plan {plan_id} does not exist")
-            after = edit(msgspec.convert(kept, CapitalSettings))
+            before = msgspec.convert(kept, CapitalSettings)
+            after = edit(before)
             change = update(plans).where(this).values(capital=storable_json(after), updated_at=func.now())
             await connection.execute(change)
+            version = ((await connection.execute(latest)).scalar_one() or 1) + 1
+            row = {
+                "plan_id": plan_id,
+                "version": version,
+                "before": storable_json(before),
+                "after": storable_json(after),
+                "changed_by": storable_text(by),
+                "reason": storable_text(reason),
+                "changed_at": at,
+            }
+            await connection.execute(insert(capital_changes).values(**row))
             await connection.execute(tell, {"channel": STATUS_CHANNEL, "plan_id": str(plan_id)})
-        return after
+        return CapitalChange(plan_id, version, before, after, by, reason, at)
+
+    async def capital_changes(self, plan_id: int) -> builtins.list[CapitalChange]:
+        """See `PlanStore`."""
+        query = (
+            select(capital_changes)
+            .where(capital_changes.c.plan_id == plan_id)
+            .order_by(capital_changes.c.version)
+        )
+        async with self._database.begin() as connection:
+            return [_capital_change(row) for row in (await connection.execute(query)).all()]
 
     async def changes(self) -> AsyncIterator[int]:
         """See `PlanStore`. The first item is 0, once it listens: what was set before must be read.
@@ -170,6 +199,11 @@ def _permission_change(row: Row[tuple[object, ...]]) -> PermissionChange:
     return PermissionChange(
         row.plan_id, row.version, before, after, row.changed_by, row.reason, row.changed_at
     )
+
+
+def _capital_change(row: Row[tuple[object, ...]]) -> CapitalChange:
+    before, after = (msgspec.convert(kept, CapitalSettings) for kept in (row.before, row.after))
+    return CapitalChange(row.plan_id, row.version, before, after, row.changed_by, row.reason, row.changed_at)
 
 
 def _agent(kept: Mapping[str, object]) -> AgentSettings:

@@ -4,7 +4,7 @@ from kokex.adapters.postgres.tables.account_events import account_books, account
 from kokex.adapters.postgres.tables.accounts import accounts, installation, plans
 from kokex.adapters.postgres.tables.approvals import approvals
 from kokex.adapters.postgres.tables.base import metadata
-from kokex.adapters.postgres.tables.capital import plan_trails
+from kokex.adapters.postgres.tables.capital import capital_changes, plan_trails
 from kokex.adapters.postgres.tables.deciding import (
     forecasts,
     tool_calls,
@@ -49,6 +49,7 @@ __all__ = [
     "approvals",
     "candle_ledger",
     "candles",
+    "capital_changes",
     "coverages",
     "fills",
     "forecasts",

@@ -1,8 +1,9 @@
-"""Trailing stops."""
+"""Trailing stops, and who changed how plans use their capital."""
 
 from __future__ import annotations
 
-from sqlalchemy import BigInteger, Column, ForeignKey, SmallInteger, Table, UniqueConstraint
+from sqlalchemy import BigInteger, Column, ForeignKey, Integer, SmallInteger, Table, Text, UniqueConstraint
+from sqlalchemy.dialects.postgresql import JSONB
 
 from kokex.adapters.postgres.tables.base import EXACT, MOMENT, metadata, number_column
 
@@ -16,4 +17,16 @@ plan_trails = Table(
     Column("best", EXACT, nullable=False),
     Column("hit_at", MOMENT),
     UniqueConstraint("plan_id", "since", "sign"),
+)
+
+capital_changes = Table(
+    "capital_changes",
+    metadata,
+    Column("plan_id", BigInteger, ForeignKey("plans.id"), primary_key=True, autoincrement=False),
+    Column("version", Integer, primary_key=True, autoincrement=False),  # 1 is what the plan was made with
+    Column("before", JSONB, nullable=False),
+    Column("after", JSONB, nullable=False),
+    Column("changed_by", Text, nullable=False),
+    Column("reason", Text, nullable=False),
+    Column("changed_at", MOMENT, nullable=False),
 )
