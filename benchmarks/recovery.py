@@ -18,24 +18,22 @@ import numpy as np
 from pydantic import SecretStr
 from rich.console import Console
 
+from benchmarks.desk import start_plan
 from benchmarks.figures import Figure, spread
-from benchmarks.frames import INST_ID
-from benchmarks.market_process import KEYS
 from benchmarks.processes import Child, ChildError, child
-from kokex.adapters.okx import endpoints_for
 from kokex.adapters.postgres import EmbeddedPostgres
-from kokex.bootstrap import Application, Engine, application, engine
-from kokex.domain.account import Credentials, Environment
-from kokex.domain.candle import Interval
+from kokex.bootstrap import Engine, application, engine
 from kokex.domain.decision import Action, Decision, Turn
 from kokex.domain.instrument import Side
 from kokex.domain.order import OrderType
-from kokex.domain.plan import ForecastSettings, NewPlan
+from kokex.domain.plan import ForecastSettings
 from kokex.ports.toolbox import Toolbox
 from kokex.settings import Settings
 
 TARGET_SECONDS = 2.0
 _PATIENCE = 60.0
+_CALM_SECONDS = 2.5
+"""Between a reconciliation and the next loss: longer than the exchange's rate limits remember (2 s), so that each loss is one."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -148,7 +146,7 @@ async def _round(running: Engine, gate: Gate, outage: float) -> float:
     await gate.open()
     await _until(lambda: session.reconciled, "the reconciliation")
     took = time.monotonic() - began
-    await asyncio.sleep(0.3)
+    await asyncio.sleep(_CALM_SECONDS)
     return took
 
 
@@ -168,7 +166,8 @@ async def _engine(
     await gate.open()
     settings = Settings(home=folder / "recovery", database_url=SecretStr(server.database_url("postgres")))
     async with application(settings) as app:
-        await _prepare(app, f"http://127.0.0.1:{gate.port}")
+        forecast = ForecastSettings(context=100, horizon=4, paths=16)
+        await start_plan(app, "recovery", f"http://127.0.0.1:{gate.port}", forecast)
         running = await engine(app, Resting())
         ready = asyncio.Event()
         task = asyncio.create_task(running.run(ready))
@@ -180,18 +179,3 @@ async def _engine(
             task.cancel()
             await asyncio.gather(task, return_exceptions=True)
             await gate.shut()
-
-
-async def _prepare(app: Application, rest_url: str) -> None:
-    endpoints = endpoints_for("global", Environment.PAPER, paper_url=rest_url)
-    account = await app.store.accounts.add(
-        "recovery", "okx", Environment.PAPER, endpoints, Credentials(*KEYS)
-    )
-    new = NewPlan(
-        "recovery",
-        account.id,
-        INST_ID,
-        Interval("1m"),
-        forecast=ForecastSettings(context=100, horizon=4, paths=16),
-    )
-    await app.plans.start((await app.plans.create(new)).id)

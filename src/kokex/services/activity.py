@@ -348,9 +348,9 @@ class PlanActivity:
         self._not_reconciled(connection_key)
         self._services.reconciling.request(connection_key)
 
-    def reads_stops_yet(self, connection_key: str) -> bool:
-        """Whether a reconciliation has yet to read the account's stops."""
-        return self._services.reconciling.reads_stops_yet(connection_key)
+    def on_stops_subscribed(self, connection_key: str) -> None:
+        """An account's stops are told of (again)."""
+        self._services.reconciling.stops_told(connection_key)
 
     def on_account_lost(self, connection_key: str) -> None:
         """A stream is gone: nothing new goes out until the account is reconciled."""

@@ -43,8 +43,8 @@ class OrderEventSink(JournalSink, Protocol):
         """The account's stream stands (again): reconcile."""
         ...
 
-    def reads_stops_yet(self, connection_key: str) -> bool:
-        """Whether a reconciliation is asked for, or under way, that has yet to read the account's stops."""
+    def on_stops_subscribed(self, connection_key: str) -> None:
+        """The account's stops are told of (again): what they became before is to be read."""
         ...
 
     def on_account_lost(self, connection_key: str) -> None:
@@ -264,9 +264,9 @@ class OrderEventService:
         self._save_soon(connection)
 
     def stops_subscribed(self, connection: Connection) -> None:
-        """The channels of stops are open (again): a look that has yet to read stops covers them, else there is another."""
-        if self._sink is None or not self._sink.reads_stops_yet(connection.key):
-            self._look(connection)
+        """The channels of stops are open (again); orders and their stream are not held for that."""
+        if self._sink is not None:
+            self._sink.on_stops_subscribed(connection.key)
 
     def disconnected(self, connection: Connection, reason: str) -> None:
         """The stream is gone: from here on something may be missed."""

@@ -234,27 +234,24 @@ async def test_a_fill_list_that_lags_behind_its_order_is_read_again(
 async def test_a_look_covers_stops_until_it_reads_them(
     database_url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """The socket of stops opens beside the other at a start: it asks for a look of its own only where it comes too late."""
+    """The socket of stops opens beside the other: where it comes too late for the look, stops are read once more, and nothing is held."""
     async with platform(database_url, tmp_path, Asked()) as (world, _, made):
-        await world.plan()
+        plan = await world.plan()
         session = await reconciled(made, world)
         key = session.account.connection_key
-        [stream] = [one.stream for one in made.services.order_events.connections.values()]
+        await eventually(lambda: not made.services.ledgers.of(plan.id).stops_out, "no stop of the plan's")
+        [connection] = made.services.order_events.connections.values()
+        stream = connection.stream
         await eventually(lambda: stream.stop_status.connected_since, "the socket of stops")
-        await eventually(
-            lambda: session.reconciled and made.services.reconciling.idle(session), "an account in line"
-        )
+        await eventually(lambda: made.services.reconciling.idle(session), "an account in line")
         listener = stream._listener
-        looks, asked, go_on = [], asyncio.Event(), asyncio.Event()
-        look, open_orders, open_stops = (
-            made.services.reconciling.reconcile,
-            session.exchange.open_orders,
-            session.exchange.open_stops,
-        )
+        asked, go_on = asyncio.Event(), asyncio.Event()
+        open_orders, open_stops = session.exchange.open_orders, session.exchange.open_stops
+        read: list[bool] = []
 
-        async def counted(one: Any) -> None:
-            looks.append(one)
-            await look(one)
+        async def counted(*arguments: Any) -> Any:
+            read.append(session.reconciled)
+            return await open_stops(*arguments)
 
         def slow(answer: Any) -> Any:
             async def wait(*arguments: Any) -> Any:
@@ -264,25 +261,26 @@ async def test_a_look_covers_stops_until_it_reads_them(
 
             return wait
 
-        monkeypatch.setattr(made.services.reconciling, "reconcile", counted)
+        monkeypatch.setattr(session.exchange, "open_stops", counted)
         monkeypatch.setattr(session.exchange, "open_orders", slow(open_orders))
         made.activity.on_account_subscribed(key)
         await asked.wait()
         listener.on_stops_subscribed()
         go_on.set()
         await eventually(lambda: session.reconciled, "a reconciled account")
-        assert len(looks) == 1
+        assert read[:1] == [False]
         asked.clear(), go_on.clear()
         monkeypatch.setattr(session.exchange, "open_orders", open_orders)
-        monkeypatch.setattr(session.exchange, "open_stops", slow(open_stops))
+        monkeypatch.setattr(session.exchange, "open_stops", slow(counted))
         made.activity.on_account_subscribed(key)
         await asked.wait()
         listener.on_stops_subscribed()
+        read.clear()
         go_on.set()
         await eventually(lambda: session.reconciled, "a reconciled account")
-        assert len(looks) == 3
-        [connection] = made.services.order_events.connections.values()
-        assert connection.reconciled_at == session.reconciled_at
+        at = session.reconciled_at
+        await eventually(lambda: read[:2] == [False, True], "stops read once more")
+        assert session.reconciled and connection.held is None and session.reconciled_at == at
 
 
 async def test_dropped_sockets_are_back_and_reconciled(database_url: str, tmp_path: Path) -> None:

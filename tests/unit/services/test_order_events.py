@@ -34,7 +34,6 @@ class Hearing:
     def __init__(self) -> None:
         self.events: list[tuple[int, list[OrderEvent]]] = []
         self.accounts: list[tuple[str, str]] = []
-        self.stops_unread = False
 
     def on_order_events(self, plan_id: int, events: Sequence[OrderEvent]) -> None:
         self.events.append((plan_id, list(events)))
@@ -42,8 +41,8 @@ class Hearing:
     def on_account_subscribed(self, connection_key: str) -> None:
         self.accounts.append(("subscribed", connection_key))
 
-    def reads_stops_yet(self, connection_key: str) -> bool:
-        return self.stops_unread
+    def on_stops_subscribed(self, connection_key: str) -> None:
+        self.accounts.append(("stops", connection_key))
 
     def on_account_lost(self, connection_key: str) -> None:
         self.accounts.append(("lost", connection_key))
@@ -225,21 +224,17 @@ async def test_the_stream_is_held_until_the_account_is_reconciled() -> None:
         assert bench.hearing.accounts == [("subscribed", "okx:paper:1")]
 
 
-async def test_stops_that_come_late_have_the_account_looked_at_only_where_no_look_covers_them() -> None:
-    """Two sockets open at a start: one reconciliation is enough, if it has yet to read stops."""
+async def test_stops_that_are_told_of_late_hold_nothing() -> None:
+    """Their socket opens after the one that orders are traded over, or comes back alone."""
     async with running() as bench:
         stream = await bench.subscribe(plan())
         stream.listener.on_subscribed()
-        bench.hearing.stops_unread = True
-        stream.listener.on_stops_subscribed()
-        assert bench.hearing.accounts == [("subscribed", "okx:paper:1")]
         bench.service.release(account())
-        bench.hearing.stops_unread = False
         stream.listener.on_stops_subscribed()
-        assert bench.hearing.accounts == [("subscribed", "okx:paper:1")] * 2
+        assert bench.hearing.accounts == [("subscribed", "okx:paper:1"), ("stops", "okx:paper:1")]
         bench.push(stream, own(1))
         await settle()
-        assert bench.hearing.events == []
+        assert bench.hearing.told(1) == ["live"]
 
 
 async def test_a_lost_stream_is_held_again() -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator
 from datetime import datetime
 from decimal import Decimal
@@ -146,8 +147,9 @@ class OKXExchange:
 
     async def account(self) -> AccountSnapshot:
         """Balances and positions."""
-        balances = await self._rest.read(routes.BALANCE, {})
-        positions = await self._rest.read(routes.POSITIONS, {"instType": "SWAP"})
+        balances, positions = await asyncio.gather(
+            self._rest.read(routes.BALANCE, {}), self._rest.read(routes.POSITIONS, {"instType": "SWAP"})
+        )
         return account_snapshot(
             parse_balances(balances[0]) if balances else {},
             map(parse_position, positions),

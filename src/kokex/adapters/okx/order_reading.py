@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Awaitable, Callable, Iterable
 from datetime import datetime, timedelta
 
@@ -66,9 +67,10 @@ class OrderReading:
 
     async def order_history(self, inst_id: str | None, since: datetime) -> list[OrderUpdate]:
         """Closed orders created at or after `since`, oldest first: of 7 days, beyond them of three months."""
-        rows = await self._orders(routes.ORDER_HISTORY, inst_id, since)
+        lists = [self._orders(routes.ORDER_HISTORY, inst_id, since)]
         if self._reaches_beyond(since, _RECENT_ORDERS):
-            rows += await self._orders(routes.ORDER_ARCHIVE, inst_id, since)
+            lists.append(self._orders(routes.ORDER_ARCHIVE, inst_id, since))
+        rows = [row for found in await asyncio.gather(*lists) for row in found]
         found = {row.order_id: row for row in reversed(rows) if row.created_at >= since}
         return sorted(found.values(), key=_order_age)
 
@@ -76,9 +78,10 @@ class OrderReading:
         self, inst_id: str | None, since: datetime, *, after_bill_id: str | None = None
     ) -> list[Fill]:
         """Our executions at or after `since`, and those after a ledger entry; of 3 days, beyond them of three months."""
-        rows = await self._fills(routes.FILLS, inst_id, since, after_bill_id)
+        lists = [self._fills(routes.FILLS, inst_id, since, after_bill_id)]
         if self._reaches_beyond(since, _RECENT_FILLS):
-            rows += await self._fills(routes.FILLS_HISTORY, inst_id, since, after_bill_id)
+            lists.append(self._fills(routes.FILLS_HISTORY, inst_id, since, after_bill_id))
+        rows = [row for found in await asyncio.gather(*lists) for row in found]
 
         def wanted(row: Fill) -> bool:
             newer = after_bill_id is not None and numeric(_bill_id(row)) > numeric(after_bill_id)

@@ -23,6 +23,7 @@ from kokex.ports.store import Store
 from kokex.services.accounts import AccountSession, AccountSessions
 from kokex.services.order_events import OrderEventService
 from kokex.services.reconciling.refused import record_of
+from kokex.services.reconciling.together import together
 from kokex.services.trading import TradingService
 
 OVERLAP = timedelta(minutes=1)
@@ -82,17 +83,10 @@ class MissedEvents:
         """
         known = await self._store.orders.pending(account_id=session.account.id)
         pending = [order for order in known if not order.status.waiting]  # those the exchange cannot know
-        try:
-            async with asyncio.TaskGroup() as tasks:
-                reading = [
-                    tasks.create_task(
-                        self._readable(session, inst_id, [one for one in pending if one.inst_id == inst_id])
-                    )
-                    for inst_id in instruments
-                ]
-        except BaseExceptionGroup as group:
-            raise _first(group) from group
-        return [task.result() for task in reading]
+        return await together(
+            self._readable(session, inst_id, [one for one in pending if one.inst_id == inst_id])
+            for inst_id in instruments
+        )
 
     async def order(self, session: AccountSession, order: Order) -> bool:
         """Journal what became of one order; False where the exchange does not know it."""
@@ -113,12 +107,14 @@ class MissedEvents:
         exchange, account_id = session.exchange, session.account.id
         began = self._clock.now()
         known = await self._store.reconciliation.coverage(account_id, inst_id)
-        market_time = (await exchange.ticker(inst_id)).occurred_at
-        open_orders = await exchange.open_orders(inst_id)
+        ticker, open_orders = await asyncio.gather(exchange.ticker(inst_id), exchange.open_orders(inst_id))
+        market_time = ticker.occurred_at
         rows, unfound = await self._pending_rows(session, pending, open_orders)
-        for order_id in await self._store.reconciliation.pending_elsewhere(account_id, inst_id):
-            if order_id not in rows and (row := await exchange.order(inst_id, order_id=order_id)) is not None:
-                rows[order_id] = row
+        elsewhere = await self._store.reconciliation.pending_elsewhere(account_id, inst_id)
+        others = [order_id for order_id in elsewhere if order_id not in rows]
+        for row in await together(exchange.order(inst_id, order_id=one) for one in others):
+            if row is not None:
+                rows[row.order_id] = row
         since = await self._since(session, inst_id, known, market_time, rows.values())
         for row in await exchange.order_history(inst_id, since):
             rows[row.order_id] = row
@@ -138,14 +134,16 @@ class MissedEvents:
         self, session: AccountSession, pending: list[Order], open_orders: list[OrderUpdate]
     ) -> tuple[dict[str, OrderUpdate], list[Order]]:
         """How the exchange tells `open_orders`, and each of `pending` that is not among them; and those it does not know."""
-        rows = {row.order_id: row for row in open_orders}
+        listed = {row.order_id: row for row in open_orders}
         named = {row.client_order_id: row for row in open_orders if row.client_order_id}
-        unfound: list[Order] = []
-        for order in pending:
-            row = (
-                named.get(order.client_order_id) if order.client_order_id else rows.get(order.order_id or "")
-            )
-            row = row or await self._ask(session, order)
+
+        async def told(order: Order) -> OrderUpdate | None:
+            name = order.client_order_id
+            row = named.get(name) if name else listed.get(order.order_id or "")
+            return row or await self._ask(session, order)
+
+        rows, unfound = dict(listed), []
+        for order, row in zip(pending, await together(map(told, pending)), strict=True):
             if row is None:
                 unfound.append(order)
                 continue
@@ -180,9 +178,12 @@ class MissedEvents:
             ours: ids of orders whose executions must all be known: lists of orders and of fills are not of the same moment.
         """
         for _ in range(LOOKS):
-            fills = await session.exchange.fills(inst_id, since, after_bill_id=after_bill_id)
+            fills, open_orders = await asyncio.gather(
+                session.exchange.fills(inst_id, since, after_bill_id=after_bill_id),
+                session.exchange.open_orders(inst_id),
+            )
             moved = False
-            listed = {row.order_id: row for row in await session.exchange.open_orders(inst_id)}
+            listed = {row.order_id: row for row in open_orders}
             for order_id in _unsettled(rows, fills):
                 row = listed.get(order_id)
                 if row is None or row.filled_quantity < _executed(fills, order_id):
@@ -297,10 +298,3 @@ def _advanced(
         bill_id=max(bills, key=lambda bill: (len(bill), bill), default=None),
         baseline=known.baseline if known is not None and unbroken else None,
     )
-
-
-def _first(group: BaseExceptionGroup[BaseException]) -> BaseException:
-    found: BaseException = group
-    while isinstance(found, BaseExceptionGroup):
-        found = found.exceptions[0]
-    return found

@@ -14,7 +14,7 @@ from typing import Protocol
 
 import structlog
 
-from kokex.domain.account_reports import AccountReport, StopReport, StopState
+from kokex.domain.account_reports import AccountReport
 from kokex.domain.errors import ExchangeStoppedError, KokexError
 from kokex.ports.clock import Clock
 from kokex.ports.store import Store
@@ -28,6 +28,8 @@ from kokex.services.reconciling.holdings import Holdings, Picture
 from kokex.services.reconciling.missed import MissedEvents
 from kokex.services.reconciling.refused import RecordRefusedError, record_of
 from kokex.services.reconciling.standings import Standings
+from kokex.services.reconciling.stops import Stops
+from kokex.services.reconciling.together import together
 from kokex.services.trading import TradingService
 
 log = structlog.get_logger(__name__)
@@ -75,6 +77,7 @@ class ReconcilingService:
         self._holdings = Holdings(store, clock, ledgers, order_events, self._missed)
         self._funding = Funding(store, ledgers)
         self._fates = OrderFates(store, clock, sessions, order_events, self._missed, trading, ledgers)
+        self._stops = Stops(clock, account_events)
         self.standings = Standings(store, clock, sessions)
         self._wanted: dict[str, None] = {}
         self._arrived = asyncio.Event()
@@ -89,10 +92,14 @@ class ReconcilingService:
         """Whether the account's first look is over and none is asked for."""
         return session.looked and session.account.connection_key not in self._wanted
 
-    def reads_stops_yet(self, connection_key: str) -> bool:
-        """Whether a look is asked for, or under way, that has yet to read stops."""
+    def stops_told(self, connection_key: str) -> None:
+        """The account's stops are told of (again): what they became before has to be read, unless a look has yet to do so.
+
+        That holds nothing: orders go by what the account's other socket tells.
+        """
         session = self._sessions.by_key(connection_key)
-        return connection_key in self._wanted or (session is not None and session.stops_due)
+        if session is not None and connection_key not in self._wanted and not session.stops_due:
+            self._stops.told(connection_key)
 
     def abandon(self, connection_key: str, reason: str = "the account's stream is lost") -> None:
         """The stream is gone: what was being read no longer joins up with it."""
@@ -105,6 +112,7 @@ class ReconcilingService:
         """No plan works on the account here any more."""
         key = session.account.connection_key
         self._wanted.pop(key, None)
+        self._stops.forget(key)
         task = self._running.pop(key, None)
         if task is not None:
             task.cancel()
@@ -145,7 +153,10 @@ class ReconcilingService:
         sink.on_account_reconciled(session)
         if connection_key in self._wanted:
             self._arrived.set()
-        await self._look_for_ever(session)
+        async with asyncio.TaskGroup() as looks:
+            following = looks.create_task(self._stops.follow(session))
+            await self._look_for_ever(session)
+            following.cancel()
 
     def _is_over(self, connection_key: str) -> bool:
         """Whether another attempt took this one's place, or none is wanted.
@@ -226,31 +237,26 @@ class ReconcilingService:
         while True:
             readable = [inst_id for inst_id in instruments if inst_id not in lost]
             try:
-                for inst_id in readable:
-                    with record_of(inst_id):
-                        await self._sessions.refresh_instrument(session, inst_id)
+                await together(self._describe(session, inst_id) for inst_id in readable)
                 return await self._holdings.picture(session, readable)
             except RecordRefusedError as error:
                 if len(readable) == 1:
                     raise
                 lost[error.inst_id] = error.sentence
 
+    async def _describe(self, session: AccountSession, inst_id: str) -> None:
+        with record_of(inst_id):
+            await self._sessions.refresh_instrument(session, inst_id)
+
     async def _compare_account(self, session: AccountSession, picture: Picture) -> None:
         """Journal what positions, balances and stops became while nobody listened."""
         exchange = session.exchange
         taken_at = max(unfound.coverage.read_to for unfound in picture.unfound)
         session.stops_due = False
-        positions, balances, open_stops = await asyncio.gather(
-            exchange.positions(), exchange.balances(), exchange.open_stops()
+        positions, balances, stops = await asyncio.gather(
+            exchange.positions(), exchange.balances(), self._stops.read(session)
         )
-        reports: list[AccountReport] = [*positions, *balances, *open_stops]
-        book = self._account_events.book(session.account.id)
-        listed = {stop.stop_id for stop in open_stops}
-        for known in book.known if book is not None else ():
-            stop = known.report
-            if isinstance(stop, StopReport) and stop.state is StopState.LIVE and stop.stop_id not in listed:
-                ended = await exchange.stop(stop.stop_id)
-                reports += [] if ended is None else [ended]
+        reports: list[AccountReport] = [*positions, *balances, *stops]
         await self._account_events.reconcile(session.account, reports, taken_at=taken_at)
 
     async def _look_for_ever(self, session: AccountSession) -> None:
