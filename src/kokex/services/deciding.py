@@ -27,6 +27,7 @@ from kokex.services.chat import conversation
 from kokex.services.decision_record import notes_of
 from kokex.services.due_times import due_of
 from kokex.services.plan_runner import PlanRunner, candle_key
+from kokex.services.spacing import Spacing
 from kokex.services.triggers import rebuild
 
 log = structlog.get_logger(__name__)
@@ -46,6 +47,7 @@ class DecidingService:
         self._store = store
         self._clock = clock
         self._agent = agent
+        self._spacing = Spacing()
 
     async def run(self, runner: PlanRunner) -> None:
         """Serve one plan until cancelled."""
@@ -174,6 +176,7 @@ class DecidingService:
         runner.account_cursor = max(runner.account_cursor, waiting)
         started_at = self._clock.now()
         turn_id = await self._patiently(runner, triggers, started_at)
+        await self._spacing.wait()
         await self._run_turn(runner, Turn(turn_id, runner.plan, tuple(triggers), started_at))
 
     async def _patiently(self, runner: PlanRunner, triggers: Sequence[Trigger], at: datetime) -> int:
@@ -203,6 +206,7 @@ class DecidingService:
             except TimeoutError:
                 await self._fail(turn, _too_long(turn))
                 return True
+            await self._spacing.wait()
             notes = notes_of(turn, decision)
             await self._store.turns.finish(turn.id, decision, self._clock.now(), notes=notes)
         except StoreUnavailableError as error:

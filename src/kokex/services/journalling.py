@@ -79,7 +79,7 @@ class Journalling:
                 batch = [self._queue.popleft() for _ in range(min(BATCH, len(self._queue)))]
                 if batch:
                     await self._journal(batch)
-                if len(self._queue) < QUEUE // 2:
+                if len(self._queue) <= max(QUEUE - BATCH, QUEUE // 2):
                     self._drained.set()
 
     def entries(
