@@ -190,7 +190,7 @@ def event_line(event: OrderEvent, plan_name: str) -> str:
     return (
         f"{event.id:>7}  {market_time(update.occurred_at)}  {plan_name}  {event.event_type}{fill}  "
         f"{update.order_type} {plain(update.quantity)} {update.inst_id}{price}, "
-        f"filled {plain(update.filled_quantity)}{whose}"
+        f"filled {plain(update.filled_quantity)}{' by then (told late)' if update.late else ''}{whose}"
     )
 
 
@@ -210,6 +210,7 @@ def _document(event: OrderEvent, names: dict[int, str]) -> dict[str, Any]:
         "price": update.price,
         "filled_quantity": update.filled_quantity,
         "average_price": update.average_price,
+        "late": update.late,
         "fill": None
         if fill is None
         else {

@@ -130,6 +130,7 @@ class OrderUpdate:
         position_side: whose position it trades: the net one, or the long or short one of an account in long/short mode.
         request_id, amend_result: of the amendment this push answers; None otherwise.
         raw: the exchange's own JSON of it.
+        late: pushed after one that had filled more: its execution counts, its cumulative figures are of before.
     """
 
     inst_id: str
@@ -153,6 +154,7 @@ class OrderUpdate:
     never_live: bool = False
     position_side: PositionSide = PositionSide.NET
     raw: bytes = b"{}"
+    late: bool = False
 
     @property
     def amendment_failed(self) -> bool:

@@ -94,6 +94,33 @@ async def test_second_partial_fill_is_not_lost(store: PostgresStore) -> None:
     assert await store.journal.latest_fills(2, limit=10) == []
 
 
+async def test_an_execution_told_late_is_kept_and_takes_nothing_back(store: PostgresStore) -> None:
+    """Behind a later one, in one transaction or in two: two fills, each once, the event marked; the order stays as far as it was."""
+    for number, together in enumerate((True, False)):
+        name = f"KXtestP1D1S{number}"
+        sent = order(client_order_id=name)
+        await store.orders.add(sent)
+        first = replace(PARTIAL, order_id=name, client_order_id=name, late=True)
+        first = replace(first, fill=fill(10 + 2 * number, order_id=name, client_order_id=name))
+        second = replace(first, filled_quantity=Decimal("0.08"), late=False)
+        second = replace(second, fill=fill(11 + 2 * number, order_id=name, client_order_id=name))
+        if together:
+            numbers = await store.journal.append([entry(second), entry(first), entry(first)])
+        else:
+            numbers = await store.journal.append([entry(second)])
+            numbers += await store.journal.append([entry(first)])
+            numbers += await store.journal.append([entry(first)])
+        assert [one is not None for one in numbers] == [True, True, False]
+        kept = await store.orders.get(sent.account_id, name)
+        assert kept is not None and kept.filled_quantity == Decimal("0.08")
+        events = [one for one in await store.journal.events_after(1, 0) if one.update.order_id == name]
+        assert [(one.update.late, one.update.filled_quantity) for one in events] == [
+            (False, Decimal("0.08")),
+            (True, Decimal("0.04")),
+        ]
+    assert len(await store.journal.fills(1)) == 4
+
+
 async def test_one_event_for_two_plans(store: PostgresStore) -> None:
     """An order made elsewhere is journalled for each plan that watches, and is no plan's order or fill."""
     told = replace(PARTIAL, client_order_id="by hand", fill=fill(client_order_id="by hand"))
@@ -363,8 +390,8 @@ async def test_large_and_small_batches_leave_the_same(store: PostgresStore) -> N
         for number in range(100)
         for told in (
             update(),
-            replace(PARTIAL, fill=fill(2 * number, order_id=str(number))),
-            replace(DONE, fill=fill(2 * number + 1, order_id=str(number), maker=None, fee=None)),
+            replace(PARTIAL, fill=fill(10 + 2 * number, order_id=str(number))),
+            replace(DONE, fill=fill(11 + 2 * number, order_id=str(number), maker=None, fee=None)),
         )
     ]
     lives = [replace(life, plan_id=life.account_id) for life in lives]

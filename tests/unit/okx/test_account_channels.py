@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 from contextlib import AsyncExitStack
+from decimal import Decimal
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -364,6 +365,23 @@ async def test_a_missing_push_between_two_is_noticed() -> None:
         await at.server.push(order_push("1"), order_push("1", name="ws_order_partial.json"), last, last)
         await until(lambda: len(at.listener.updates) == 4)
         assert at.listener.flaws == ["order 1 of ETH-USDT has filled 0.05 of which no execution was pushed"]
+
+
+async def test_executions_pushed_in_the_wrong_order_are_all_told_the_late_one_marked() -> None:
+    """The second first: the first is missed, asked for, and told at once when it comes; `accFillSz` of 0.1 is of before then."""
+    async with stage() as at:
+        first, second = (order_push("1", name="ws_order_partial.json") for _ in range(2))
+        first["data"][0] |= {"accFillSz": "0.1", "fillSz": "0.1", "tradeId": "1"}
+        second["data"][0] |= {"accFillSz": "0.2", "fillSz": "0.1", "tradeId": "2"}
+        await at.server.push(order_push("1"), second, first)
+        await until(lambda: len(at.listener.updates) == 3)
+        told = [(one.event_key, one.update.filled_quantity, one.update.late) for one in at.listener.updates]
+        assert told == [
+            ("live", Decimal(0), False),
+            ("fill:2", Decimal("0.2"), False),
+            ("fill:1", Decimal("0.1"), True),
+        ]
+        assert at.listener.flaws == ["order 1 of ETH-USDT has filled 0.1 of which no execution was pushed"]
 
 
 def test_an_order_not_heard_of_before_may_have_filled_before() -> None:

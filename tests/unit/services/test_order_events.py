@@ -152,6 +152,31 @@ async def test_an_order_begins_with_its_live_even_where_that_comes_late() -> Non
         assert (first.source, second.source) == (EventSource.RECONCILE, EventSource.STREAM)
 
 
+async def test_an_execution_that_comes_late_is_journalled_at_once_and_counted_once() -> None:
+    """A connection that goes on may swap two pushes; a look that finds the missing one meanwhile makes it no second."""
+    for found_first in (False, True):
+        async with running() as bench:
+            stream = await bench.subscribe(plan())
+            bench.service.release(account())
+            sent = order(quantity=Decimal("0.1"), client_order_id=own(1).client_order_id)
+            ledger = bench.ledgers.open(1, ETH, [], [])
+            ledger.add(sent)
+            partly = own(1, status=OrderStatus.PARTIALLY_FILLED)
+            name = partly.client_order_id
+            first = replace(partly, filled_quantity=Decimal("0.04"), fill=fill(1, client_order_id=name))
+            second = replace(partly, filled_quantity=Decimal("0.08"), fill=fill(2, client_order_id=name))
+            bench.push(stream, own(1), second)
+            await settle()
+            assert ledger.pending[name].filled_quantity == Decimal("0.08")
+            if found_first:
+                await bench.service.ingest(account(), [classify(first)], EventSource.RECONCILE)
+            bench.push(stream, replace(first, late=True), second)
+            await settle()
+            assert bench.hearing.told(1) == ["live", "fill:2", "fill:1"]
+            assert ledger.book.fills == 2 and ledger.book.quantity == Decimal("0.07992")
+            assert ledger.pending[name].filled_quantity == Decimal("0.08")
+
+
 async def test_an_order_that_was_never_live_has_none() -> None:
     """A post-only order that the book turned away, and one that the exchange refused."""
     async with running() as bench:

@@ -201,6 +201,8 @@ class OKXAccountWebSocket:
                 self.status.keep_malformed(bytes(item), str(error), received_at)
                 flaw = str(error)
                 continue
+            if self._gaps.is_late(update):
+                update = replace(update, late=True)
             gap, unnamed = self._gaps.note(update), _unnamed_execution(update)
             flaw = gap or unnamed or flaw
             if unnamed is None:

@@ -1,4 +1,4 @@
-"""Noticing executions that were not pushed.
+"""Noticing executions that were not pushed, or pushed late.
 
 OKX v5: `accFillSz` counts all that an order has filled, a push tells of one execution at most, and a market order of spot may
 become `filled` with none at all (`fillSz` "0", no `tradeId`). Where the count grows by more than the push tells, something
@@ -26,6 +26,11 @@ class FillGaps:
     def forget(self) -> None:
         """The connection was lost: what happens meanwhile is asked for anyway."""
         self._filled.clear()
+
+    def is_late(self, update: OrderUpdate) -> bool:
+        """Whether a push of the order that had filled more came before this one."""
+        before = self._filled.get(update.order_id)
+        return before is not None and update.filled_quantity < before
 
     def note(self, update: OrderUpdate) -> str | None:
         """Take note of a push; what it proves to be missing, in words, or None.

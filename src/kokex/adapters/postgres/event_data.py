@@ -61,6 +61,7 @@ class Update(msgspec.Struct, frozen=True, omit_defaults=True):
     cancel_reason: str | None = None
     never_live: bool = False
     position_side: PositionSide = PositionSide.NET
+    late: bool = False
 
 
 class EventData(msgspec.Struct, frozen=True, omit_defaults=True):
@@ -135,6 +136,7 @@ def encode(entry: JournalEntry) -> bytes:
         told.cancel_reason,
         told.never_live,
         told.position_side,
+        told.late,
     )
     return _encode(EventData(entry.source, entry.external, entry.received_at, update))
 
