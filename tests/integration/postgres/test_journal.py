@@ -390,8 +390,8 @@ async def test_large_and_small_batches_leave_the_same(store: PostgresStore) -> N
         for number in range(100)
         for told in (
             update(),
-            replace(PARTIAL, fill=fill(10 + 2 * number, order_id=str(number))),
-            replace(DONE, fill=fill(11 + 2 * number, order_id=str(number), maker=None, fee=None)),
+            replace(PARTIAL, fill=fill(2 * number, order_id=str(number))),
+            replace(DONE, fill=fill(2 * number + 1, order_id=str(number), maker=None, fee=None)),
         )
     ]
     lives = [replace(life, plan_id=life.account_id) for life in lives]
