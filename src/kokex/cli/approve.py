@@ -57,7 +57,7 @@ def approve(
     name = order
 
     async def answer(opened: Application) -> Answered:
-        return await _answer(opened, name, approved=not refuse, by=by, reason=reason.strip())
+        return await answer_order(opened, name, approved=not refuse, by=by, reason=reason.strip())
 
     result = with_application(answer)
     if as_json:
@@ -66,7 +66,7 @@ def approve(
         say(answered_words(result))
 
 
-async def _answer(opened: Application, name: str, *, approved: bool, by: str, reason: str) -> Answered:
+async def answer_order(opened: Application, name: str, *, approved: bool, by: str, reason: str) -> Answered:
     """Put the answer on record and, where an engine works here, wait a moment for what becomes of the order."""
     from kokex.cli.approve_report import Answered
     from kokex.cli.engine_presence import engine_process
@@ -77,8 +77,9 @@ async def _answer(opened: Application, name: str, *, approved: bool, by: str, re
     heard = engine_process(opened.settings.folder) is not None
     deadline = clock.monotonic() + (_HEARD_SECONDS if heard else 0.0)
     while True:
-        approval = await store.approvals.get(name) or approval
+        # The order first: both end in one transaction, so an order that is over comes with what came of its approval.
         order = await store.orders.get(approval.account_id, name)
+        approval = await store.approvals.get(name) or approval
         known = order is None or not (order.status.waiting or order.status.in_flight)
         if known or clock.monotonic() >= deadline:
             return Answered(approval, order, heard)
