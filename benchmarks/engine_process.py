@@ -18,14 +18,13 @@ import psutil
 import uvloop
 from pydantic import SecretStr
 
+from benchmarks.desk import add_account
 from benchmarks.frames import INST_ID
 from benchmarks.market_process import account_keys
 from benchmarks.notes import Notes
 from benchmarks.processes import Words, first_words, serve_commands
 from kokex.adapters.logs import configure_logs
-from kokex.adapters.okx import endpoints_for
 from kokex.bootstrap import Application, Engine, application, engine, quiet_collector
-from kokex.domain.account import Credentials, Environment
 from kokex.domain.candle import Interval
 from kokex.domain.decision import Action, Decision, Turn
 from kokex.domain.events import OrderEventKind
@@ -136,11 +135,8 @@ def memory() -> Words:
 
 async def make_plans(app: Application, words: Words) -> list[int]:
     """`accounts` accounts at the paper exchange and `plans` plans on them in turn, woken by order events of every kind alone."""
-    endpoints = endpoints_for("global", Environment.PAPER, paper_url=words["rest_url"])
     accounts = [
-        await app.store.accounts.add(
-            f"bench {number}", "okx", Environment.PAPER, endpoints, Credentials(*account_keys(number))
-        )
+        await add_account(app, f"bench {number}", words["rest_url"], account_keys(number))
         for number in range(words["accounts"])
     ]
     plans = []

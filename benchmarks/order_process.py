@@ -18,14 +18,14 @@ import numpy as np
 import uvloop
 from pydantic import SecretStr
 
+from benchmarks.desk import add_account
 from benchmarks.frames import INST_ID
 from benchmarks.market_process import KEYS
 from benchmarks.processes import Words, first_words, serve_commands
 from kokex.adapters.langchain import LangChainAgentService
 from kokex.adapters.logs import configure_logs
-from kokex.adapters.okx import endpoints_for
 from kokex.bootstrap import Application, application, engine, quiet_collector
-from kokex.domain.account import Credentials, Environment, ExchangeAccount
+from kokex.domain.account import Credentials, ExchangeAccount
 from kokex.domain.candle import Interval
 from kokex.domain.decision import Decision, Turn
 from kokex.domain.forecast import Forecast
@@ -107,8 +107,7 @@ class NotedTurns:
 
 async def make_plan(app: Application, words: Words) -> Plan:
     """A plan with a forecast that argues for buying as long as this lasts."""
-    endpoints = endpoints_for("global", Environment.PAPER, paper_url=words["rest_url"])
-    account = await app.store.accounts.add("bench", "okx", Environment.PAPER, endpoints, Credentials(*KEYS))
+    account = await add_account(app, "bench", words["rest_url"])
     new = NewPlan(
         "bench",
         account.id,

@@ -17,16 +17,12 @@ from statistics import median
 import psutil
 from rich.console import Console
 
+from benchmarks.desk import start_plan
 from benchmarks.figures import Figure
-from benchmarks.frames import INST_ID
-from benchmarks.market_process import KEYS
 from benchmarks.processes import ChildError, child
-from kokex.adapters.okx import endpoints_for
 from kokex.bootstrap import Application, application
-from kokex.domain.account import Credentials, Environment
-from kokex.domain.candle import Interval
 from kokex.domain.decision import TurnStatus
-from kokex.domain.plan import ForecastSettings, NewPlan
+from kokex.domain.plan import ForecastSettings
 from kokex.settings import Settings
 
 START_TARGET_SECONDS = 6.0
@@ -62,7 +58,9 @@ async def measure(folder: Path, effort: Effort, console: Console) -> tuple[list[
     """Start several times on the same data folder, then trade for a while."""
     home = folder / "up"
     async with child("market_process", folder / "market_process.log", market=_TRADING_MARKET) as market:
-        await _prepare(home, market.ready["rest_url"])
+        async with application(Settings(home=home)) as app:
+            forecast = ForecastSettings(context=400, horizon=24, paths=256)
+            await start_plan(app, "bench", market.ready["rest_url"], forecast)
         seconds = []
         for number in range(effort.starts + 1):  # the first fills the system's file cache and does not count
             async with _kokex_up(home, folder) as (_, took):
@@ -72,22 +70,6 @@ async def measure(folder: Path, effort: Effort, console: Console) -> tuple[list[
             await asyncio.sleep(effort.trading_seconds)
             memory = await _memory(home, process)
     return _figures(seconds[1:], memory, effort), {"start_seconds": seconds, "memory": _record(memory)}
-
-
-async def _prepare(home: Path, rest_url: str) -> None:
-    async with application(Settings(home=home)) as app:
-        endpoints = endpoints_for("global", Environment.PAPER, paper_url=rest_url)
-        account = await app.store.accounts.add(
-            "bench", "okx", Environment.PAPER, endpoints, Credentials(*KEYS)
-        )
-        new = NewPlan(
-            "bench",
-            account.id,
-            INST_ID,
-            Interval("1m"),
-            forecast=ForecastSettings(context=400, horizon=24, paths=256),
-        )
-        await app.plans.start((await app.plans.create(new)).id)
 
 
 @asynccontextmanager
