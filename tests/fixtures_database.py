@@ -16,6 +16,7 @@ from uuid import uuid4
 
 import psycopg
 import pytest
+import structlog
 from filelock import FileLock
 from psycopg import sql
 
@@ -95,6 +96,15 @@ async def store(database_url: str, vault: Vault) -> AsyncIterator[PostgresStore]
     store = await PostgresStore.open(database_url, vault)
     yield store
     await store.close()
+
+
+@pytest.fixture
+def own_place(database_url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """Commands that are run in this process work on the test's own folder and database."""
+    monkeypatch.setenv("KOKEX_HOME", str(tmp_path))
+    monkeypatch.setenv("KOKEX_DATABASE_URL", database_url)
+    yield
+    structlog.reset_defaults()  # the commands' logs went to streams that are closed now
 
 
 @contextmanager

@@ -10,10 +10,8 @@ from pathlib import Path
 import pytest
 
 from kokex.cli.app import run
+from tests.e2e.asking import add_account, checked, refused
 from tests.e2e.terminal import KEYS, Running, Terminal
-from tests.e2e.test_bad_input import add_account, checked, home, refused
-
-__all__ = ["home"]
 
 
 @pytest.fixture(scope="module")

@@ -14,11 +14,8 @@ import pytest
 from kokex.adapters.system_clock import SystemClock
 from kokex.bootstrap import sole_engine
 from kokex.cli.app import run
-from kokex.domain.account import Credentials, Environment
-from kokex.domain.candle import Interval
-from kokex.domain.plan import NewPlan
-from kokex.settings import Settings
-from tests.e2e.terminal import KEYS, Running, Terminal
+from tests.e2e.asking import add_account, checked, keep_plan, refused
+from tests.e2e.terminal import Running, Terminal
 
 HEADER = "ts,open,high,low,close,volume,amount\n"
 
@@ -29,44 +26,6 @@ def paper(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Running]:
     terminal = Terminal(tmp_path_factory.mktemp("home"))
     with terminal.serving("paper", "serve", "--port", "0", "--json") as running:
         yield running
-
-
-@pytest.fixture
-def home(tmp_path: Path, database_url: str, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A data folder and a database of its own, as the environment of the commands."""
-    folder = tmp_path / "home"
-    folder.mkdir(mode=0o700)
-    monkeypatch.setenv("KOKEX_HOME", str(folder))
-    monkeypatch.setenv("KOKEX_DATABASE_URL", database_url)
-    for name, value in KEYS.items():
-        monkeypatch.setenv(name, value)
-    return folder
-
-
-def refused(capsys: pytest.CaptureFixture[str], *arguments: str, code: int = 1) -> str:
-    """The one sentence that a command ends with."""
-    capsys.readouterr()
-    assert run(arguments) == code
-    captured = capsys.readouterr()
-    assert captured.out == ""
-    lines = captured.err.splitlines()
-    assert len(lines) == 1, captured.err
-    assert lines[0].startswith("Error: ")
-    return lines[0]
-
-
-def add_account(capsys: pytest.CaptureFixture[str], paper: Running, name: str = "desk") -> None:
-    """Keep an account of the paper exchange."""
-    url = paper.ready["rest_url"]
-    assert run(["account", "add", name, "--environment", "paper", "--paper-url", url]) == 0
-    capsys.readouterr()
-
-
-def checked(capsys: pytest.CaptureFixture[str], name: str) -> str:
-    """What `account check` finds wrong."""
-    assert run(["account", "check", name, "--json"]) == 1
-    problem: str = json.loads(capsys.readouterr().out)["problem"]
-    return problem
 
 
 def test_wrong_keys(home: Path, paper: Running, capsys, monkeypatch) -> None:
@@ -182,21 +141,9 @@ def test_plans_that_cannot_be(
     assert capsys.readouterr().out == "[]\n"
 
 
-async def _keep_plan(url: str, folder: Path) -> None:
-    from kokex.adapters.okx import endpoints_for  # noqa: PLC0415
-    from kokex.bootstrap import application  # noqa: PLC0415
-
-    endpoints = endpoints_for("global", Environment.PAPER, paper_url="http://127.0.0.1:9")
-    async with application(Settings(home=folder, database_url=url)) as opened:
-        account = await opened.store.accounts.add(
-            "desk", "okx", Environment.PAPER, endpoints, Credentials("k", "s", "p")
-        )
-        await opened.store.plans.add(NewPlan("eth", account.id, "ETH-USDT", Interval("1H")))
-
-
-def test_names_and_moves_that_do_not_exist(home: Path, database_url: str, capsys) -> None:
+def test_names_and_moves_that_do_not_exist(home: Path, capsys) -> None:
     """Unknown plan and account list those there are; an illegal move names both states; a taken name is refused."""
-    asyncio.run(_keep_plan(database_url, home))
+    asyncio.run(keep_plan(home))
     assert "there is no plan 'btc'; the plans are: eth" in refused(capsys, "plan", "show", "btc")
     assert "there is no plan 'btc'" in refused(capsys, "events", "tail", "btc")
     assert "'nobody'" in refused(capsys, "account", "check", "nobody")

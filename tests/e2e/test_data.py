@@ -13,7 +13,7 @@ import pytest
 from kokex.adapters.candle_files import read_candle_file, write_candle_file
 from kokex.cli.app import run
 from kokex.domain.candle_rows import CandleRows
-from tests.e2e.terminal import KEYS, Running, Terminal
+from tests.e2e.terminal import Running, Terminal
 
 COUNT = 2400
 FIRST = 1_767_225_600
@@ -47,18 +47,6 @@ def paper(tmp_path_factory: pytest.TempPathFactory, whole: Path) -> Iterator[Run
     market = ("--interval", "1m", "--instruments", "ETH-USDT", "--candles", str(whole), "--as-history")
     with terminal.serving("paper", "serve", "--port", "0", "--json", *market) as running:
         yield running
-
-
-@pytest.fixture
-def home(tmp_path: Path, database_url: str, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A data folder and a database of its own, as the environment of the commands."""
-    folder = tmp_path / "home"
-    folder.mkdir(mode=0o700)
-    monkeypatch.setenv("KOKEX_HOME", str(folder))
-    monkeypatch.setenv("KOKEX_DATABASE_URL", database_url)
-    for name, value in KEYS.items():
-        monkeypatch.setenv(name, value)
-    return folder
 
 
 @pytest.fixture

@@ -4,12 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import Iterator
 from datetime import timedelta
 from pathlib import Path
 
 import pytest
-import structlog
 
 from kokex.cli import streams
 from kokex.cli.app import run
@@ -17,19 +15,14 @@ from tests.integration.account_events.test_flow import BOTH, SWAP, by_hand, deal
 from tests.world import eventually, paper_world, running_engine
 
 
-@pytest.fixture(autouse=True)
-def _logs_as_before() -> Iterator[None]:
-    """The commands' logs went to streams that are closed afterwards."""
-    yield
-    structlog.reset_defaults()
-
-
 async def test_streams_and_events_of_an_account(
-    database_url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    database_url: str,
+    tmp_path: Path,
+    own_place: None,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
 ) -> None:
     """As tables and as JSON, just after the engine wrote, and when it wrote long ago."""
-    monkeypatch.setenv("KOKEX_HOME", str(tmp_path))
-    monkeypatch.setenv("KOKEX_DATABASE_URL", database_url)
 
     async def asked(*arguments: str) -> tuple[str, str]:
         capsys.readouterr()

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from collections.abc import AsyncIterator, Awaitable, Callable
 from dataclasses import dataclass, replace
 from datetime import timedelta
 from decimal import Decimal
@@ -13,7 +13,6 @@ from typing import Any
 
 import pytest
 import pytest_asyncio
-import structlog
 
 from kokex.bootstrap import sole_engine
 from kokex.cli.app import run
@@ -53,20 +52,15 @@ class Desk:
         return order.status
 
 
-@pytest.fixture(autouse=True)
-def _logs_as_before() -> Iterator[None]:
-    """The commands' logs went to streams that are closed afterwards."""
-    yield
-    structlog.reset_defaults()
-
-
 @pytest_asyncio.fixture
 async def desk(
-    database_url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    database_url: str,
+    tmp_path: Path,
+    own_place: None,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
 ) -> AsyncIterator[Desk]:
     """All but the engine; `ask` runs a command of `kokex` and gives what it says."""
-    monkeypatch.setenv("KOKEX_HOME", str(tmp_path))
-    monkeypatch.setenv("KOKEX_DATABASE_URL", database_url)
     monkeypatch.setattr("kokex.cli.approve._HEARD_SECONDS", 60.0)
 
     async def ask(*arguments: str, code: int = 0) -> str:

@@ -115,7 +115,7 @@ async def test_an_alert_that_a_tool_set_wakes_the_agent(database_url: str, tmp_p
 async def test_a_person_lists_and_removes_alerts(
     database_url: str,
     tmp_path: Path,
-    monkeypatch: pytest.MonkeyPatch,
+    own_place: None,
     capsys: pytest.CaptureFixture[str],
 ) -> None:
     """Wrong numbers are named; a removed one is told as removed."""
@@ -123,8 +123,6 @@ async def test_a_person_lists_and_removes_alerts(
         app = world.application
         plan = await world.plan(name="eth", agent=BY_MESSAGE)
         await app.store.alerts.set(plan.id, 1, Decimal("2500.50"), ABOVE, "sell?", app.clock.now())
-    monkeypatch.setenv("KOKEX_HOME", str(tmp_path))
-    monkeypatch.setenv("KOKEX_DATABASE_URL", database_url)
 
     async def command(*words: str) -> tuple[int, str, str]:
         capsys.readouterr()

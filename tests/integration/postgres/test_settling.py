@@ -42,11 +42,9 @@ async def test_an_accepted_order_is_journalled_as_canceled_by_a_person(store: Po
 
 
 def test_the_command_line_lists_settles_and_accepts(
-    database_url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    database_url: str, tmp_path: Path, own_place: None, capsys: pytest.CaptureFixture[str]
 ) -> None:
     """`kokex order list`, `kokex order settle`, `kokex account accept`."""
-    monkeypatch.setenv("KOKEX_HOME", str(tmp_path))
-    monkeypatch.setenv("KOKEX_DATABASE_URL", database_url)
 
     async def prepare() -> None:
         store = await PostgresStore.open(database_url, Vault.open(tmp_path))

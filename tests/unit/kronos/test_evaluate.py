@@ -28,25 +28,9 @@ from kokex.kronos.training.__main__ import changed_by_text
 from kokex.kronos.training.__main__ import main as training_command
 from kokex.kronos.training.errors import BadSettingsError
 from kokex.kronos.training.settings import preset
+from tests.unit.kronos.walks import HOUR, walk
 
-HOUR = 3600
 Array = np.ndarray
-
-
-def series(count: int = 1500, seed: int = 0) -> CandleSeries:
-    rng = np.random.default_rng(seed)
-    close = 1000 * np.exp(np.cumsum(rng.normal(0, 0.01, count)))
-    opens = np.concatenate([[1000.0], close[:-1]])
-    values = np.column_stack(
-        [
-            opens,
-            np.maximum(opens, close) * 1.002,
-            np.minimum(opens, close) * 0.998,
-            close,
-            rng.uniform(5, 9, count),
-        ]
-    )
-    return CandleSeries.from_arrays(values, np.arange(count) * HOUR)
 
 
 @dataclass(frozen=True)
@@ -72,7 +56,7 @@ def forecaster() -> KronosForecaster:
 
 def test_recalibration_helps_an_overconfident_model_and_baselines_are_compared() -> None:
     """Coverage of the 90 % band goes from about 60 % to about 90 %, and the drift baseline beats the raw model."""
-    known = series(4000)
+    known = walk(4000)
     split = split_by_time(len(known), 60, validation_share=0.3, test_share=0.3)
     found = evaluate(known, split, Protocol(48, 12, 6, 60), [Overconfident()], [Persistence(), Drift()])
     raw, corrected = (found.scores_of(name) for name in ("half as wide", "half as wide, conformal"))
@@ -86,7 +70,7 @@ def test_recalibration_helps_an_overconfident_model_and_baselines_are_compared()
 
 def test_the_models_test_windows_lie_after_the_purge_gap(forecaster: KronosForecaster) -> None:
     """Every origin of a walk lies in the test part, and its context after the validation part."""
-    known = series()
+    known = walk(1500)
     split = split_by_time(len(known), 60, validation_share=0.3, test_share=0.3)
     found = evaluate(known, split, Protocol(48, 12, 12, 5), [ModelSampler(forecaster, 48)], [Persistence()])
     origins = found.walks["Kronos"].origins
@@ -109,7 +93,7 @@ def test_choices_are_made_without_the_test_part() -> None:
 
 def test_the_model_sees_nothing_from_its_origin_on(forecaster: KronosForecaster) -> None:
     """Other futures, equal forecasts; the batch plays no part either."""
-    known = series()
+    known = walk(1500)
     values = known.values.copy()
     values[900:] *= 2
     changed = CandleSeries(values, known.open_times, HOUR)
@@ -122,7 +106,7 @@ def test_the_model_sees_nothing_from_its_origin_on(forecaster: KronosForecaster)
 
 def test_anchoring_makes_every_path_open_at_the_last_close() -> None:
     """Closes keep their ratio to their own path's first open."""
-    known = series()
+    known = walk(1500)
     opens, closes = np.array([[900.0, 1100.0]]), np.array([[[909.0], [1089.0]]])
     last = known.values[799, 3]
     anchored = anchor(opens, closes, known, np.array([800]))
@@ -131,7 +115,7 @@ def test_anchoring_makes_every_path_open_at_the_last_close() -> None:
 
 def test_the_report_is_whole_and_self_contained(tmp_path: Path) -> None:
     """Markdown, strict JSON, small plots, one HTML file that loads nothing, and recalibrators that can be read back."""
-    known = series(3000)
+    known = walk(3000)
     split = split_by_time(len(known), 60, validation_share=0.3, test_share=0.3)
     found = evaluate(known, split, Protocol(48, 12, 12, 20), [Overconfident()], [Persistence(), Drift()])
     write_report(found, tmp_path, "A <test>", {"candles": "made up"})
@@ -158,7 +142,7 @@ def test_both_command_lines_from_candles_to_report(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     """Train a few steps, evaluate, and refuse other candles."""
-    known = series(1200)
+    known = walk(1200)
     _write_csv(known, tmp_path / "candles.csv")
     small = ["tokenizer.epochs=1", "predictor.epochs=1", "tokenizer.windows_per_epoch=32"]
     small += ["predictor.windows_per_epoch=32", "context=32", "horizon=12", "shortest_context=16", "stride=8"]
@@ -182,7 +166,7 @@ def test_both_command_lines_from_candles_to_report(
     assert evaluation_command([str(tmp_path / "candles.csv"), *choosing, "--part", "validation"]) == 0
     report = (tmp_path / "chosen" / "report.md").read_text()
     assert "the test part was not touched" in report and "tested on" not in report
-    _write_csv(series(1200, seed=3), tmp_path / "other.csv")
+    _write_csv(walk(1200, seed=3), tmp_path / "other.csv")
     assert evaluation_command([str(tmp_path / "other.csv"), *command]) == 1
     assert training_command([str(tmp_path / "none.csv"), "--out", run]) == 1
     said = capsys.readouterr()

@@ -38,8 +38,7 @@ from kokex.kronos.training import (
     train,
 )
 from kokex.kronos.training.loop import StageLoop
-
-HOUR = 3600
+from tests.unit.kronos.walks import walk
 
 
 def small_settings(**changes: object) -> TrainingSettings:
@@ -64,20 +63,7 @@ def small_settings(**changes: object) -> TrainingSettings:
 
 @pytest.fixture(scope="module")
 def candles() -> CandleSeries:
-    rng = np.random.default_rng(0)
-    count = 600
-    close = 1000 * np.exp(np.cumsum(rng.normal(0, 0.01, count)))
-    opens = np.concatenate([[1000.0], close[:-1]])
-    values = np.column_stack(
-        [
-            opens,
-            np.maximum(opens, close) * 1.002,
-            np.minimum(opens, close) * 0.998,
-            close,
-            rng.uniform(5, 9, count),
-        ]
-    )
-    return CandleSeries.from_arrays(values, np.arange(count) * HOUR)
+    return walk(600)
 
 
 @pytest.fixture(scope="module", autouse=True)
