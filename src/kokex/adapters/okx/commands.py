@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from datetime import timedelta
 from decimal import Decimal
 
@@ -11,6 +11,7 @@ from kokex.adapters.okx.errors import DUPLICATE_ORDER
 from kokex.adapters.okx.parse.scalars import kind_of
 from kokex.adapters.okx.rest import ORDER_LIFETIME, OKXRestClient
 from kokex.adapters.okx.routes import Route
+from kokex.adapters.okx.wire import CommandItem
 from kokex.domain.errors import (
     DataError,
     ExchangeError,
@@ -45,82 +46,69 @@ class OrderCommands:
     async def submit(self, order: Approved) -> Outcome:
         """Send `order`. A client order id that exists already is that order, accepted before."""
         request = order.request
-        try:
-            item = await self._rest.write(
-                routes.SUBMIT, submit_body(request), scope=request.inst_id, expires=True
-            )
-        except ExchangeRejectedError as error:
-            if error.code in DUPLICATE_ORDER:
-                return await self._accepted_before(request, error)
-            return Rejected(error.code or "", str(error))
-        except ExchangeUnavailableError as error:
-            return Unknown(str(error), self._clock.now())
-        except ExchangeUnknownError as error:
-            return self._unknown(str(error))
-        return Accepted(item.ordId) if item.ordId else self._unknown("OKX accepted the order without an id")
+        answer = await self._send(routes.SUBMIT, submit_body(request), request.inst_id, expires=True)
+        if isinstance(answer, Rejected) and answer.code in DUPLICATE_ORDER:
+            return await self._accepted_before(request, answer.reason)
+        if not isinstance(answer, CommandItem):
+            return answer
+        if not answer.ordId:
+            return self._unknown("OKX accepted the order without an id")
+        return Accepted(answer.ordId)
 
     async def amend(self, change: ApprovedAmendment, request_id: str) -> Outcome:
         """Ask for a change of an order. OKX v5: accepted is not done, an orders push with this `reqId` tells.
 
         `cxlOnFail` stays off: a bad change must not end a sound order.
         """
-        try:
-            item = await self._rest.write(
-                routes.AMEND, amend_body(change, request_id), scope=change.request.inst_id, expires=True
-            )
-        except ExchangeRejectedError as error:
-            return Rejected(error.code or "", str(error))
-        except ExchangeUnavailableError as error:
-            return Unknown(str(error), self._clock.now())
-        except ExchangeUnknownError as error:
-            return self._unknown(str(error))
-        return Accepted(item.ordId or "")
+        body = amend_body(change, request_id)
+        answer = await self._send(routes.AMEND, body, change.request.inst_id, expires=True)
+        return Accepted(answer.ordId or "") if isinstance(answer, CommandItem) else answer
 
     async def cancel(self, inst_id: str, client_order_id: str) -> Outcome:
         """Ask for the cancellation of the order."""
         body = {"instId": inst_id, "clOrdId": client_order_id}
-        try:
-            item = await self._rest.write(routes.CANCEL, body, scope=inst_id)
-        except ExchangeRejectedError as error:
-            return Rejected(error.code or "", str(error))
-        except ExchangeUnavailableError as error:
-            return Unknown(str(error), self._clock.now())
-        except ExchangeUnknownError as error:
-            return self._unknown(str(error))
-        return Accepted(item.ordId or "")
+        answer = await self._send(routes.CANCEL, body, inst_id)
+        return Accepted(answer.ordId or "") if isinstance(answer, CommandItem) else answer
 
     async def cancel_stop(self, inst_id: str, stop_id: str) -> Outcome:
         """Ask for the cancellation of a stop."""
         body = [{"instId": inst_id, "algoId": stop_id}]
-        return await self._of_stop(routes.CANCEL_STOPS, body, inst_id, stop_id)
+        answer = await self._send(routes.CANCEL_STOPS, body, inst_id)
+        return Accepted(stop_id) if isinstance(answer, CommandItem) else answer
 
     async def amend_stop(self, inst_id: str, stop_id: str, quantity: Decimal) -> Outcome:
         """Ask for another quantity of a stop. OKX v5: `cxlOnFail` stays off, so a change that cannot be made ends no stop."""
         body = {"instId": inst_id, "algoId": stop_id, "newSz": f"{quantity:f}"}
-        return await self._of_stop(routes.AMEND_STOP, body, inst_id, stop_id)
+        answer = await self._send(routes.AMEND_STOP, body, inst_id)
+        return Accepted(stop_id) if isinstance(answer, CommandItem) else answer
 
-    async def _of_stop(
-        self, route: Route, body: list[dict[str, str]] | dict[str, str], inst_id: str, stop_id: str
-    ) -> Outcome:
+    async def _send(
+        self,
+        route: Route,
+        body: Mapping[str, object] | Sequence[Mapping[str, object]],
+        inst_id: str,
+        *,
+        expires: bool = False,
+    ) -> CommandItem | Rejected | Unknown:
+        """What OKX says to a command that it took, else what became of the command."""
         try:
-            await self._rest.write(route, body, scope=inst_id)
+            return await self._rest.write(route, body, scope=inst_id, expires=expires)
         except ExchangeRejectedError as error:
             return Rejected(error.code or "", str(error))
         except ExchangeUnavailableError as error:
             return Unknown(str(error), self._clock.now())
         except ExchangeUnknownError as error:
             return self._unknown(str(error))
-        return Accepted(stop_id)
 
-    async def _accepted_before(self, request: OrderRequest, error: ExchangeError) -> Outcome:
+    async def _accepted_before(self, request: OrderRequest, reason: str) -> Outcome:
         try:
             known = await self._find_order(request.inst_id, request.client_order_id)
         except ExchangeStoppedError:
             raise
         except (ExchangeError, DataError) as trouble:
-            return self._unknown(f"{error}; and the order could not be asked for: {trouble}")
+            return self._unknown(f"{reason}; and the order could not be asked for: {trouble}")
         if known is None:
-            return self._unknown(f"{error}; but OKX does not show the order")
+            return self._unknown(f"{reason}; but OKX does not show the order")
         return Accepted(known.order_id)
 
     def _unknown(self, reason: str) -> Unknown:
