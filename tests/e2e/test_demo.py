@@ -29,6 +29,7 @@ FIGURES = [
     "held",
     "failed",
     "denials",
+    "approvals",
     "tokens_in",
     "tokens_out",
     "cost_usd",
@@ -73,6 +74,10 @@ def test_a_day_of_both_plans(tmp_path: Path) -> None:
     assert figures["denials"].get("order_too_large", 0) > 0
     assert figures["fills"] > 0 and figures["acted"] > 0 and figures["held"] > 0
     assert figures["failed"] == 0
+    asked = figures["approvals"]
+    assert asked["approved"] > 0 and asked["refused"] > 0 and asked["sent"] > 0
+    assert asked["waited"] >= asked["approved"] + asked["refused"] and asked["approved"] >= asked["sent"]
+    assert "approves buy " in ended.err and "refuses buy " in ended.err
     assert figures["acted"] + figures["held"] == figures["decisions"]
     built_in, language = figures["plans"]
     assert (built_in["plan"], built_in["requests"]) == ("demo", 0)

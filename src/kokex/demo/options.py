@@ -32,8 +32,9 @@ LIMITS: Final = RiskLimits(
     max_orders_per_minute=60,
     price_collar=Decimal("0.02"),
     cash_reserve=Decimal(1000),
+    approval_notional=Decimal(1400),
 )
-"""Tight enough that the gate has something to say now and then."""
+"""Tight enough that the gate has something to say now and then, and the plans' owner something to approve."""
 FORECAST: Final = ForecastSettings(forecaster=KRONOS, context=400, horizon=24, paths=128)
 """The baseline forecasts until a version is ready."""
 AGENT: Final = AgentSettings(trading_tools=frozenset(TradingTool))

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from decimal import Decimal
 from typing import Any, Final
 
 from kokex.domain.account import ExchangeAccount
+from kokex.domain.approvals import Approval, ApprovalOutcome
 from kokex.domain.errors import StateError
 from kokex.domain.events import EventSource, OrderEvent
 from kokex.domain.forecast_skill import ForecastSkill
@@ -25,6 +26,28 @@ _EVERYTHING: Final = 1_000_000
 _ALWAYS: Final = datetime(2000, 1, 1, tzinfo=UTC)
 _EVENTS: Final = {"events": "order_event"}
 """First words of trigger keys that are called otherwise elsewhere."""
+
+
+@dataclass(frozen=True, slots=True)
+class Answers:
+    """Orders that waited for the plans' owner.
+
+    Attributes:
+        waited: all that did; those without an answer were withdrawn, or their plan was stopped.
+        sent: of those approved, what the gate let through at that moment as well.
+    """
+
+    waited: int = 0
+    approved: int = 0
+    refused: int = 0
+    sent: int = 0
+
+    @classmethod
+    def of(cls, approvals: Sequence[Approval]) -> Answers:
+        """Of a plan's."""
+        said = [one.answer.approved for one in approvals if one.answer is not None]
+        sent = sum(one.outcome is ApprovalOutcome.SENT for one in approvals)
+        return cls(len(approvals), said.count(True), said.count(False), sent)
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,6 +67,7 @@ class Desk:
     tokens_in: int
     tokens_out: int
     cost_usd: Decimal
+    answers: Answers = Answers()
 
     @property
     def triggers(self) -> dict[str, int]:
@@ -60,6 +84,7 @@ class Desk:
             "held": self.tally.held,
             "failed": self.tally.failed,
             "denials": dict(self.denials),
+            "approvals": asdict(self.answers),
             "requests": self.requests,
             "tokens_in": self.tokens_in,
             "tokens_out": self.tokens_out,
@@ -144,4 +169,5 @@ async def _desk(store: Store, plan: Plan, fills: int) -> Desk:
         tokens_in=sum(one.input_tokens for one in spent),
         tokens_out=sum(one.output_tokens for one in spent),
         cost_usd=sum((one.cost_usd for one in spent), Decimal(0)),
+        answers=Answers.of(await store.approvals.of_plan(plan.id)),
     )

@@ -129,7 +129,9 @@ async def _show(play: Play, watchers: tuple[Watcher, Watcher], stop: asyncio.Eve
     began: datetime | None = None
     while not stop.is_set() and (ends is None or time.monotonic() < ends):
         happenings = [one for watcher in watchers for one in await watcher.look()]
-        happenings += await owner.look(happenings) + await play.training.look()
+        said = await owner.look(happenings, picture.market_time)
+        picture.keep(said)
+        happenings += said + await play.training.look()
         picture.model = play.training.model
         began = began or picture.market_time
         play.stage.show(picture, happenings)

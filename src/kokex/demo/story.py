@@ -53,6 +53,9 @@ def _desk(desk: Desk) -> Iterable[str]:
     failed = f", {tally.failed} failed" if tally.failed else ""
     yield f"Plan {desk.plan.name}: {tally.acted} decisions to act, {tally.held} to hold{failed}; {desk.fills} fills."
     yield f"  woken by {_counts(desk.triggers)}; denied: {_counts(desk.denials)}"
+    if desk.answers.waited:
+        said = desk.answers
+        yield f"  {said.waited} orders waited for the owner: {said.approved} approved ({said.sent} sent), {said.refused} refused"
     if desk.requests:
         yield (
             f"  {desk.requests} requests to the scripted model, {desk.tokens_in} tokens read and {desk.tokens_out} written, "

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from decimal import Decimal, localcontext
 from typing import Any, Final
 
@@ -89,6 +89,7 @@ class Summary:
             "held": sum(desk.tally.held for desk in self.record.desks),
             "failed": sum(desk.tally.failed for desk in self.record.desks),
             "denials": self.of_all(lambda desk: desk.denials),
+            "approvals": self.of_all(lambda desk: asdict(desk.answers)),
             "tokens_in": sum(desk.tokens_in for desk in self.record.desks),
             "tokens_out": sum(desk.tokens_out for desk in self.record.desks),
             "cost_usd": f"{sum((desk.cost_usd for desk in self.record.desks), Decimal(0)):f}",

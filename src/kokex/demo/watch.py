@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterable
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from decimal import Decimal
@@ -80,6 +80,11 @@ class Picture:
             return None
         return self.book.pnl(self.ticker.last)
 
+    def keep(self, happenings: Iterable[Happening]) -> None:
+        """Have the view show them."""
+        for happening in happenings:
+            self.latest.setdefault(happening.kind, deque(maxlen=40)).append(happening)
+
     def recent(self, *kinds: str) -> list[Happening]:
         """Latest happenings of these kinds, newest last."""
         rows = [row for kind in kinds for row in self.latest.get(kind, ())]
@@ -135,8 +140,7 @@ class Watcher:
         if ledger is not None:
             self.picture.book = ledger.book
             self.picture.open_orders = len(ledger.pending)
-        for happening in happenings:
-            self.picture.latest.setdefault(happening.kind, deque(maxlen=40)).append(happening)
+        self.picture.keep(happenings)
         return happenings
 
     async def _candles(self) -> list[Happening]:

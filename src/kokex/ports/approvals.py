@@ -55,6 +55,10 @@ class ApprovalStore(Protocol):
         """Those whose orders wait, oldest first."""
         ...
 
+    async def of_plan(self, plan_id: int) -> builtins.list[Approval]:
+        """All that the plan ever asked for, whatever became of them, oldest first."""
+        ...
+
     async def unsettled(self) -> builtins.list[Approval]:
         """Those whose orders wait, and those whose end the agent was not told of yet, oldest first."""
         ...

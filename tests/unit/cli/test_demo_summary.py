@@ -11,7 +11,7 @@ from rich.console import Console
 
 from kokex.demo.commands import Shown
 from kokex.demo.options import LIMITS, MarketChoice
-from kokex.demo.records import Desk, Record
+from kokex.demo.records import Answers, Desk, Record
 from kokex.demo.story import closing
 from kokex.demo.summary import compare, exact, exchange_identity
 from kokex.domain.candle import Interval
@@ -68,7 +68,7 @@ DESKS = (
     Desk(PLAN, 1, TurnTally({"events": 3, "forecast": 2}, 2, 3, 0), {"short_not_allowed": 1}, 0, 0, 0, Decimal(0)),
     Desk(
         replace(PLAN, id=2, name="language"), 1, TurnTally({"forecast": 4, "user": 1}, 1, 3, 1),
-        {"order_too_large": 1}, 9, 1200, 80, Decimal("0.0003"),
+        {"order_too_large": 1}, 9, 1200, 80, Decimal("0.0003"), Answers(4, 2, 1, 1),
     ),
 )  # fmt: skip
 RECORD = Record(
@@ -148,6 +148,7 @@ def test_books_that_agree_agree_to_the_last_digit() -> None:
         "held": 6,
         "failed": 1,
         "denials": {"order_too_large": 1, "short_not_allowed": 1},
+        "approvals": {"approved": 2, "refused": 1, "sent": 1, "waited": 4},
         "tokens_in": 1200,
         "tokens_out": 80,
         "cost_usd": "0.0003",
@@ -160,6 +161,8 @@ def test_books_that_agree_agree_to_the_last_digit() -> None:
     told = words(summary)
     assert "24.5 hours of market time" in told
     assert "woken by 4 forecast, 1 user; denied: 1 order_too_large" in told
+    assert "4 orders waited for the owner: 2 approved (1 sent), 1 refused" in told
+    assert told.count("waited for the owner") == 1
     assert "9 requests to the scripted model, 1200 tokens read and 80 written, 0.0003 US dollars" in told
     assert "wrong on purpose: 2 HTTP 429" in told
     assert "The two agree to the last digit." in words(summary)

@@ -43,6 +43,13 @@ def screen(picture: Picture, width: int = 140, height: int = 40) -> str:
     return capture.get()
 
 
+def test_what_the_owner_says_is_shown() -> None:
+    """Among the decisions, by whom it was said to."""
+    picture = full_picture()
+    picture.keep([Happening("owner", NOW, "approves buy 0.5 market, worth 1500.00", "demo")])
+    assert "demo: approves buy 0.5 market" in screen(picture)
+
+
 def full_picture() -> Picture:
     """In the middle of a run."""
     paths = np.full((10, 24, 6), 2500.0, dtype=np.float32)

@@ -131,6 +131,13 @@ class PostgresApprovals:
         """See `ApprovalStore`."""
         return [approval for approval in await self.unsettled() if approval.outcome is None]
 
+    async def of_plan(self, plan_id: int) -> builtins.list[Approval]:
+        """See `ApprovalStore`."""
+        oldest_first = (approvals.c.asked_at, approvals.c.client_order_id)
+        query = select(approvals).where(approvals.c.plan_id == plan_id).order_by(*oldest_first)
+        async with self._database.begin() as connection:
+            return [_approval(row) for row in (await connection.execute(query)).all()]
+
     async def unsettled(self) -> builtins.list[Approval]:
         """See `ApprovalStore`."""
         oldest_first = (approvals.c.asked_at, approvals.c.client_order_id)
