@@ -12,7 +12,7 @@ from sqlalchemy import ColumnElement, Select, exists, func, insert, select, text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from kokex.adapters.postgres.database import Database
-from kokex.adapters.postgres.repositories.plans import STATUS_CHANNEL
+from kokex.adapters.postgres.repositories.plan_changes import tell_of_plan
 from kokex.adapters.postgres.repositories.version_rows import STANDING, VERSIONS, version
 from kokex.adapters.postgres.tables import model_activations, model_events, model_versions, plans
 from kokex.adapters.postgres.text import storable_json, storable_text
@@ -262,5 +262,4 @@ async def _use_models(connection: AsyncConnection, plan_id: int) -> None:
         plans.c.forecast, text("'{forecaster}'"), func.to_jsonb(text(f"'{KRONOS}'::text"))
     )
     await connection.execute(update(plans).where(plans.c.id == plan_id).values(forecast=forecast))
-    tell = text("SELECT pg_notify(:channel, :plan_id)")
-    await connection.execute(tell, {"channel": STATUS_CHANNEL, "plan_id": str(plan_id)})
+    await tell_of_plan(connection, plan_id)

@@ -8,22 +8,25 @@ from dataclasses import replace
 from datetime import datetime
 
 import msgspec
-from sqlalchemy import Row, Select, func, insert, select, text, update
+from sqlalchemy import Row, Select, func, insert, select, update
 
 from kokex.adapters.postgres.database import ConstraintError, Database
 from kokex.adapters.postgres.listening import notifications
 from kokex.adapters.postgres.repositories.parent_orders import stopped_with_plan
+from kokex.adapters.postgres.repositories.plan_changes import (
+    STATUS_CHANNEL,
+    NumberedSetting,
+    change_setting,
+    tell_of_plan,
+)
 from kokex.adapters.postgres.tables import capital_changes, permission_changes, plans
-from kokex.adapters.postgres.text import storable_json, storable_text
+from kokex.adapters.postgres.text import storable_json
 from kokex.domain.candle import Interval
 from kokex.domain.capital import CapitalSettings
 from kokex.domain.errors import NotFoundError, StateError
 from kokex.domain.limits import RiskLimits
 from kokex.domain.plan import AgentSettings, ForecastSettings, NewPlan, Plan, PlanStatus, TradingTool
 from kokex.ports.permissions import CapitalChange, PermissionChange
-
-STATUS_CHANNEL = "kokex_plan_status"
-"""Where changes of plans are told; the payload is the plan's number."""
 
 EVERYTHING = 0
 """What `changes` yields for: any plan may have changed."""
@@ -77,52 +80,27 @@ class PostgresPlans:
     async def set_status(self, plan_id: int, status: PlanStatus) -> None:
         """See `PlanStore`. Raises `NotFoundError`."""
         change = update(plans).where(plans.c.id == plan_id).values(status=status.value, updated_at=func.now())
-        tell = text("SELECT pg_notify(:channel, :plan_id)")
         async with self._database.begin() as connection:
             if not (await connection.execute(change)).rowcount:
                 raise NotFoundError(f"plan {plan_id} does not exist")
             if status is PlanStatus.STOPPED:
                 await connection.execute(stopped_with_plan(plan_id))
-            await connection.execute(tell, {"channel": STATUS_CHANNEL, "plan_id": str(plan_id)})
+            await tell_of_plan(connection, plan_id)
 
     async def set_trading_tools(
         self, plan_id: int, tools: Collection[TradingTool], *, by: str, reason: str, at: datetime
     ) -> PermissionChange:
         """See `PlanStore`. Raises `NotFoundError`."""
-        this, of_plan = plans.c.id == plan_id, permission_changes.c.plan_id == plan_id
-        latest = select(func.max(permission_changes.c.version)).where(of_plan)
-        tell = text("SELECT pg_notify(:channel, :plan_id)")
-        async with self._database.begin() as connection:
-            kept = (
-                await connection.execute(select(plans.c.agent).where(this).with_for_update())
-            ).one_or_none()
-            if kept is None:
-                raise NotFoundError(f"plan {plan_id} does not exist")
-            before = _agent(kept.agent)
-            agent = replace(before, trading_tools=frozenset(tools))
-            change = update(plans).where(this).values(agent=storable_json(agent), updated_at=func.now())
-            await connection.execute(change)
-            made = PermissionChange(
-                plan_id=plan_id,
-                version=((await connection.execute(latest)).scalar_one() or 1) + 1,
-                before=before.trading_tools,
-                after=agent.trading_tools,
-                by=by,
-                reason=reason,
-                at=at,
-            )
-            row = {
-                "plan_id": plan_id,
-                "version": made.version,
-                "before": sorted(made.before),
-                "after": sorted(made.after),
-                "changed_by": storable_text(by),
-                "reason": storable_text(reason),
-                "changed_at": at,
-            }
-            await connection.execute(insert(permission_changes).values(**row))
-            await connection.execute(tell, {"channel": STATUS_CHANNEL, "plan_id": str(plan_id)})
-        return made
+        version, before, after = await change_setting(
+            self._database,
+            _AGENT,
+            plan_id,
+            lambda now: replace(now, trading_tools=frozenset(tools)),
+            by=by,
+            reason=reason,
+            at=at,
+        )
+        return PermissionChange(plan_id, version, before.trading_tools, after.trading_tools, by, reason, at)
 
     async def permission_changes(self, plan_id: int) -> builtins.list[PermissionChange]:
         """See `PlanStore`."""
@@ -144,30 +122,9 @@ class PostgresPlans:
         at: datetime,
     ) -> CapitalChange:
         """See `PlanStore`. Raises `NotFoundError`."""
-        this = plans.c.id == plan_id
-        latest = select(func.max(capital_changes.c.version)).where(capital_changes.c.plan_id == plan_id)
-        tell = text("SELECT pg_notify(:channel, :plan_id)")
-        async with self._database.begin() as connection:
-            query = select(plans.c.capital).where(this).with_for_update()
-            kept = (await connection.execute(query)).scalar_one_or_none()
-            if kept is None:
-                raise NotFoundError(f"plan {plan_id} does not exist")
-            before = msgspec.convert(kept, CapitalSettings)
-            after = edit(before)
-            change = update(plans).where(this).values(capital=storable_json(after), updated_at=func.now())
-            await connection.execute(change)
-            version = ((await connection.execute(latest)).scalar_one() or 1) + 1
-            row = {
-                "plan_id": plan_id,
-                "version": version,
-                "before": storable_json(before),
-                "after": storable_json(after),
-                "changed_by": storable_text(by),
-                "reason": storable_text(reason),
-                "changed_at": at,
-            }
-            await connection.execute(insert(capital_changes).values(**row))
-            await connection.execute(tell, {"channel": STATUS_CHANNEL, "plan_id": str(plan_id)})
+        version, before, after = await change_setting(
+            self._database, _CAPITAL, plan_id, edit, by=by, reason=reason, at=at
+        )
         return CapitalChange(plan_id, version, before, after, by, reason, at)
 
     async def capital_changes(self, plan_id: int) -> builtins.list[CapitalChange]:
@@ -210,6 +167,14 @@ def _agent(kept: Mapping[str, object]) -> AgentSettings:
     """Settings as kept. A plan that was made before tools were granted keeps what it could do then: all."""
     before: dict[str, object] = {"trading_tools": [tool.value for tool in TradingTool]}
     return msgspec.convert(before | dict(kept), AgentSettings)
+
+
+_AGENT = NumberedSetting(
+    plans.c.agent, permission_changes, _agent, recorded=lambda agent: sorted(agent.trading_tools)
+)
+_CAPITAL = NumberedSetting(
+    plans.c.capital, capital_changes, lambda kept: msgspec.convert(kept, CapitalSettings)
+)
 
 
 def _plan(row: Row[tuple[object, ...]]) -> Plan:

@@ -7,15 +7,14 @@ from collections.abc import AsyncIterator, Callable, Mapping
 from datetime import datetime
 
 import msgspec
-from sqlalchemy import Row, func, select, text, update
+from sqlalchemy import Row, select, text, update
 from sqlalchemy.dialects.postgresql import insert
 
 from kokex.adapters.postgres.database import Database
 from kokex.adapters.postgres.listening import notifications
-from kokex.adapters.postgres.repositories.plans import STATUS_CHANNEL
+from kokex.adapters.postgres.repositories.plan_changes import NumberedSetting, change_setting
 from kokex.adapters.postgres.tables import halt_effects, halts, limit_changes, plan_worths, plans
-from kokex.adapters.postgres.text import storable_json, storable_text
-from kokex.domain.errors import NotFoundError
+from kokex.adapters.postgres.text import storable_text
 from kokex.domain.halt import Halt, HaltLevel, HaltScope
 from kokex.domain.limits import RiskLimits
 from kokex.domain.results import Worth
@@ -23,8 +22,9 @@ from kokex.ports.risk import HaltRecord, LimitChange
 
 RISK_CHANNEL = "kokex_risk"
 """Where changes of halts are told."""
-_TELL_PLAN = text("SELECT pg_notify(:channel, :plan_id)")
 _TELL = text("SELECT pg_notify(:channel, '')").bindparams(channel=RISK_CHANNEL)
+
+_LIMITS = NumberedSetting(plans.c.limits, limit_changes, lambda kept: msgspec.convert(kept, RiskLimits))
 
 
 class PostgresRisk:
@@ -127,31 +127,9 @@ class PostgresRisk:
         self, plan_id: int, edit: Callable[[RiskLimits], RiskLimits], *, by: str, reason: str, at: datetime
     ) -> LimitChange:
         """See `RiskStore`."""
-        this = plans.c.id == plan_id
-        latest = select(func.max(limit_changes.c.version)).where(limit_changes.c.plan_id == plan_id)
-        async with self._database.begin() as connection:
-            kept = (
-                await connection.execute(select(plans.c.limits).where(this).with_for_update())
-            ).scalar_one_or_none()
-            if kept is None:
-                raise NotFoundError(f"plan {plan_id} does not exist")
-            before = msgspec.convert(kept, RiskLimits)
-            after = edit(before)
-            version = ((await connection.execute(latest)).scalar_one() or 1) + 1
-            await connection.execute(
-                update(plans).where(this).values(limits=storable_json(after), updated_at=func.now())
-            )
-            row = {
-                "plan_id": plan_id,
-                "version": version,
-                "before": storable_json(before),
-                "after": storable_json(after),
-                "changed_by": storable_text(by),
-                "reason": storable_text(reason),
-                "changed_at": at,
-            }
-            await connection.execute(insert(limit_changes).values(**row))
-            await connection.execute(_TELL_PLAN, {"channel": STATUS_CHANNEL, "plan_id": str(plan_id)})
+        version, before, after = await change_setting(
+            self._database, _LIMITS, plan_id, edit, by=by, reason=reason, at=at
+        )
         return LimitChange(plan_id, version, before, after, by, reason, at)
 
     async def limit_changes(self, plan_id: int) -> builtins.list[LimitChange]:
