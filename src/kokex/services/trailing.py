@@ -113,7 +113,7 @@ class TrailingStops:
         self, plan: Plan, session: AccountSession, plans: PlansToTell, tasks: asyncio.TaskGroup
     ) -> None:
         share, ledger = plan.capital.trailing_stop, self._ledgers.get(plan.id)
-        entry = None if ledger is None else ledger.results.entry
+        entry = None if share is None or ledger is None else ledger.results.entry
         if share is None or entry is None:
             self._records.pop(plan.id, None)
             return

@@ -3,13 +3,18 @@
 from __future__ import annotations
 
 import asyncio
+import re
+from collections.abc import Mapping
 from dataclasses import replace
 
 import psycopg
 import pytest
 
 from kokex.adapters.postgres import PostgresStore
-from kokex.adapters.postgres.statement_line import StatementLine
+from kokex.adapters.postgres.parameters import Parameter
+from kokex.adapters.postgres.statement_line import Statement, StatementLine
+from kokex.adapters.postgres.turn_sql import CLOSE, OPEN
+from kokex.adapters.postgres.turn_writer import OPTIONS, Closing, Opening, closing_columns, opening_columns
 from kokex.domain.decision import Action, Decision, Trigger, TurnStatus
 from kokex.domain.errors import StateError, StoreUnavailableError
 from kokex.domain.events import OrderEvent
@@ -183,3 +188,25 @@ async def test_a_database_that_stays_away(
 
     assert [type(one) for one in found] == [StoreUnavailableError] * 2
     assert await store.turns.start(plans[0].id, told(1), 0, START)
+
+
+async def test_each_turn_is_looked_up_by_itself(database_url: str) -> None:
+    """However many have ended since the table was last vacuumed: no walk through an index or a table."""
+    kinds = {1016: "bigint[]", 1009: "text[]", 3807: "jsonb[]", 1185: "timestamptz[]", 1022: "float8[]"}
+    wanted: list[tuple[Statement, Mapping[str, Parameter]]] = [
+        (OPEN, opening_columns([Opening(1, ["a"], "b", [1], 1, 1, START)])),
+        (CLOSE, closing_columns([Closing(1, "done", START, b"[]", b"{}")])),
+    ]
+    async with await psycopg.AsyncConnection.connect(database_url, options=OPTIONS) as connection:
+        for statement, told in wanted:
+            types = [kinds[told[name].oid] for name in statement.parameters]
+            query = re.sub(
+                r"\$(\d+)",
+                lambda found, of=types: f"{found[0]}::{of[int(found[1]) - 1]}",
+                statement.text.decode(),
+            )
+            found = await connection.execute(f"EXPLAIN (GENERIC_PLAN) {query}".encode())
+            lines = [row[0] for row in await found.fetchall()]
+            scans = [place for place, line in enumerate(lines) if " on turns" in line and "Scan" in line]
+            assert scans
+            assert all("Index Cond" in lines[place + 1] for place in scans), "\n".join(lines)

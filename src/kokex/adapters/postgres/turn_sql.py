@@ -2,6 +2,9 @@
 
 These are the ordinary cases. What they give nothing for (another turn of the plan is still running, or this one is closed already)
 `PostgresTurns` looks at closer. Lists that are longer for one turn than for another come in one array; each turn has a part of it.
+
+Each turn is looked up by itself (counting, and a comparison that no index knows, see to that): a walk through the index of running
+turns would pass all that have ended since the table was last vacuumed.
 """
 
 from __future__ import annotations
@@ -21,7 +24,7 @@ WITH asked AS (
     SELECT plan_id, 'running', (%(keys)s)[first_key::integer:last_key::integer], summary,
         (%(event_ids)s)[first_event::integer:last_event::integer], cursor, account_cursor, at
     FROM asked
-    WHERE NOT EXISTS (SELECT FROM turns WHERE turns.plan_id = asked.plan_id AND turns.status = 'running')
+    WHERE (SELECT count(*) FROM turns WHERE turns.plan_id = asked.plan_id AND turns.status = 'running') = 0
     RETURNING id, plan_id, trigger_keys
 ), noted AS (
     INSERT INTO turn_triggers (plan_id, trigger_key, turn_id)
@@ -43,7 +46,7 @@ WITH asked AS (
     UPDATE turns SET status = asked.status, finished_at = asked.at, action = asked.action, reason = asked.reason,
         confidence = asked.confidence, model = asked.model, error = asked.error,
         change_of_mind = asked.change_of_mind, tokens_in = asked.tokens_in, tokens_out = asked.tokens_out
-    FROM asked WHERE turns.id = asked.turn_id AND turns.status = 'running'
+    FROM asked WHERE turns.id = asked.turn_id AND turns.status || '' = 'running'
     RETURNING turns.id, turns.event_ids, turns.status, asked.calls, asked.record
 ), told AS (
     UPDATE order_event_logs SET agent_conversation_id = closed.id FROM closed

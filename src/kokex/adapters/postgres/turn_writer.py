@@ -21,7 +21,7 @@ from kokex.adapters.postgres.turn_sql import CLOSE, OPEN
 from kokex.domain.errors import StoreUnavailableError
 
 # Planned once, and always along the indexes: a few turns are looked up among all that there ever were.
-_OPTIONS: Final = (
+OPTIONS: Final = (
     " -c plan_cache_mode=force_generic_plan -c enable_seqscan=off -c enable_hashjoin=off -c enable_mergejoin=off"
     " -c synchronous_commit=on"
 )
@@ -181,9 +181,9 @@ class TurnWriter:
         closings = [row for row in rows if isinstance(row, Closing)]
         commands: list[tuple[Statement, Parameters]] = []
         if closings:
-            commands.append((CLOSE, _closing_columns(closings)))
+            commands.append((CLOSE, closing_columns(closings)))
         if openings:
-            commands.append((OPEN, _opening_columns(openings)))
+            commands.append((OPEN, opening_columns(openings)))
         answers = await self._run(commands)
         kinds = [Closing] * bool(closings) + [Opening] * bool(openings)
         return {
@@ -204,7 +204,7 @@ class TurnWriter:
         if self._line is None or self._line.closed:
             await self._drop()
             arguments = self._address.connect_arguments
-            arguments["options"] += _OPTIONS
+            arguments["options"] += OPTIONS
             self._line = StatementLine(await psycopg.AsyncConnection.connect(**arguments, autocommit=True))
         try:
             return await self._line.run(*commands)
@@ -220,7 +220,8 @@ class TurnWriter:
             await line.close()
 
 
-def _opening_columns(rows: Sequence[Opening]) -> Parameters:
+def opening_columns(rows: Sequence[Opening]) -> Parameters:
+    """Of `OPEN`."""
     first_keys, last_keys = _parts([row.keys for row in rows])
     first_events, last_events = _parts([row.event_ids for row in rows])
     return {
@@ -246,7 +247,8 @@ def _parts(lists: Sequence[Sequence[object]]) -> tuple[BigintArray, BigintArray]
     )
 
 
-def _closing_columns(rows: Sequence[Closing]) -> Parameters:
+def closing_columns(rows: Sequence[Closing]) -> Parameters:
+    """Of `CLOSE`."""
     return {
         "turn_ids": BigintArray.of([row.turn_id for row in rows]),
         "statuses": TextArray.of([row.status for row in rows]),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from datetime import datetime
 from decimal import Decimal
+from functools import cache
 
 import msgspec
 from sqlalchemy import Row, Select, Subquery, and_, func, or_, select, update
@@ -211,6 +212,7 @@ def insert_order(order: Order, grant_left: Grant | None) -> ReturningInsert[tupl
     )
 
 
+@cache
 def _pending() -> Subquery:
     """Orders that are not closed. One statement: an order that moves from waiting to in flight meanwhile is in it all the same."""
     its_row = and_(
