@@ -16,6 +16,7 @@ from pathlib import Path
 from kokex.adapters.bootstrap_forecaster import BlockBootstrapForecaster
 from kokex.adapters.code_revision import code_revision
 from kokex.adapters.langchain import ChainSettings, LangChainAgentService, ModelSettings, read_chain
+from kokex.adapters.langchain.forgetting import KeptConversations
 from kokex.adapters.langchain.replaying import TurnReplayer
 from kokex.adapters.model_candles import read_model_candles
 from kokex.adapters.model_files import ModelFolder
@@ -116,6 +117,7 @@ async def application(settings: Settings) -> AsyncIterator[Application]:
     clock = SystemClock()
     adapter = OKXAdapter(clock)
     async with database(settings) as url:
+        address = DatabaseAddress.parse(url)
         store = await PostgresStore.open(url, Vault.open(settings.folder))
         try:
             files = ModelFolder(settings.folder / "models")
@@ -124,11 +126,11 @@ async def application(settings: Settings) -> AsyncIterator[Application]:
                 store,
                 clock,
                 adapter,
-                PlanService(store, clock, adapter),
+                PlanService(store, clock, adapter, KeptConversations(address.connect_arguments)),
                 files,
                 ModelService(store, clock, files),
                 TrainingService(store, clock, files, _training_file, code_revision),
-                DatabaseAddress.parse(url),
+                address,
             )
         finally:
             await store.close()

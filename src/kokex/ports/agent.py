@@ -18,3 +18,15 @@ class Agent(Protocol):
             AgentError: the model failed or broke its rules; what it did through the toolbox stands.
         """
         ...
+
+
+class Conversations(Protocol):
+    """What is kept of turns while they go on, so that one which a crash cut short goes on where it was."""
+
+    async def forget(self, plan_id: int) -> None:
+        """Let go of all that is kept of the plan's turns: nobody goes on with them.
+
+        Raises:
+            StoreUnavailableError: the database cannot be reached.
+        """
+        ...

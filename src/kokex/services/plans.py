@@ -20,6 +20,7 @@ from kokex.domain.errors import (
 )
 from kokex.domain.instrument import Instrument, InstrumentKind
 from kokex.domain.plan import LONGEST_DEBOUNCE, NewPlan, Plan, PlanStatus, TradingTool, TriggerKind
+from kokex.ports.agent import Conversations
 from kokex.ports.clock import Clock
 from kokex.ports.exchange import ExchangeAdapter
 from kokex.ports.store import Store
@@ -45,10 +46,13 @@ _MOVES = {
 class PlanService:
     """Creates plans, records what users want of them and, in the engine, does it."""
 
-    def __init__(self, store: Store, clock: Clock, adapter: ExchangeAdapter) -> None:
+    def __init__(
+        self, store: Store, clock: Clock, adapter: ExchangeAdapter, conversations: Conversations
+    ) -> None:
         self._store = store
         self._clock = clock
         self._adapter = adapter
+        self._conversations = conversations
         self._following: dict[int, asyncio.Lock] = {}
 
     async def create(self, new: NewPlan) -> Plan:
@@ -183,6 +187,7 @@ class PlanService:
             await activity.work(plan)
         else:
             await activity.rest(plan)
+            await self._conversations.forget(plan.id)
 
     async def _check_account(self, plan: Plan) -> None:
         """What the engine would find out later. An exchange that does not answer soon keeps nobody from wishing."""

@@ -18,6 +18,7 @@ from psycopg.sql import SQL, Identifier
 
 from kokex.adapters.langchain import LangChainAgentService, ModelSettings
 from kokex.adapters.langchain.continuing import CONTINUED_WITHIN
+from kokex.adapters.langchain.forgetting import KeptConversations
 from kokex.adapters.postgres.address import DatabaseAddress
 from kokex.domain.decision import Action, Decision, Transcript, Turn
 from kokex.domain.errors import StoreUnavailableError
@@ -154,6 +155,24 @@ async def test_only_the_plans_latest_turn_is_kept(bench: Bench) -> None:
     assert kept == sorted([f"plan:{bench.turn.plan.id}:turn:9", "plan:12:turn:7"])
 
 
+async def test_what_is_kept_of_a_plan_is_let_go_of(bench: Bench) -> None:
+    """Of other plans everything stays; a second time, and where nothing was ever kept, there is nothing to do."""
+    conversations = KeptConversations(bench.connect)
+    await conversations.forget(bench.turn.plan.id)
+    other = replace(bench.turn, id=7, plan=replace(bench.turn.plan, id=12))
+    async with ScriptedLLM([HOLD]) as llm, bench.process(llm) as run:
+        for one in (bench.turn, other):
+            await run(replace(one, transcript=Transcript()))
+    for _ in range(2):
+        await conversations.forget(bench.turn.plan.id)
+        async with await psycopg.AsyncConnection.connect(**bench.connect) as connection:
+            rows = await connection.execute("SELECT DISTINCT thread_id FROM langgraph.checkpoints")
+            assert await rows.fetchall() == [("plan:12:turn:7",)]
+    away = KeptConversations(bench.connect | {"dbname": "no_such_database", "connect_timeout": 2})
+    with pytest.raises(StoreUnavailableError, match="cannot be removed now"):
+        await away.forget(bench.turn.plan.id)
+
+
 async def test_nothing_is_asked_where_nothing_can_be_kept(bench: Bench) -> None:
     """The turn waits for the database, as everything does."""
     bench.connect = bench.connect | {"dbname": "no_such_database", "connect_timeout": 2}
@@ -177,6 +196,7 @@ async def test_a_database_that_lets_nothing_be_made_costs_no_turn(bench: Bench, 
         async with ScriptedLLM([HOLD, HOLD]) as llm, bench.process(llm) as run:
             decision = await run(bench.turn)
             again = await run(replace(bench.turn, id=9, transcript=Transcript()))
+        await KeptConversations(bench.connect).forget(bench.turn.plan.id)
         assert decision.action is again.action is Action.HOLD and decision.reason == "nothing to do"
         assert len(llm.requests) == 2
     finally:

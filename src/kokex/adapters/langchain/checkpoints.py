@@ -21,12 +21,12 @@ from psycopg import sql
 from psycopg.rows import DictRow, dict_row
 from psycopg_pool import AsyncConnectionPool
 
+from kokex.adapters.langchain.forgetting import SCHEMA, delete_conversations, turns_of
 from kokex.domain.decision import Turn
 from kokex.domain.errors import StoreUnavailableError
 
 log = structlog.get_logger(__name__)
 
-SCHEMA: Final = "langgraph"
 _MAKE_SCHEMA = sql.SQL("CREATE SCHEMA IF NOT EXISTS {}").format(sql.Identifier(SCHEMA))
 _NOT_PERMITTED: Final = (psycopg.errors.InsufficientPrivilege, psycopg.errors.InvalidSchemaName)
 _AT_ONCE: Final = (
@@ -111,9 +111,7 @@ class Checkpoints:
             StoreUnavailableError: the database cannot be reached.
         """
         async with _translated(), self._pool.connection() as connection:
-            for table in ("checkpoint_writes", "checkpoint_blobs", "checkpoints"):
-                statement = sql.SQL("DELETE FROM {} WHERE thread_id LIKE %s").format(sql.Identifier(table))
-                await connection.execute(statement, (f"{_prefix(turn)}%",))
+            await delete_conversations(connection, turn.plan.id)
 
     async def close(self) -> None:
         """Release connections."""
@@ -122,11 +120,7 @@ class Checkpoints:
 
 def thread(turn: Turn) -> str:
     """LangGraph's name of the turn's conversation."""
-    return f"{_prefix(turn)}{turn.id}"
-
-
-def _prefix(turn: Turn) -> str:
-    return f"plan:{turn.plan.id}:turn:"
+    return f"{turns_of(turn.plan.id)}{turn.id}"
 
 
 class _Saver(AsyncPostgresSaver):
