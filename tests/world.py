@@ -32,7 +32,7 @@ from tests.builders import TRADES
 LIMITS = RiskLimits(
     max_order_notional=Decimal(3000), max_position_notional=Decimal(20_000), max_open_orders=20
 )
-PATIENCE = 20.0
+PATIENCE = 60.0
 """Seconds that a test waits for something that must happen."""
 
 Act = Callable[[Turn, Toolbox], Awaitable[None]]

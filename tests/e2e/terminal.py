@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any
 
 PROGRAM = Path(sys.executable).with_name("kokex")
-LIMIT_SECONDS = 90.0
+LIMIT_SECONDS = 240.0
 KEYS = {
     "KOKEX_API_KEY": "paper-key",
     "KOKEX_API_SECRET": "paper-secret",

@@ -86,7 +86,7 @@ async def live_and_die(nest: Nursery, random: Random) -> None:
 
 
 @pytest.mark.slow
-@pytest.mark.timeout(420)
+@pytest.mark.timeout(1200)
 async def test_fifty_kills_lose_nothing_and_double_nothing(database_url: str, tmp_path: Path) -> None:
     """Every event of the exchange is journalled once and in order, no order was sent twice, the books are equal."""
     random = Random(SEED)

@@ -236,7 +236,7 @@ def test_a_killed_worker_s_training_is_finished_by_another(kokex: Kokex) -> None
             told = await store.models.told(1, limit=100_000)
             return any((event["kind"], event["stage"]) == ("EpochDone", "predictor") for _, event in told)
 
-        await eventually(predictor_at_work, "a first epoch of the predictor", seconds=80)
+        await eventually(predictor_at_work, "a first epoch of the predictor", seconds=240)
 
     try:
         kokex.with_store(until_at_work)
@@ -253,7 +253,7 @@ def test_a_killed_worker_s_training_is_finished_by_another(kokex: Kokex) -> None
             async def ready() -> bool:
                 return (await opened.store.models.get(1)).status is VersionStatus.READY
 
-            await eventually(ready, "a version that is ready", seconds=80)
+            await eventually(ready, "a version that is ready", seconds=240)
             heir.stop.set()
             await running
 

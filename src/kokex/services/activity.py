@@ -31,7 +31,7 @@ from kokex.services.claims import AccountClaims
 from kokex.services.plan_books import PlanBooks
 from kokex.services.plan_runner import PlanRunner
 from kokex.services.plan_services import Services
-from kokex.services.toolbox import Desk, PlanToolbox
+from kokex.services.toolboxes import toolbox_of
 from kokex.services.withdrawing import Withdrawal
 
 log = structlog.get_logger(__name__)
@@ -266,24 +266,8 @@ class PlanActivity:
             """As its user wants it now, so that a pause or stop takes hold in the middle of a turn."""
             return work.plan
 
-        return PlanToolbox(
-            Desk(
-                current_plan=current_plan,
-                budget=self._services.pictures.budget(work.session, work.plan, turn_id, fresh=fresh),
-                session=work.session,
-                ledger=self._services.ledgers.of(plan.id),
-                store=self._store,
-                clock=self._clock,
-                market_data=self._services.market_data,
-                trading=self._services.trading,
-                alerts=self._services.alerts,
-                forecasting=self._services.forecasting,
-                records=self._services.forecast_records,
-                indicators=self._services.indicators,
-                pictures=self._services.pictures,
-                executing=self._services.executing,
-            )
-        )
+        budget = self._services.pictures.budget(work.session, work.plan, turn_id, fresh=fresh)
+        return toolbox_of(self._store, self._clock, self._services, work.session, current_plan, budget)
 
     async def _forecast(self, work: _Work) -> None:
         while True:

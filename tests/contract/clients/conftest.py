@@ -41,7 +41,7 @@ def credentials() -> dict[str, str]:
 
 async def listening(server: PaperServer, *channels: str) -> None:
     """Wait until the default account's private channels have a listener."""
-    await asyncio.wait_for(server.wait_for_listeners("", *channels), 10)
+    await asyncio.wait_for(server.wait_for_listeners("", *channels), 60)
 
 
 ClientMaker = Callable[[PaperServer], ccxt_rest.okx]

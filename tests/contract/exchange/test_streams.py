@@ -131,7 +131,7 @@ async def test_wrong_keys_stop_the_stream(venue: Venue, field: str) -> None:
     stream = venue.adapter.account_stream(venue.account, keys, ear)
     stream.subscribe_orders_channel(venue.spot)
     with pytest.raises(ExchangeStoppedError) as raised:
-        await asyncio.wait_for(stream.run(), 10)
+        await asyncio.wait_for(stream.run(), 60)
     assert "wrong-key-of-test" not in str(raised.value) and ear.subscribed == 0
 
 

@@ -63,7 +63,7 @@ class Bench:
         """Run the turn until the model is asked beyond `script`, and end the process there."""
         async with ScriptedLLM([*script, silence()]) as llm, self.process(llm) as run:
             task = asyncio.create_task(run(self.turn))
-            async with asyncio.timeout(30):
+            async with asyncio.timeout(60):
                 while len(llm.requests) <= len(script):
                     assert not task.done()
                     await asyncio.sleep(0.01)

@@ -169,14 +169,14 @@ async def test_one_trial_at_a_time() -> None:
         house.models[0].asked.clear()
         async with asyncio.TaskGroup() as group:
             trying = group.create_task(house.think())
-            await asyncio.wait_for(house.models[0].asked.wait(), 10)
+            await asyncio.wait_for(house.models[0].asked.wait(), 60)
             assert (await house.think(of=turn(number=2))).model == "model-2"
             trying.cancel()
         # The trial was given up and told nothing: the next turn tries again.
         house.models[0].asked.clear()
         async with asyncio.TaskGroup() as group:
             trying = group.create_task(house.think())
-            await asyncio.wait_for(house.models[0].asked.wait(), 10)
+            await asyncio.wait_for(house.models[0].asked.wait(), 60)
             trying.cancel()
 
 

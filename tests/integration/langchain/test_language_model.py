@@ -479,7 +479,7 @@ async def test_a_cancelled_turn_sees_its_order_through() -> None:
     box = Box()
     async with ScriptedLLM([calls(("place_order", BUY))]) as llm, asyncio.TaskGroup() as group:
         thinking = group.create_task(think(llm, box))
-        await asyncio.wait_for(sent.wait(), 10)
+        await asyncio.wait_for(sent.wait(), 60)
         thinking.cancel()
         for _ in range(20):
             await asyncio.sleep(0)

@@ -55,7 +55,7 @@ async def test_alerts_and_notes_through_the_tools(database_url: str, tmp_path: P
         plan = await world.plan(agent=BY_MESSAGE)
         world.step()
         await app.store.messages.add(plan.id, "note what you see", app.clock.now())
-        async with asyncio.timeout(20):
+        async with asyncio.timeout(60):
             await keeper.done.wait()
         said = keeper.answers
         assert said["near"]["note"] == "take profit?" and said["near"]["direction"] == "above"
@@ -76,7 +76,7 @@ async def test_a_plan_that_alerts_do_not_wake_sets_none(database_url: str, tmp_p
         plan = await world.plan(agent=AgentSettings(triggers=frozenset({TriggerKind.USER})))
         world.step()
         await app.store.messages.add(plan.id, "look", app.clock.now())
-        async with asyncio.timeout(20):
+        async with asyncio.timeout(60):
             await keeper.done.wait()
         assert keeper.answers["near"]["code"] == "not_woken_by_alerts"
         assert await app.store.alerts.active([plan.id]) == []

@@ -84,7 +84,7 @@ async def test_an_order_recorded_as_its_plan_is_stopped_is_counted_and_never_sen
         slow = SlowRecord(orders.add)
         monkeypatch.setattr(orders, "add", slow)
         plan = await world.plan()
-        await asyncio.wait_for(slow.recorded.wait(), 20)
+        await asyncio.wait_for(slow.recorded.wait(), 60)
         await world.application.plans.stop(plan.id)
         await eventually(lambda: wanted(made, plan, PlanStatus.STOPPED), "an engine that heard of the stop")
         slow.heard.set()

@@ -97,7 +97,7 @@ async def test_a_crash_in_the_turn_of_an_alert_repeats_that_turn_and_no_other(
         await _alert(app, plan, 1, LOW, "above")
         async with running_engine(app, never):
             world.step()
-            async with asyncio.timeout(20):
+            async with asyncio.timeout(60):
                 await began.wait()
         async with running_engine(app) as (_, agent):
             await eventually(lambda: _turns(app, plan), "the turn's end")

@@ -115,7 +115,7 @@ async def test_killed_in_the_middle_and_resumed(
         )
         assert child.stdout is not None
         for _ in range(5):
-            assert await asyncio.wait_for(child.stdout.readline(), 30)
+            assert await asyncio.wait_for(child.stdout.readline(), 60)
         os.kill(child.pid, signal.SIGKILL)
         await child.wait()
         kept = await store.candles.read(there.key)

@@ -108,7 +108,7 @@ async def test_a_stop_by_a_person_waits_for_a_person(store: PostgresStore) -> No
 async def test_workers_and_askers_hear_of_each_other(store: PostgresStore) -> None:
     """Word comes with the commit, not with the next look."""
     arrivals, endings = store.work.arrivals(), store.work.endings()
-    async with asyncio.timeout(20):
+    async with asyncio.timeout(60):
         assert await anext(arrivals) == ""
         assert await anext(endings) == ""
         number = await store.work.add(forecast("a"))

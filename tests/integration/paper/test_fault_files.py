@@ -41,14 +41,14 @@ async def test_a_file_of_faults_is_armed_and_what_struck_is_written_down(tmp_pat
         stderr=asyncio.subprocess.PIPE,
     )
     assert child.stdout is not None
-    ready: dict[str, Any] = json.loads(await asyncio.wait_for(child.stdout.readline(), 30))
+    ready: dict[str, Any] = json.loads(await asyncio.wait_for(child.stdout.readline(), 60))
     assert ready["faults"] == 1
     async with aiohttp.ClientSession() as session:
         for status in (503, 200):
             async with session.get(f"{ready['rest_url']}/api/v5/public/time") as response:
                 assert response.status == status
     child.send_signal(signal.SIGINT)
-    _, errors = await asyncio.wait_for(child.communicate(), 10)
+    _, errors = await asyncio.wait_for(child.communicate(), 60)
     assert (child.returncode, errors) == (0, b"")
     armed, struck = [json.loads(line) for line in record.read_text().splitlines()]
     assert (armed["kind"], armed["seed"]) == ("server_error", 3)

@@ -35,7 +35,7 @@ async def bid(client: RestClient, server: PaperServer, name: str) -> None:
 async def orders_heard(socket: SocketClient) -> list[str]:
     """Client order ids of all order pushes, in order, once the socket has answered a ping behind them."""
     await socket.socket.send_str("ping")
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(60):
         while "pong" not in socket.received[-1:]:
             message = await socket.socket.receive()
             assert message.type is aiohttp.WSMsgType.TEXT, message

@@ -40,7 +40,7 @@ async def test_it_says_when_it_is_ready_and_stops_on_a_signal(tmp_path: Path) ->
         stderr=asyncio.subprocess.PIPE,
     )
     assert child.stdout is not None
-    ready: dict[str, Any] = json.loads(await asyncio.wait_for(child.stdout.readline(), 30))
+    ready: dict[str, Any] = json.loads(await asyncio.wait_for(child.stdout.readline(), 60))
     assert (ready["event"], ready["api_keys"], ready["environment"]) == ("ready", ["k"], "demo")
     async with (
         aiohttp.ClientSession() as session,
@@ -48,7 +48,7 @@ async def test_it_says_when_it_is_ready_and_stops_on_a_signal(tmp_path: Path) ->
     ):
         assert (await response.json())["balances"] == {"USDT": "12.5"}
     child.send_signal(signal.SIGINT)
-    _, errors = await asyncio.wait_for(child.communicate(), 10)
+    _, errors = await asyncio.wait_for(child.communicate(), 60)
     assert (child.returncode, errors) == (0, b"")
 
 

@@ -191,12 +191,12 @@ async def process(*options: str) -> AsyncIterator[tuple[asyncio.subprocess.Proce
     )
     try:
         assert child.stdout is not None
-        line = await asyncio.wait_for(child.stdout.readline(), 30)
+        line = await asyncio.wait_for(child.stdout.readline(), 60)
         yield child, json.loads(line)
     finally:
         if child.returncode is None:
             child.send_signal(signal.SIGTERM)
-            await asyncio.wait_for(child.wait(), 10)
+            await asyncio.wait_for(child.wait(), 60)
 
 
 async def call(session: aiohttp.ClientSession, base: str, method: str, path: str, body: Any = None) -> Any:
@@ -240,7 +240,7 @@ async def test_kill_minus_nine_loses_nothing_that_was_answered(tmp_path: Path) -
                     break
                 assert answer["code"] == "0", answer
                 acknowledged.append(name)
-            await asyncio.wait_for(child.wait(), 10)
+            await asyncio.wait_for(child.wait(), 60)
     async with process(*options) as (_, ready), aiohttp.ClientSession() as session:
         base = ready["rest_url"]
         async with session.get(f"{base}/paper/v1/events") as response:

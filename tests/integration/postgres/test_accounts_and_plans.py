@@ -76,7 +76,7 @@ async def test_other_keys_are_told_to_whoever_listens(store: PostgresStore) -> N
     """They take the place of the old ones; another try of the old ones is told as well."""
     account = await new_account(store)
     other = Credentials("another", "one", "")
-    async with asyncio.timeout(20), aclosing(store.accounts.changes()) as changes:
+    async with asyncio.timeout(60), aclosing(store.accounts.changes()) as changes:
         assert await anext(changes) == 0
         await store.accounts.replace_credentials(account.id, other)
         assert await anext(changes) == account.id
@@ -235,7 +235,7 @@ async def test_a_plan_of_before_the_granting_of_tools_keeps_what_it_could_do(
 async def test_tools_are_granted_and_taken_away(store: PostgresStore) -> None:
     """Nothing else of the plan changes, and whoever follows the plans is told."""
     plan = await new_plan(store)
-    async with aclosing(store.plans.changes()) as told, asyncio.timeout(20):
+    async with aclosing(store.plans.changes()) as told, asyncio.timeout(60):
         assert await anext(told) == 0
         first = await store.plans.set_trading_tools(
             plan.id, {TradingTool.CANCEL_ORDER}, by="ann", reason="try it", at=START

@@ -372,7 +372,7 @@ async def test_a_large_batch_is_numbered_when_nobody_can_slip_in_between(
     async with await psycopg.AsyncConnection.connect(database_url) as other:
         await other.execute("LOCK TABLE order_event_logs IN SHARE MODE")
         appending = asyncio.create_task(store.journal.append(batch))
-        async with asyncio.timeout(20):
+        async with asyncio.timeout(60):
             while not (await (await other.execute(waiting)).fetchone() or [0])[0]:  # noqa: ASYNC110 - nobody tells
                 await asyncio.sleep(0.01)
         row = await (await other.execute("SELECT nextval('order_event_logs_id_seq')")).fetchone()

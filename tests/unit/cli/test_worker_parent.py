@@ -39,5 +39,5 @@ async def test_once_it_works_it_is_asked_to_stop(monkeypatch: pytest.MonkeyPatch
         parent.watch()
         assert not stop.is_set()
         os.close(writing)
-        async with asyncio.timeout(20):
+        async with asyncio.timeout(60):
             await stop.wait()

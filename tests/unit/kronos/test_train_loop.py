@@ -420,7 +420,7 @@ def test_tensorboard_files_are_written(candles: CandleSeries, tmp_path: Path) ->
 
 
 @pytest.mark.slow
-@pytest.mark.timeout(400)
+@pytest.mark.timeout(600)
 def test_two_processes_learn_what_one_learns(candles: CandleSeries, unbroken: Path, tmp_path: Path) -> None:
     """DDP on the CPU: each process takes half of every batch, and the averaged gradients are the whole batch's."""
     table = np.column_stack([candles.open_times, candles.values[:, :5]])

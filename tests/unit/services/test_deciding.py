@@ -106,7 +106,7 @@ async def test_a_turn_has_a_time_limit() -> None:
     async with running(Bench(turn_seconds=0.01)) as bench:
         bench.agent.gate.clear()
         bench.hear(1)
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(60):
             await bench.store.turns.has_failed.wait()
         assert "longer than 0.01 s" in bench.store.turns.failed[0][1]
 
