@@ -38,7 +38,7 @@ FORGERIES = {
         "the exchange has",
     ),
     "a fill is missing": (
-        "DELETE FROM fills WHERE trade_id = (SELECT min(trade_id) FROM fills) AND %s > 0",
+        "DELETE FROM fills WHERE trade_id = (SELECT min(trade_id) FROM fills WHERE plan_id = 1) AND %s > 0",
         "fills: missing",
     ),
     "a fill is a hair too large": (
