@@ -12,9 +12,6 @@ import os
 import socket
 import threading
 from collections.abc import Collection
-from pathlib import Path
-
-from pydantic import SecretStr
 
 from kokex.bootstrap import Engine, application, engine
 from kokex.domain.errors import StoreUnavailableError
@@ -33,8 +30,8 @@ class EngineLife:
         failure: why it ended by itself, which none should.
     """
 
-    def __init__(self, home: Path, database_url: str, agent: Agent) -> None:
-        self._settings = Settings(home=home, database_url=SecretStr(database_url))
+    def __init__(self, settings: Settings, agent: Agent) -> None:
+        self._settings = settings
         self._agent = agent
         self._loop = FastLoop()
         self._loop.set_exception_handler(lambda loop, context: None)

@@ -1,7 +1,7 @@
 """Time that runs fast while nobody works: for every sleep, deadline and clock of engine and exchange alike.
 
-While all event loops wait, `PACE` seconds pass in one of the computer's; while one of them works, time passes as it does. So waiting
-costs little, and a slow or busy computer does not look like a dead network.
+While all event loops wait, `PACE` seconds pass in one of the computer's; while one of them works, or the database for one of them, time
+passes as it does. So waiting costs little, and a slow or busy computer does not look like a dead network.
 """
 
 from __future__ import annotations
@@ -28,16 +28,18 @@ from kokex.adapters.postgres import store
 from kokex.adapters.postgres.address import DatabaseAddress
 from kokex.adapters.postgres.database import Database
 from kokex.paper import server
-from kokex.services import trading
+from kokex.services import approving, trading
 from kokex.services.reconciling import missed
 from kokex.services.reconciling import service as reconciling
 
 PACE = 20.0
 """Seconds of the simulation in one of the computer's, while it waits."""
+_INTERRUPTED_S = 2.0
+"""How often the driver wakes to be interrupted while it waits for the database: ten times a second by default, each connection."""
 
 
 class _Pace:
-    """How much time has passed, and who works."""
+    """How much time has passed, and how many are at work."""
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
@@ -56,10 +58,19 @@ class _Pace:
         return self._began + self.monotonic()
 
     def work(self, more: int) -> None:
-        """One loop more at work, or one less."""
+        """One more at work, or one less."""
         with self._lock:
             self._catch_up()
             self._working += more
+
+    @contextmanager
+    def working(self) -> Iterator[None]:
+        """The database works, for whoever waits for it."""
+        self.work(1)
+        try:
+            yield
+        finally:
+            self.work(-1)
 
     def _catch_up(self) -> float:
         now = time.monotonic()
@@ -154,19 +165,39 @@ class FastLoop(asyncio.SelectorEventLoop):
         return method
 
 
-_connect = psycopg.AsyncConnection.connect
+_connect, _wait = psycopg.AsyncConnection.connect, psycopg.AsyncConnection.wait
+
+
+async def _awaited(connection: psycopg.AsyncConnection[Any], generator: Any, **patience: Any) -> Any:
+    """`AsyncConnection.wait`, and while the database works, time passes as it does; whoever listens to it waits idly."""
+    patience = {"interval": _INTERRUPTED_S} | patience
+    if generator.__name__ == "notifies":
+        return await _wait(connection, generator, **patience)
+    with _PASSING.working():
+        return await _wait(connection, generator, **patience)
 
 
 async def _remembered(*arguments: Any, **named: Any) -> psycopg.AsyncConnection[Any]:
     """`AsyncConnection.connect`, and the loop knows what it must cut off when it dies."""
-    connection = await _connect(*arguments, **named)
+    with _PASSING.working():
+        connection = await _connect(*arguments, **named)
     loop = asyncio.get_running_loop()
     if isinstance(loop, FastLoop):
         loop.connections.add(connection)
     return connection
 
 
-_STATEMENTS: LRUCache[Any, Any] = LRUCache(1000)
+class _Statements(LRUCache[Any, Any]):
+    """By what they ask, whoever asks: an engine's own dialect, which is like all the others, is left out of the key."""
+
+    def get(self, key: Any, default: Any = None) -> Any:
+        return super().get(key[1:], default)
+
+    def __setitem__(self, key: Any, value: Any) -> None:
+        super().__setitem__(key[1:], value)
+
+
+_STATEMENTS = _Statements(1000)
 
 
 class _LearnedDatabase(Database):
@@ -194,6 +225,9 @@ def fast_time() -> Iterator[None]:
         stack.enter_context(patch.object(psycopg.AsyncConnection, "connect", _remembered))
         # The adapter gives a command five seconds to arrive.
         stack.enter_context(patch.object(trading, "SETTLED_AFTER", timedelta(seconds=12)))
+        stack.enter_context(patch.object(psycopg.AsyncConnection, "wait", _awaited))
+        # No order here waits for a person.
+        stack.enter_context(patch.object(approving, "READ_SECONDS", 20.0))
         stack.enter_context(patch.object(reconciling, "LOOK_SECONDS", 20.0))
         stack.enter_context(patch.object(reconciling, "TROUBLED_SECONDS", 2.0))
         # The market runs through a minute in no time, while the exchange's lists may lag behind by an event.

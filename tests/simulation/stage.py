@@ -50,8 +50,7 @@ class Stage:
 
     def bear(self) -> None:
         """Start an engine."""
-        agent = ScriptedAgent(self.scripts)
-        self.life = EngineLife(self.laboratory.folder, self.laboratory.database_url, agent)
+        self.life = EngineLife(self.laboratory.settings, ScriptedAgent(self.scripts))
         self.counts["engines"] += 1
 
     async def kill(self) -> None:
