@@ -20,13 +20,13 @@ from kokex.ports.store import Store
 from kokex.services.accounts import AccountSession
 from kokex.services.halting import PlansAtWork
 from kokex.services.halts import Halts
+from kokex.services.looking import keep_looking
 from kokex.services.trading import TradingService
 
 log = structlog.get_logger(__name__)
 
 READ_SECONDS: Final = 1.0
 """How often what waits is read although nobody told of a change; nothing waits much longer than its time."""
-RETRY_SECONDS: Final = 0.5
 PATIENCE: Final = timedelta(seconds=30)
 """How long an approved order waits on for what the gate must know, after the answer or after its plan came to work here."""
 
@@ -46,22 +46,13 @@ class ApprovingService:
     async def run(self, plans: PlansAtWork) -> None:
         """Serve until cancelled."""
         async with asyncio.TaskGroup() as tasks:
-            tasks.create_task(self._listen(plans, tasks))
-            while True:
-                try:
-                    await self._look(plans, tasks)
-                except KokexError as error:
-                    log.warning("approvals not read", reason=str(error))
-                await self._clock.sleep(READ_SECONDS)
-
-    async def _listen(self, plans: PlansAtWork, tasks: asyncio.TaskGroup) -> None:
-        while True:
-            try:
-                async for _ in self._store.approvals.changes():
-                    await self._look(plans, tasks)
-            except KokexError as error:
-                log.warning("approvals wait for the database", reason=str(error))
-            await self._clock.sleep(RETRY_SECONDS)
+            await keep_looking(
+                self._clock,
+                lambda: self._look(plans, tasks),
+                self._store.approvals.changes,
+                every=READ_SECONDS,
+                what="approvals",
+            )
 
     async def _look(self, plans: PlansAtWork, tasks: asyncio.TaskGroup) -> None:
         """Read what is to be done, and begin what is not under way."""

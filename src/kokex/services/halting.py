@@ -21,6 +21,7 @@ from kokex.ports.store import Store
 from kokex.services.accounts import AccountSession
 from kokex.services.flattening import Flattening
 from kokex.services.halts import Halts, covers
+from kokex.services.looking import keep_looking
 
 log = structlog.get_logger(__name__)
 
@@ -54,22 +55,14 @@ class HaltService:
     async def run(self, plans: PlansAtWork) -> None:
         """Serve until cancelled."""
         async with asyncio.TaskGroup() as tasks:
-            tasks.create_task(self._listen(plans, tasks))
-            while True:
-                try:
-                    await self._look(plans, tasks)
-                except StoreUnavailableError as error:
-                    log.warning("halts not read", reason=str(error))
-                await self._clock.sleep(READ_SECONDS)
-
-    async def _listen(self, plans: PlansAtWork, tasks: asyncio.TaskGroup) -> None:
-        while True:
-            try:
-                async for _ in self._store.risk.changes():
-                    await self._look(plans, tasks)
-            except StoreUnavailableError as error:
-                log.warning("halts wait for the database", reason=str(error))
-            await self._clock.sleep(RETRY_SECONDS)
+            await keep_looking(
+                self._clock,
+                lambda: self._look(plans, tasks),
+                self._store.risk.changes,
+                every=READ_SECONDS,
+                what="halts",
+                survived=StoreUnavailableError,
+            )
 
     async def _look(self, plans: PlansAtWork, tasks: asyncio.TaskGroup) -> None:
         """Read what is in force, and begin what is not carried out yet."""
