@@ -175,7 +175,9 @@ async def test_a_batch_goes_out_within_the_ratio(database_url: str, tmp_path: Pa
         assert all(one.quantity * prices[0] <= 375 for one in orders)
 
         await eventually(lambda: thinker.sizes, "the turn's end")
-        changed = await world.application.plans.use_capital(plan.id, ["trailing_stop=4%"], by="ann", reason="calmer")
+        changed = await world.application.plans.use_capital(
+            plan.id, ["trailing_stop=4%"], by="ann", reason="calmer"
+        )
         assert changed.capital == replace(fixed, trailing_stop=Decimal("0.04"))
         assert thinker.sizes[0]["proven"] is None
         assert len(thinker.sizes[0]["orders"]) == 3
