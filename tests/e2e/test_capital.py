@@ -8,32 +8,14 @@ from pathlib import Path
 
 import pytest
 
-from kokex.adapters.okx import endpoints_for
-from kokex.bootstrap import application
 from kokex.cli.app import run
-from kokex.domain.account import Credentials, Environment
-from kokex.domain.candle import Interval
-from kokex.domain.plan import NewPlan
-from kokex.settings import Settings
-from tests.e2e.terminal import KEYS, Terminal
+from tests.e2e.asking import keep_plan
+from tests.e2e.terminal import Terminal
 
 
-async def _keep_plan(url: str, folder: Path) -> None:
-    endpoints = endpoints_for("global", Environment.PAPER, paper_url="http://127.0.0.1:9")
-    async with application(Settings(home=folder, database_url=url)) as opened:
-        account = await opened.store.accounts.add(
-            "desk", "okx", Environment.PAPER, endpoints, Credentials("k", "s", "p")
-        )
-        await opened.store.plans.add(NewPlan("eth", account.id, "ETH-USDT", Interval("1H")))
-
-
-def test_the_use_of_capital_is_shown_changed_and_kept(
-    database_url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_the_use_of_capital_is_shown_changed_and_kept(home: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """In JSON and for people; what cannot be is one sentence, and changes nothing."""
-    monkeypatch.setenv("KOKEX_HOME", str(tmp_path))
-    monkeypatch.setenv("KOKEX_DATABASE_URL", database_url)
-    asyncio.run(_keep_plan(database_url, tmp_path))
+    asyncio.run(keep_plan(home))
 
     def told(*arguments: str, code: int = 0) -> str:
         capsys.readouterr()
@@ -66,15 +48,9 @@ def test_the_use_of_capital_is_shown_changed_and_kept(
 
 
 def test_a_plan_is_created_with_its_use_of_capital(
-    database_url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    home: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     """Asked of an exchange, kept, and shown."""
-    home = tmp_path / "home"
-    home.mkdir(mode=0o700)
-    monkeypatch.setenv("KOKEX_HOME", str(home))
-    monkeypatch.setenv("KOKEX_DATABASE_URL", database_url)
-    for name, value in KEYS.items():
-        monkeypatch.setenv(name, value)
     with Terminal(tmp_path / "paper").serving("paper", "serve", "--port", "0", "--json") as paper:
         url = paper.ready["rest_url"]
         assert run(["account", "add", "desk", "--environment", "paper", "--paper-url", url]) == 0

@@ -26,6 +26,7 @@ from tests.builders import ETH, START, balance_report, fill, order, plan, update
 from tests.fakes.clock import ManualClock, settle
 from tests.fakes.exchange import CREDENTIALS, FakeAdapter, account
 from tests.fakes.journal import memory_store
+from tests.fakes.running import at_work
 
 
 class Hearing:
@@ -83,14 +84,8 @@ class Bench:
 @asynccontextmanager
 async def running() -> AsyncIterator[Bench]:
     bench = Bench()
-    task = asyncio.create_task(bench.service.run(bench.hearing))
-    await settle()
-    try:
+    async with at_work(bench.service.run(bench.hearing)):
         yield bench
-    finally:
-        task.cancel()
-        with pytest.raises(asyncio.CancelledError):
-            await task
 
 
 def own(plan_id: int, order_id: str = "9001", **changes: Any) -> Any:
