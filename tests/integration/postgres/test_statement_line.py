@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator
 
 import psycopg
@@ -87,3 +88,12 @@ async def test_a_session_that_was_ended(line: StatementLine, empty_database_url:
     with pytest.raises(psycopg.OperationalError):
         await line.run((KEEP, kept(1)))
     assert line.closed
+
+
+async def test_an_event_loop_that_tells_nothing(line: StatementLine, monkeypatch: pytest.MonkeyPatch) -> None:
+    """uvloop tells no reader of a socket that was reset (the server ended before it read the statement): it is looked at now and then."""
+    monkeypatch.setattr(asyncio.get_running_loop(), "add_reader", lambda *_: None, raising=False)
+    async with asyncio.timeout(20):
+        (made,) = await line.run((KEEP, kept(1)))
+
+    assert number(made, 0, 0) == 1

@@ -21,6 +21,8 @@ from kokex.adapters.postgres.parameters import Parameter
 
 _PLACE: Final = re.compile(r"%\((\w+)\)s")
 _BINARY: Final = 1
+_LOOK_SECONDS: Final = 0.2
+"""How often a socket is looked at that the event loop says nothing of: uvloop tells no reader of one that was reset."""
 _GOOD: Final = frozenset({ExecStatus.COMMAND_OK, ExecStatus.TUPLES_OK})
 _bigint = Struct("!q").unpack
 
@@ -49,9 +51,10 @@ Commands: TypeAlias = tuple[tuple[Statement, Mapping[str, Parameter]], ...]
 
 @dataclass(slots=True)
 class _Exchange:
-    """A run under way: how many answers are still to come, and what has come."""
+    """A run under way: what has come so far, and when the socket is looked at unasked."""
 
     done: asyncio.Future[list[PGresult]]
+    alarm: asyncio.TimerHandle | None = None
     answers: list[PGresult] = field(default_factory=list)
     after_none: bool = False
 
@@ -95,11 +98,13 @@ class StatementLine:
         fresh = self._send(commands)
         socket = self._pgconn.socket
         loop.add_reader(socket, self._read)
+        exchange.alarm = loop.call_later(_LOOK_SECONDS, self._look, exchange)
         try:
             if self._pgconn.flush():
                 loop.add_writer(socket, self._write_on)
             answers = await exchange.done
         finally:
+            exchange.alarm.cancel()
             loop.remove_reader(socket)
             loop.remove_writer(socket)
         self._exchange = None
@@ -128,6 +133,12 @@ class StatementLine:
                 asyncio.get_running_loop().remove_writer(self._pgconn.socket)
         except psycopg.Error as error:
             self._fail(error)
+
+    def _look(self, exchange: _Exchange) -> None:
+        """Nothing was heard for a while."""
+        self._read()
+        if not exchange.done.done():
+            exchange.alarm = asyncio.get_running_loop().call_later(_LOOK_SECONDS, self._look, exchange)
 
     def _read(self) -> None:
         """The socket has something to say."""
