@@ -2,23 +2,20 @@
 
 from __future__ import annotations
 
-import builtins
-from collections.abc import AsyncIterator, Callable, Collection, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Protocol
 
-from kokex.domain.account import Credentials, Endpoints, Environment, ExchangeAccount
 from kokex.domain.amendment import Amendment, AmendmentStatus
-from kokex.domain.capital import CapitalSettings
 from kokex.domain.events import ClassifiedUpdate, EventSource, OrderEvent
 from kokex.domain.forecast import Forecast
 from kokex.domain.grant import Grant
 from kokex.domain.instrument import Instrument
 from kokex.domain.order import Fill, Order, OrderStatus
-from kokex.domain.plan import NewPlan, Plan, PlanStatus, TradingTool
 from kokex.domain.quick_init import quick_init
 from kokex.ports.account_journal import AccountJournalStore
+from kokex.ports.accounts import AccountStore
 from kokex.ports.approvals import ApprovalStore
 from kokex.ports.candles import CandleStore
 from kokex.ports.funding import FundingStore
@@ -27,7 +24,7 @@ from kokex.ports.models import ModelStore
 from kokex.ports.notices import AlertStore, NoteStore, NoticeStore
 from kokex.ports.ownership import AccountLocks, AccountOwners
 from kokex.ports.parent_orders import ParentOrderStore
-from kokex.ports.permissions import CapitalChange, PermissionChange
+from kokex.ports.plans import PlanStore
 from kokex.ports.reconciliation import ReconciliationStore
 from kokex.ports.risk import RiskStore
 from kokex.ports.spending import SpendingStore
@@ -37,13 +34,11 @@ from kokex.ports.turns import TurnNotes, TurnRecord, TurnStore, TurnTally
 from kokex.ports.work import WorkStore
 
 __all__ = [
-    "AccountStore",
     "ForecastStore",
     "InstrumentStore",
     "JournalEntry",
     "JournalStore",
     "OrderStore",
-    "PlanStore",
     "Store",
     "SubscriptionStatus",
     "SubscriptionStore",
@@ -179,124 +174,6 @@ class OrderStore(Protocol):
 
     async def count_since(self, plan_id: int, since: datetime) -> int:
         """Orders that the gate let through since `since`."""
-        ...
-
-
-class AccountStore(Protocol):
-    """Exchange accounts; keys are encrypted at rest."""
-
-    async def add(
-        self,
-        name: str,
-        exchange: str,
-        environment: Environment,
-        endpoints: Endpoints,
-        credentials: Credentials,
-    ) -> ExchangeAccount:
-        """Keep an account. Raises `StateError` where the name is taken."""
-        ...
-
-    async def update_endpoints(self, account_id: int, endpoints: Endpoints) -> None:
-        """Change where the account is reached (a paper exchange on a new port)."""
-        ...
-
-    async def get(self, account_id: int) -> ExchangeAccount:
-        """By number. Raises `NotFoundError`."""
-        ...
-
-    async def by_name(self, name: str, *, removed: bool = False) -> ExchangeAccount:
-        """By name, with `removed` also one that was removed. Raises `NotFoundError` that lists the names there are."""
-        ...
-
-    async def list(self, *, removed: bool = False) -> list[ExchangeAccount]:
-        """All, by number; with `removed` also those that were removed."""
-        ...
-
-    async def replace_credentials(self, account_id: int, credentials: Credentials) -> None:
-        """Keep other keys, and tell whoever listens to `changes`. Raises `NotFoundError`, also of a removed account."""
-        ...
-
-    async def remove(self, account_id: int) -> None:
-        """Forget its keys, and tell whoever listens to `changes`; what was recorded of it stays, and its name.
-
-        Raises:
-            NotFoundError: there is no such account, or it is removed already.
-            StateError: a plan is at work on it, or an order's end is not known.
-        """
-        ...
-
-    async def announce(self, account_id: int) -> None:
-        """Tell whoever listens to `changes` that the account may be worth another try."""
-        ...
-
-    def changes(self) -> AsyncIterator[int]:
-        """Numbers of accounts whose keys changed, by any process, as it happens; yields 0 after a lost connection."""
-        ...
-
-    async def credentials(self, account_id: int) -> Credentials:
-        """The keys, decrypted.
-
-        Raises:
-            ConfigurationError: the encryption key is not the one they were kept with, or the account was removed.
-        """
-        ...
-
-
-class PlanStore(Protocol):
-    """Plans."""
-
-    async def add(self, plan: NewPlan) -> Plan:
-        """Keep a new plan. Raises `StateError` where the name is taken."""
-        ...
-
-    async def get(self, plan_id: int) -> Plan:
-        """By number. Raises `NotFoundError`."""
-        ...
-
-    async def list(self, statuses: Collection[PlanStatus] | None = None) -> list[Plan]:
-        """All, or those in `statuses`, by number."""
-        ...
-
-    async def set_status(self, plan_id: int, status: PlanStatus) -> None:
-        """Record what the user wants and tell whoever listens to `changes`."""
-        ...
-
-    async def set_trading_tools(
-        self, plan_id: int, tools: Collection[TradingTool], *, by: str, reason: str, at: datetime
-    ) -> PermissionChange:
-        """Grant the plan exactly these tools that trade, keep the change, and tell whoever listens to `changes`.
-
-        Raises:
-            NotFoundError: there is no such plan.
-        """
-        ...
-
-    async def permission_changes(self, plan_id: int) -> builtins.list[PermissionChange]:
-        """All changes of the plan's tools that trade, oldest first."""
-        ...
-
-    async def change_capital(
-        self,
-        plan_id: int,
-        edit: Callable[[CapitalSettings], CapitalSettings],
-        *,
-        by: str,
-        reason: str,
-        at: datetime,
-    ) -> CapitalChange:
-        """Replace how the plan uses its capital by `edit` of what is kept, keep the change, and tell whoever listens to `changes`.
-
-        Raises:
-            NotFoundError: there is no such plan.
-        """
-        ...
-
-    async def capital_changes(self, plan_id: int) -> builtins.list[CapitalChange]:
-        """All changes of the plan's use of its capital, oldest first."""
-        ...
-
-    def changes(self) -> AsyncIterator[int]:
-        """Numbers of plans whose status, limits or tools were set, by any process, as it happens; yields 0 after a lost connection."""
         ...
 
 
