@@ -11,13 +11,7 @@ from collections.abc import Collection, Iterable
 
 import structlog
 
-from kokex.domain.errors import (
-    ConfigurationError,
-    DataError,
-    ExchangeError,
-    StateError,
-    StoreUnavailableError,
-)
+from kokex.domain.errors import ConfigurationError, KokexError, StateError, StoreUnavailableError
 from kokex.domain.instrument import Instrument, InstrumentKind
 from kokex.domain.plan import LONGEST_DEBOUNCE, NewPlan, Plan, PlanStatus, TradingTool, TriggerKind
 from kokex.ports.agent import Conversations
@@ -174,8 +168,9 @@ class PlanService:
                 async with self._following.setdefault(plan_id, asyncio.Lock()):
                     await self._follow(activity, await self._store.plans.get(plan_id))
                 done = True
-            except (ExchangeError, ConfigurationError, DataError, StoreUnavailableError) as error:
-                log.error("plan waits", plan=plan_id, reason=str(error))
+            except Exception as error:  # whatever it is, the engine and other plans go on
+                expected = isinstance(error, KokexError)
+                log.error("plan waits", plan=plan_id, reason=str(error), exc_info=not expected)
             finally:
                 if tried is not None:
                     tried.set()
