@@ -17,7 +17,7 @@ from typing import Protocol
 import structlog
 
 from kokex.domain.approvals import Approval, ApprovalOutcome, needs_approval
-from kokex.domain.errors import ExchangeError, NotFoundError
+from kokex.domain.errors import ExchangeError, KokexError, NotFoundError
 from kokex.domain.grant import Grant
 from kokex.domain.ids import OrderOrigin, client_order_id
 from kokex.domain.limits import RiskLimits
@@ -283,9 +283,19 @@ class TradingService:
         try:
             return await unbroken(both())
         except asyncio.CancelledError:
-            if approval is None and (order.client_order_id or "") in self._ledgers.of(plan.id).pending:
-                await self._sending.gone(session, order, CUT_SHORT)
+            if approval is None:
+                await unbroken(self._cut_short(session, order))
             raise
+
+    async def _cut_short(self, session: AccountSession, order: Order) -> None:
+        """End an order that was counted and will not be sent; where that cannot be recorded now, it is asked after later."""
+        ledger = self._ledgers.get(order.plan_id)
+        if ledger is None or (order.client_order_id or "") not in ledger.pending:
+            return
+        try:
+            await self._sending.gone(session, order, CUT_SHORT)
+        except KokexError as error:
+            log.warning("end of an order not recorded yet", order=order.client_order_id, reason=str(error))
 
     async def _keep(self, order: Order, approval: Approval | None, left: Grant | None) -> bool:
         if approval is None:

@@ -6,18 +6,29 @@ import asyncio
 from collections.abc import Coroutine
 from typing import Any, TypeVar
 
+import structlog
+
+log = structlog.get_logger(__name__)
+
 Result = TypeVar("Result")
 
 
 async def unbroken(work: Coroutine[Any, Any, Result]) -> Result:
-    """What `work` returns or raises. Where the caller is cancelled meanwhile, the cancellation takes hold once `work` is over.
+    """What `work` returns or raises. Where the caller is cancelled meanwhile, once or again, that takes hold once `work` is over.
 
     For short work of which the record and what is held in memory must not part: a plan is stopped, or its turn runs out of
     time, at any moment.
     """
     task = asyncio.ensure_future(work)
-    try:
-        return await asyncio.shield(task)
-    except asyncio.CancelledError:
-        await asyncio.wait([task])
-        raise
+    cancelled: asyncio.CancelledError | None = None
+    while not task.done():
+        try:
+            await asyncio.wait([task])
+        except asyncio.CancelledError as error:
+            cancelled = error
+    if cancelled is None:
+        return task.result()
+    error = None if task.cancelled() else task.exception()
+    if error is not None:
+        log.warning("what was not to be cut short failed", reason=str(error))
+    raise cancelled
