@@ -125,6 +125,7 @@ class ExecutingService:
         if not self._pictures.halts_known:
             return
         for plan_id in sorted(at_work):
+            await asyncio.sleep(0)  # events between: two hundred plans at once take milliseconds
             try:
                 async with self._deeds:
                     numbers = list(await self._known(plan_id))
