@@ -1,7 +1,8 @@
 """Time that runs fast while nobody works: for every sleep, deadline and clock of engine and exchange alike.
 
 While all event loops wait, `PACE` seconds pass in one of the computer's; while one of them works, or the database for one of them, time
-passes as it does. So waiting costs little, and a slow or busy computer does not look like a dead network.
+passes as it does; and never beyond the moment that the next of them waits for. So waiting costs little, and a slow or busy computer
+does not look like a dead network.
 """
 
 from __future__ import annotations
@@ -44,6 +45,7 @@ class _Pace:
     def __init__(self) -> None:
         self._lock = threading.Lock()
         self._working = 0
+        self._due: dict[object, float] = {}
         self._at = time.monotonic()
         self._passed = self._at
         self._began = time.time() - self._at
@@ -63,6 +65,21 @@ class _Pace:
             self._catch_up()
             self._working += more
 
+    def rest(self, loop: object, seconds: float | None) -> None:
+        """One less at work: it waits for so long at most."""
+        with self._lock:
+            now = self._catch_up()
+            self._working -= 1
+            if seconds is not None:
+                self._due[loop] = now + seconds
+
+    def resume(self, loop: object) -> None:
+        """One more at work, after its rest."""
+        with self._lock:
+            self._catch_up()
+            self._working += 1
+            self._due.pop(loop, None)
+
     @contextmanager
     def working(self) -> Iterator[None]:
         """The database works, for whoever waits for it."""
@@ -74,7 +91,11 @@ class _Pace:
 
     def _catch_up(self) -> float:
         now = time.monotonic()
-        self._passed += (now - self._at) * (1.0 if self._working else PACE)
+        elapsed = now - self._at
+        if self._working:
+            self._passed += elapsed
+        else:
+            self._passed = max(self._passed, min([self._passed + elapsed * PACE, *self._due.values()]))
         self._at = now
         return self._passed
 
@@ -116,17 +137,18 @@ class _FastSelector(selectors.DefaultSelector):
     def select(self, timeout: float | None = None) -> list[tuple[selectors.SelectorKey, int]]:
         if timeout is not None and timeout <= 0:
             return super().select(timeout)
-        self.at_work(working=False)
+        self.rest(timeout)
         try:
             return super().select(timeout / PACE if timeout else timeout)
         finally:
-            self.at_work(working=True)
+            self._at_work = True
+            _PASSING.resume(self)
 
-    def at_work(self, *, working: bool) -> None:
-        """The loop of this selector works from now on, or waits."""
-        if working is not self._at_work:
-            self._at_work = working
-            _PASSING.work(1 if working else -1)
+    def rest(self, seconds: float | None = None) -> None:
+        """The loop of this selector works no more, for so long at most."""
+        if self._at_work:
+            self._at_work = False
+            _PASSING.rest(self, seconds)
 
 
 class FastLoop(asyncio.SelectorEventLoop):
@@ -151,7 +173,7 @@ class FastLoop(asyncio.SelectorEventLoop):
         try:
             super().run_forever()
         finally:
-            self.selector.at_work(working=False)
+            self.selector.rest()
 
     def _add_reader(self, fd: Any, callback: Any, *args: Any) -> Any:
         return self._unless_dead(super()._add_reader)(fd, callback, *args)  # type: ignore[misc]
