@@ -36,6 +36,9 @@ from kokex.services.withdrawing import Withdrawal
 
 log = structlog.get_logger(__name__)
 
+AGAIN_SECONDS = 1.0
+"""How soon an agent that was cancelled and goes on is cancelled again."""
+
 
 @dataclass(slots=True)
 class _Work:
@@ -204,10 +207,13 @@ class PlanActivity:
             self._books.forget(account_id)
 
     async def _end_agent(self, work: _Work) -> None:
+        """Cancel what runs for the plan until it has ended: a cancellation can get lost to an error of the same moment."""
         work.runner.awake = False
-        for task in work.tasks:
-            task.cancel()
-        await asyncio.gather(*work.tasks, return_exceptions=True)
+        left = set(work.tasks)
+        while left:
+            for task in left:
+                task.cancel()
+            _, left = await asyncio.wait(left, timeout=AGAIN_SECONDS)
         work.tasks.clear()
 
     async def _unsubscribe(self, work: _Work) -> None:

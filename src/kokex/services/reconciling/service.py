@@ -29,7 +29,7 @@ from kokex.services.reconciling.missed import MissedEvents
 from kokex.services.reconciling.refused import RecordRefusedError, record_of
 from kokex.services.reconciling.standings import Standings
 from kokex.services.reconciling.stops import Stops
-from kokex.services.reconciling.together import together
+from kokex.services.reconciling.together import heed_cancellation, together
 from kokex.services.trading import TradingService
 
 log = structlog.get_logger(__name__)
@@ -273,5 +273,6 @@ class ReconcilingService:
                 self._stop(session, error)
                 return
             except KokexError as error:
+                heed_cancellation()
                 self.standings.out_of_reach(session, f"the account could not be looked at: {error}")
                 log.warning("look put off", account=session.account.name, reason=str(error))

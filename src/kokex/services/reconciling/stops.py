@@ -15,6 +15,7 @@ from kokex.domain.errors import KokexError
 from kokex.ports.clock import Clock
 from kokex.services.account_events import AccountEventService
 from kokex.services.accounts import AccountSession
+from kokex.services.reconciling.together import heed_cancellation
 
 log = structlog.get_logger(__name__)
 
@@ -61,14 +62,13 @@ class Stops:
             news = self._news(session.account.connection_key)
             await news.wait()
             book = self._account_events.book(session.account.id)
-            if (
-                book is None or not book.complete
-            ):  # the first look that has a picture of the account has its stops
-                news.clear()
+            if book is None or not book.complete:
+                news.clear()  # the first look that has a picture of the account has its stops
                 continue
             try:
                 await self._account_events.reconcile(session.account, await self.read(session))
             except KokexError as error:
+                heed_cancellation()
                 log.warning("stops not read yet", account=session.account.name, reason=str(error))
                 news.set()
                 await self._clock.sleep(RETRY_SECONDS)

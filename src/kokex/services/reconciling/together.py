@@ -15,8 +15,16 @@ async def together(questions: Iterable[Coroutine[Any, Any, _Answer]]) -> list[_A
         async with asyncio.TaskGroup() as group:
             asked = [group.create_task(question) for question in questions]
     except BaseExceptionGroup as failed:
+        heed_cancellation()
         raise _first(failed) from failed
     return [task.result() for task in asked]
+
+
+def heed_cancellation() -> None:
+    """Raise the cancellation of whoever calls, where it was lost: what waits for several things raises an error of theirs instead."""
+    task = asyncio.current_task()
+    if task is not None and task.cancelling():
+        raise asyncio.CancelledError
 
 
 def _first(group: BaseExceptionGroup[BaseException]) -> BaseException:
