@@ -6,7 +6,6 @@ in between, the order can be asked after by that name, and the same step never s
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Callable
 from dataclasses import replace
 from datetime import datetime, timedelta
@@ -17,8 +16,7 @@ from typing import Protocol
 import structlog
 
 from kokex.domain.approvals import Approval, ApprovalOutcome, needs_approval
-from kokex.domain.errors import ExchangeError, KokexError, NotFoundError
-from kokex.domain.grant import Grant
+from kokex.domain.errors import ExchangeError, NotFoundError
 from kokex.domain.ids import OrderOrigin, client_order_id
 from kokex.domain.limits import RiskLimits
 from kokex.domain.order import Order, OrderRequest, OrderStatus
@@ -40,12 +38,12 @@ from kokex.services.accounts import AccountSession
 from kokex.services.amending import OrderAmending
 from kokex.services.answers import Amended, Answer, Wish
 from kokex.services.canceling import cancel_each
+from kokex.services.intent_recording import IntentRecording
 from kokex.services.intents import intended, request_of
 from kokex.services.ledger import Ledgers
 from kokex.services.risk_picture import NOT_OURS, RiskPictures
 from kokex.services.sending import OrderSending
 from kokex.services.turn_budget import TurnBudget
-from kokex.services.unbroken import unbroken
 from kokex.services.waiting_orders import UNKNOWN_NOW, WaitingOrders
 
 log = structlog.get_logger(__name__)
@@ -58,7 +56,6 @@ LATEST = timedelta(seconds=5)
 """What the gate saw counts for so long."""
 TOO_LATE = "not sent: recording the order took so long that what the risk gate saw is of the past; ask again"
 MOVED = "not sent: what the account may do changed after the risk gate had looked; ask again"
-CUT_SHORT = "not sent: the turn that asked for it was ended"
 _EQUITY_SECONDS = 5.0
 """Balances younger than this need not be asked for again."""
 
@@ -98,6 +95,7 @@ class TradingService:
         self._ownership = ownership
         self._pictures = pictures
         self.waiting = WaitingOrders(store, clock, ledgers, sending, pictures)
+        self._recording = IntentRecording(store, clock, ledgers, sending)
         self._amending = OrderAmending(store, clock, ledgers, pictures, self._changed_since)
 
     @property
@@ -236,14 +234,14 @@ class TradingService:
             state = self._pictures.state(session, plan, ledger, grant)
             verdict = gate(request, plan.limits, state)
             if isinstance(verdict, Denied):
-                return await self._record_denial(plan, origin, verdict)
+                return await self._recording.deny(plan, origin, verdict)
             order = intended(plan, origin, request, self._clock.now())
             order = replace(order, decision_mid=self._sending.mid(session, plan))
             left = None if grant is None else grant.spend(verdict.added)
             approval = needs_approval(order, request, plan.limits, state)
             if approval is not None:
                 order = replace(order, status=OrderStatus.AWAITING_APPROVAL, reason=approval.sentence)
-            if not await self._keep_and_count(session, plan, order, approval, left):
+            if not await self._recording.keep(session, plan, order, approval, left):
                 return Answer(order, "already_submitted")
             if budget is not None and left is not None:
                 budget.left = left
@@ -267,40 +265,6 @@ class TradingService:
             return Answer(replace(order, status=OrderStatus.EXPIRED, reason=NOT_OURS), "account_elsewhere")
         log.info("order waits for approval", order=order.client_order_id, until=approval.expires_at)
         return Answer(order)
-
-    async def _keep_and_count(
-        self, session: AccountSession, plan: Plan, order: Order, approval: Approval | None, left: Grant | None
-    ) -> bool:
-        """Put the intent on record and into the ledger: both or neither. One whose asker was ended meanwhile goes out no more."""
-
-        async def both() -> bool:
-            kept = await self._keep(order, approval, left)
-            if kept:
-                self._ledgers.of(plan.id).add(order, self._sending.last_price(session, plan))
-                self._sending.count_cash(session, plan, order)
-            return kept
-
-        try:
-            return await unbroken(both())
-        except asyncio.CancelledError:
-            if approval is None:
-                await unbroken(self._cut_short(session, order))
-            raise
-
-    async def _cut_short(self, session: AccountSession, order: Order) -> None:
-        """End an order that was counted and will not be sent; where that cannot be recorded now, it is asked after later."""
-        ledger = self._ledgers.get(order.plan_id)
-        if ledger is None or (order.client_order_id or "") not in ledger.pending:
-            return
-        try:
-            await self._sending.gone(session, order, CUT_SHORT)
-        except KokexError as error:
-            log.warning("end of an order not recorded yet", order=order.client_order_id, reason=str(error))
-
-    async def _keep(self, order: Order, approval: Approval | None, left: Grant | None) -> bool:
-        if approval is None:
-            return await self._store.orders.add(order, grant_left=left)
-        return await self._store.approvals.add(order, approval, grant_left=left)
 
     async def release(
         self, session: AccountSession, plan: Plan, approval: Approval, *, patient: bool
@@ -387,13 +351,6 @@ class TradingService:
     def count_cash(self, session: AccountSession, plan: Plan, order: Order) -> None:
         """Take what a buy on its way out may cost off the account's free cash."""
         self._sending.count_cash(session, plan, order)
-
-    async def _record_denial(self, plan: Plan, origin: tuple[int, int], denied: Denied) -> Answer:
-        meant = intended(plan, origin, denied.request, self._clock.now())
-        order = replace(meant, status=OrderStatus.DENIED, reason=f"{denied.code.value}: {denied.reason}")
-        await self._store.orders.add(order)
-        log.info("order denied", plan=plan.id, code=denied.code.value, reason=denied.reason)
-        return Answer(order, denied.code.value)
 
     async def _know_equity(self, session: AccountSession) -> None:
         """Have balances that are young enough to hold shares of the equity against; without any the gate says so."""

@@ -28,7 +28,7 @@ async def unbroken(work: Coroutine[Any, Any, Result]) -> Result:
             cancelled = error
     if cancelled is None:
         return task.result()
-    error = None if task.cancelled() else task.exception()
-    if error is not None:
-        log.warning("what was not to be cut short failed", reason=str(error))
+    failure = None if task.cancelled() else task.exception()
+    if failure is not None:
+        log.warning("what was not to be cut short failed", reason=str(failure))
     raise cancelled

@@ -17,7 +17,7 @@ from kokex.domain.instrument import Side
 from kokex.domain.order import Order, OrderStatus, OrderType
 from kokex.domain.plan import Plan, PlanStatus
 from kokex.ports.toolbox import Toolbox
-from kokex.services import plans, trading
+from kokex.services import intent_recording, plans
 from kokex.services.withdrawing import Withdrawal
 from tests.world import WrittenAgent, eventually, idle, paper_world, platform, running_engine
 
@@ -92,7 +92,7 @@ async def test_an_order_recorded_as_its_plan_is_stopped_is_counted_and_never_sen
 
         (order,) = await world.orders(plan)
         assert order.status is OrderStatus.EXPIRED
-        assert order.reason == trading.CUT_SHORT
+        assert order.reason == intent_recording.CUT_SHORT
         assert world.pushed() == []
 
 
