@@ -41,7 +41,8 @@ class PlanLedger:
 
     book: PlanBook
     pending: dict[str, Order] = field(default_factory=dict)
-    _counted: OrderedDict[str, set[str]] = field(default_factory=OrderedDict)
+    _counted: OrderedDict[str, dict[str, Decimal]] = field(default_factory=OrderedDict)
+    _lacking: dict[str, Decimal] = field(default_factory=dict)
     _doubtful: set[str] = field(default_factory=set)
     pace: OrderPace = field(default_factory=OrderPace)
     stops_out: bool = True
@@ -133,8 +134,10 @@ class PlanLedger:
             self.book = self.book.apply(fill)
             self._tape.add(fill)
             if fill.client_order_id in self._doubtful and fill.trade_id is not None:
-                self._remember(fill.client_order_id).add(fill.trade_id)
+                self._remember(fill.client_order_id)[fill.trade_id] = fill.quantity
         self._doubtful.clear()
+        for name in list(self._lacking):
+            self._note_lack(name, self._lacking[name])
 
     def set_funding(self, total: Decimal) -> None:
         """What funding came to for the plan, all of it."""
@@ -143,6 +146,11 @@ class PlanLedger:
     def orders_since(self, moment: datetime) -> int:
         """Orders let through at or after `moment` (a day back at most)."""
         return self.pace.since(moment)
+
+    @property
+    def whole(self) -> bool:
+        """Whether all that orders filled which are over is counted; an execution whose push was lost or is late is not yet."""
+        return not self._lacking
 
     @property
     def results(self) -> TradeResults:
@@ -172,6 +180,7 @@ class PlanLedger:
     def _keep(self, client_order_id: str, order: Order) -> None:
         if order.status.closed:
             self.pending.pop(client_order_id, None)
+            self._note_lack(client_order_id, order.filled_quantity)
         else:
             self.pending[client_order_id] = order
 
@@ -192,15 +201,24 @@ class PlanLedger:
         key = fill.trade_id or event_key
         if key in counted:
             return True
-        counted.add(key)
+        counted[key] = fill.quantity
+        self._note_lack(name, self._lacking.get(name, Decimal(0)))
         if not self._tape.add(fill):
             return False
         self.book = self.book.apply(fill)
         return True
 
-    def _remember(self, name: str) -> set[str]:
-        """Executions of an order that are counted; none where the order is new."""
-        counted = self._counted.setdefault(name, set())
+    def _note_lack(self, name: str, filled: Decimal) -> None:
+        """Compare what an order filled with its executions that are counted, where those are remembered."""
+        counted = self._counted.get(name)
+        if counted is not None and sum(counted.values()) < filled:
+            self._lacking[name] = filled
+        else:
+            self._lacking.pop(name, None)
+
+    def _remember(self, name: str) -> dict[str, Decimal]:
+        """Executions of an order that are counted, with their quantities; none where the order is new."""
+        counted = self._counted.setdefault(name, {})
         self._counted.move_to_end(name)
         if len(self._counted) > _ORDERS_REMEMBERED:
             self._counted.popitem(last=False)

@@ -16,7 +16,7 @@ from typing import Final
 import structlog
 
 from kokex.domain.account_reports import StopReport
-from kokex.domain.errors import ExchangeError
+from kokex.domain.errors import KokexError
 from kokex.domain.ids import client_order_id, order_origin
 from kokex.domain.instrument import InstrumentKind, Side
 from kokex.domain.standing import Standing
@@ -34,6 +34,8 @@ SETTLING_SECONDS: Final = 5.0
 AGAIN_SECONDS: Final = 1.0
 LONGEST_AGAIN_SECONDS: Final = 60.0
 """How soon what was refused is asked for again; twice as late each time, up to this."""
+LACKING_SECONDS: Final = 600.0
+"""How long an execution that is known to be missing is waited for: longer than from one look at the account to the next."""
 
 
 @dataclass(slots=True)
@@ -71,6 +73,7 @@ class StopKeeping:
         self._order_events = order_events
         self._installation = installation
         self._sizings: dict[int, _Sizing] = {}
+        self._lacking_since: dict[int, float] = {}
 
     async def look(self) -> None:
         """Look at every plan at work; an account that cannot be asked now is asked at the next look."""
@@ -80,15 +83,23 @@ class StopKeeping:
             connection = self._order_events.connections.get(session.account.connection_key)
             for plan_id in list(connection.plans) if connection is not None else ():
                 ledger = self._ledgers.get(plan_id)
-                if ledger is None or not ledger.stops_out:
+                if ledger is None or not ledger.stops_out or self._lacks(plan_id, ledger):
                     continue
                 try:
                     if _protects(ledger):
                         await self._fit(session, plan_id, ledger)
                     else:
                         await self._cancel(session, plan_id, ledger)
-                except ExchangeError as error:
+                except KokexError as error:
                     log.warning("stops not looked at", plan=plan_id, reason=str(error))
+
+    def _lacks(self, plan_id: int, ledger: PlanLedger) -> bool:
+        """Whether the plan holds something else than is counted, and how much is not known yet: its stops stay as they are."""
+        if ledger.whole:
+            self._lacking_since.pop(plan_id, None)
+            return False
+        now = self._clock.monotonic()
+        return now - self._lacking_since.setdefault(plan_id, now) < LACKING_SECONDS
 
     async def _cancel(self, session: AccountSession, plan_id: int, ledger: PlanLedger) -> None:
         own = await self._own(session, plan_id, ledger)

@@ -12,7 +12,8 @@ from typing import Any
 import pytest
 
 from kokex.domain.account_reports import StopReport
-from kokex.domain.errors import ExchangeUnavailableError
+from kokex.domain.errors import DataError, ExchangeUnavailableError
+from kokex.domain.events import EventSource, OrderEvent, classify
 from kokex.domain.ids import OrderOrigin, client_order_id, stop_name
 from kokex.domain.instrument import Side
 from kokex.domain.order import OrderStatus
@@ -21,8 +22,13 @@ from kokex.domain.standing import Standing
 from kokex.domain.stops import Stops
 from kokex.ports.exchange import Accepted, Outcome, Rejected, Unknown
 from kokex.services.ledger import PlanLedger
-from kokex.services.stop_keeping import LONGEST_AGAIN_SECONDS, SETTLING_SECONDS, StopKeeping
-from tests.builders import ETH, ETH_SWAP, fill, order, stop_report
+from kokex.services.stop_keeping import (
+    LACKING_SECONDS,
+    LONGEST_AGAIN_SECONDS,
+    SETTLING_SECONDS,
+    StopKeeping,
+)
+from tests.builders import ETH, ETH_SWAP, START, fill, order, stop_report, update
 from tests.fakes.clock import ManualClock
 
 LOOK = 0.5
@@ -92,6 +98,8 @@ class Bench:
             return Rejected("51506", "not this one")
         if fate == "away":
             raise ExchangeUnavailableError("away")
+        if fate == "unreadable":
+            raise DataError("not what it should be")
         if fate in {"taken", "taken, answer lost"}:
             take()
         if fate == "late":
@@ -251,3 +259,50 @@ async def test_the_stops_of_an_ended_holding_are_canceled() -> None:
     asked = bench.asked
     await bench.looks(10)
     assert bench.asked == asked
+
+
+async def test_an_answer_that_cannot_be_read_is_asked_for_again() -> None:
+    """It ends nothing."""
+    bench = Bench("0.3", stop(1, "0.5"))
+    bench.answers = ["unreadable"]
+    await bench.looks(5)
+    assert bench.sizes == [Decimal("0.3")]
+
+
+def executed(number: int, quantity: str, filled: str, status: OrderStatus) -> OrderEvent:
+    """One execution of plan 1's order of step 1, as it was told; `filled`: by the order until then."""
+    name = name_of(1)
+    made = fill(number, quantity=Decimal(quantity), fee=Decimal(0), client_order_id=name)
+    said = update(client_order_id=name, status=status, filled_quantity=Decimal(filled), fill=made)
+    told = classify(said)
+    return OrderEvent(
+        1, 1, 1, told.event_type, told.kind, told.event_key, told.update, EventSource.STREAM, False, START
+    )
+
+
+@pytest.mark.parametrize("instrument", [ETH, ETH_SWAP], ids=["spot", "swap"])
+@pytest.mark.parametrize(("late", "last"), [("0.2", "0.3"), ("0.49999", "0.00001")], ids=["part", "most"])
+async def test_a_stop_stays_while_an_execution_of_its_order_is_missing(
+    late: str, last: str, instrument: Any
+) -> None:
+    """The push of it was lost or is late: what is held is more than is counted, and the stop would not grow again."""
+    bench = Bench("0", stop(1, "0.5"), instrument=instrument)
+    bench.ledger.add(order(client_order_id=name_of(1), quantity=Decimal("0.5")))
+    bench.ledger.apply(executed(2, last, "0.5", OrderStatus.FILLED))
+    await bench.looks(60)
+    bench.ledger.apply(executed(1, late, late, OrderStatus.PARTIALLY_FILLED))
+    await bench.looks(60)
+    assert bench.sent == [] and bench.sizes == [Decimal("0.5")]
+    if instrument is ETH:
+        bench.hold("0.3")
+        await bench.looks(60)
+        assert bench.sizes == [Decimal("0.3")]
+
+
+async def test_a_missing_execution_is_not_waited_for_for_ever() -> None:
+    """By then every look at the account would have found it."""
+    bench = Bench("0", stop(1, "0.5"))
+    bench.ledger.add(order(client_order_id=name_of(1), quantity=Decimal("0.5")))
+    bench.ledger.apply(executed(2, "0.3", "0.5", OrderStatus.FILLED))
+    await bench.looks(LACKING_SECONDS + 1)
+    assert bench.sizes == [Decimal("0.3")]
