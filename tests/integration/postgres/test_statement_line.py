@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import socket
 from collections.abc import AsyncIterator
+from contextlib import ExitStack
 
 import psycopg
 import pytest
@@ -31,6 +33,14 @@ async def line(empty_database_url: str) -> AsyncIterator[StatementLine]:
 
 def kept(*numbers: int, word: str = "wörd") -> dict[str, BigintArray | TextArray]:
     return {"numbers": BigintArray.of(numbers), "texts": TextArray.of([word] * len(numbers))}
+
+
+async def end(line: StatementLine, database_url: str) -> None:
+    """Have the server end the line's session."""
+    async with await psycopg.AsyncConnection.connect(database_url, autocommit=True) as administrator:
+        await administrator.execute(
+            "SELECT pg_terminate_backend(%s, 5000)", [line.connection.info.backend_pid]
+        )
 
 
 async def test_answers_come_in_the_order_of_the_statements(line: StatementLine) -> None:
@@ -80,10 +90,7 @@ async def test_between_runs_the_driver_may_use_the_connection(line: StatementLin
 
 async def test_a_session_that_was_ended(line: StatementLine, empty_database_url: str) -> None:
     """Told as the driver tells it; the line is of no more use."""
-    async with await psycopg.AsyncConnection.connect(empty_database_url, autocommit=True) as administrator:
-        await administrator.execute(
-            "SELECT pg_terminate_backend(%s, 5000)", [line.connection.info.backend_pid]
-        )
+    await end(line, empty_database_url)
 
     with pytest.raises(psycopg.OperationalError):
         await line.run((KEEP, kept(1)))
@@ -97,3 +104,43 @@ async def test_an_event_loop_that_tells_nothing(line: StatementLine, monkeypatch
         (made,) = await line.run((KEEP, kept(1)))
 
     assert number(made, 0, 0) == 1
+
+
+async def test_whoever_has_the_number_of_a_broken_socket_next_is_heard(
+    line: StatementLine, empty_database_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """libpq closes a socket that broke; another may be opened under its number before the task that waits goes on."""
+    loop, heard, fail = asyncio.get_running_loop(), asyncio.Event(), StatementLine._fail
+    number_of_socket = line.connection.pgconn.socket
+
+    with ExitStack() as opened:
+
+        def fail_and_open(self: StatementLine, error: psycopg.Error) -> None:
+            fail(self, error)
+            for _ in range(100):
+                ours, theirs = map(opened.enter_context, socket.socketpair())
+                if number_of_socket in (ours.fileno(), theirs.fileno()):
+                    loop.add_reader(number_of_socket, heard.set)
+                    (ours if theirs.fileno() == number_of_socket else theirs).send(b"news")
+                    return
+            raise AssertionError("the number was not given again")
+
+        monkeypatch.setattr(StatementLine, "_fail", fail_and_open)
+        await end(line, empty_database_url)
+        with pytest.raises(psycopg.OperationalError):
+            await line.run((KEEP, kept(1)))
+        async with asyncio.timeout(20):
+            await heard.wait()
+        loop.remove_reader(number_of_socket)
+
+
+async def test_what_is_refused_when_all_is_committed(line: StatementLine) -> None:
+    """A rule that is looked at last: told as any other refusal, and the line is as good as before."""
+    await line.connection.execute("ALTER TABLE kept ADD UNIQUE (word) DEFERRABLE INITIALLY DEFERRED")
+    for first in (1, 3):
+        with pytest.raises(psycopg.errors.UniqueViolation):
+            await line.run((KEEP, kept(first, first + 1)), (COUNT, {"numbers": BigintArray.of([1])}))
+
+    assert not line.closed
+    (counted,) = await line.run((COUNT, {"numbers": BigintArray.of([1, 2, 3, 4])}))
+    assert number(counted, 0, 0) == 0

@@ -51,12 +51,22 @@ Commands: TypeAlias = tuple[tuple[Statement, Mapping[str, Parameter]], ...]
 
 @dataclass(slots=True)
 class _Exchange:
-    """A run under way: what has come so far, and when the socket is looked at unasked."""
+    """A run under way: what has come so far, the socket while it is listened to, and when it is looked at unasked."""
 
     done: asyncio.Future[list[PGresult]]
+    socket: int | None = None
     alarm: asyncio.TimerHandle | None = None
     answers: list[PGresult] = field(default_factory=list)
     after_none: bool = False
+
+    def stop(self) -> None:
+        """Listen no longer."""
+        if self.socket is not None and self.alarm is not None:
+            loop = asyncio.get_running_loop()
+            self.alarm.cancel()
+            loop.remove_reader(self.socket)
+            loop.remove_writer(self.socket)
+            self.socket = None
 
 
 class StatementLine:
@@ -96,17 +106,15 @@ class StatementLine:
         loop = asyncio.get_running_loop()
         exchange = self._exchange = _Exchange(loop.create_future())
         fresh = self._send(commands)
-        socket = self._pgconn.socket
-        loop.add_reader(socket, self._read)
+        exchange.socket = socket = self._pgconn.socket
         exchange.alarm = loop.call_later(_LOOK_SECONDS, self._look, exchange)
         try:
+            loop.add_reader(socket, self._read)
             if self._pgconn.flush():
-                loop.add_writer(socket, self._write_on)
+                loop.add_writer(socket, self._write_on, socket)
             answers = await exchange.done
         finally:
-            exchange.alarm.cancel()
-            loop.remove_reader(socket)
-            loop.remove_writer(socket)
+            exchange.stop()
         self._exchange = None
         self._pgconn.exit_pipeline_mode()
         return self._judged(answers, fresh)
@@ -126,11 +134,11 @@ class StatementLine:
         pgconn.pipeline_sync()
         return fresh
 
-    def _write_on(self) -> None:
+    def _write_on(self, socket: int) -> None:
         """The socket takes more."""
         try:
             if not self._pgconn.flush():
-                asyncio.get_running_loop().remove_writer(self._pgconn.socket)
+                asyncio.get_running_loop().remove_writer(socket)
         except psycopg.Error as error:
             self._fail(error)
 
@@ -164,15 +172,17 @@ class StatementLine:
 
     def _fail(self, error: psycopg.Error) -> None:
         if self._exchange is not None and not self._exchange.done.done():
+            # At once: libpq closes a socket that broke, and whatever is opened next, by anyone here, may have its number.
+            self._exchange.stop()
             self._exchange.done.set_exception(error)
 
     def _judged(self, answers: list[PGresult], fresh: list[bytes]) -> list[PGresult]:
-        """The answers to statements; raises what the server complained of first."""
-        for answer, name in zip(answers, fresh, strict=True):
+        """The answers to statements; raises what the server complained of first, at a statement or, behind them all, at the commit."""
+        told = zip(answers, fresh, strict=False)
+        self._prepared.update(name for answer, name in told if name and answer.status in _GOOD)
+        for answer in answers:
             if answer.status not in _GOOD:
                 raise psycopg.errors.error_from_result(answer)
-            if name:
-                self._prepared.add(name)
         return [answer for answer, name in zip(answers, fresh, strict=True) if not name]
 
 
