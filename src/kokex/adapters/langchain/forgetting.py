@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Mapping
 from typing import Any, Final
 
@@ -29,15 +30,22 @@ async def delete_conversations(connection: psycopg.AsyncConnection[Any], plan_id
 class KeptConversations:
     """`Conversations` in LangGraph's tables, whether a model is configured now or was once.
 
+    One connection at a time: an engine begins with every plan that was ever stopped.
+
     Args:
         connect: keyword arguments of `psycopg.connect`.
     """
 
     def __init__(self, connect: Mapping[str, Any]) -> None:
         self._connect = connect
+        self._turn = asyncio.Lock()
 
     async def forget(self, plan_id: int) -> None:
         """See `Conversations`."""
+        async with self._turn:
+            await self._forget(plan_id)
+
+    async def _forget(self, plan_id: int) -> None:
         try:
             async with await psycopg.AsyncConnection.connect(**self._connect) as connection:
                 wanted = [f"{SCHEMA}.{table}" for table in _TABLES]
