@@ -11,10 +11,18 @@ import psycopg
 import pytest
 
 from kokex.adapters.postgres import PostgresStore
+from kokex.adapters.postgres.address import DatabaseAddress
 from kokex.adapters.postgres.parameters import Parameter
 from kokex.adapters.postgres.statement_line import Statement, StatementLine
 from kokex.adapters.postgres.turn_sql import CLOSE, OPEN
-from kokex.adapters.postgres.turn_writer import OPTIONS, Closing, Opening, closing_columns, opening_columns
+from kokex.adapters.postgres.turn_writer import (
+    OPTIONS,
+    Closing,
+    Opening,
+    TurnWriter,
+    closing_columns,
+    opening_columns,
+)
 from kokex.domain.decision import Action, Decision, Trigger, TurnStatus
 from kokex.domain.errors import StateError, StoreUnavailableError
 from kokex.domain.events import OrderEvent
@@ -143,6 +151,43 @@ async def test_whoever_is_cancelled_takes_nothing_back(store: PostgresStore, pla
     assert running is not None and running.id == theirs
     again = await store.turns.start(plans[0].id, told(1), 0, START)
     assert [one.id for one in await store.turns.recent(plans[0].id, limit=5)] == [again]
+
+
+async def test_whoever_gives_up_while_the_database_is_away_opens_no_turn_later(
+    store: PostgresStore, plans: list[Plan], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """By then another engine may have taken his plan up: it would not be told of what his turn was."""
+    run, asked = StatementLine.run, []
+
+    async def lose_once(self, *commands):  # type: ignore[no-untyped-def]
+        monkeypatch.setattr(StatementLine, "run", run)
+        asked[0].cancel()
+        await asyncio.wait([asked[0]])
+        raise psycopg.OperationalError("away")
+
+    monkeypatch.setattr(StatementLine, "run", lose_once)
+    asked += [asyncio.ensure_future(store.turns.start(plan.id, told(1), 0, START)) for plan in plans[:2]]
+
+    theirs = await asked[1]
+    running = await store.turns.running(plans[1].id)
+    assert running is not None and running.id == theirs
+    assert await store.turns.running(plans[0].id) is None
+    assert not await store.turns.handled(plans[0].id, "forecast:1")
+
+
+async def test_closing_ends_everything(store: PostgresStore, database_url: str, plans: list[Plan]) -> None:
+    """What is asked for by whoever has just got his answer is written too; no connection is left."""
+    writer = TurnWriter(DatabaseAddress.parse(database_url))
+
+    async def both() -> list[int | None]:
+        return [await writer.open(Opening(plan.id, ["a"], "b", [], 1, 1, START)) for plan in plans[:2]]
+
+    asked = asyncio.ensure_future(both())
+    await asyncio.sleep(0)
+    await writer.close()
+
+    assert len(set(await asked)) == 2
+    assert writer._line is None
 
 
 async def test_a_commit_whose_answer_was_lost(

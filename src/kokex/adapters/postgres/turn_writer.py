@@ -16,7 +16,7 @@ from kokex.adapters.postgres.address import DatabaseAddress
 from kokex.adapters.postgres.database import is_unavailable, translated
 from kokex.adapters.postgres.journal_columns import Parameters
 from kokex.adapters.postgres.parameters import BigintArray, DoubleArray, JsonbArray, MomentArray, TextArray
-from kokex.adapters.postgres.statement_line import Answer, Statement, StatementLine, number
+from kokex.adapters.postgres.statement_line import Statement, StatementLine, number
 from kokex.adapters.postgres.turn_sql import CLOSE, OPEN
 from kokex.domain.errors import StoreUnavailableError
 
@@ -43,7 +43,7 @@ class Opening:
 
     @property
     def place(self) -> int:
-        """What only one in a transaction may have."""
+        """Its plan."""
         return self.plan_id
 
 
@@ -67,7 +67,7 @@ class Closing:
 
     @property
     def place(self) -> int:
-        """What only one in a transaction may have."""
+        """Its turn."""
         return self.turn_id
 
 
@@ -78,14 +78,24 @@ class _Asked:
     row: Opening | Closing
     answer: asyncio.Future[int | None]
 
+    @property
+    def place(self) -> tuple[type, int]:
+        """What only one in a transaction may have: its plan to be opened, or its turn to be closed."""
+        return type(self.row), self.row.place
+
+    @property
+    def waits(self) -> bool:
+        """Whether whoever asked is still there."""
+        return not self.answer.done()
+
     def settle(self, number: int | None) -> None:
         """Tell whoever still waits."""
-        if not self.answer.done():
+        if self.waits:
             self.answer.set_result(number)
 
     def refuse(self, error: Exception) -> None:
         """Tell whoever still waits why not."""
-        if not self.answer.done():
+        if self.waits:
             self.answer.set_exception(error)
 
 
@@ -93,7 +103,7 @@ class TurnWriter:
     """One connection, one transaction after another. A lost connection is replaced, and all of it tried once more at once.
 
     What was committed although its answer was lost is asked for again: an opening then finds the turn running, a closing finds it
-    closed. Whoever is cancelled while he waits takes nothing back.
+    closed. Whoever is cancelled while he waits takes nothing back that is under way; what is not goes out no more.
     """
 
     def __init__(self, address: DatabaseAddress) -> None:
@@ -121,8 +131,8 @@ class TurnWriter:
 
     async def close(self) -> None:
         """Write what waits, and release the connection."""
-        if self._writing is not None:
-            await self._writing
+        while self._writing is not None:  # the last answer may have had someone ask for more
+            await asyncio.wait([self._writing])
         await self._drop()
 
     async def _written(self, row: Opening | Closing) -> int | None:
@@ -149,11 +159,10 @@ class TurnWriter:
         left: deque[_Asked] = deque()
         while self._waiting and len(group) < MOST:
             asked = self._waiting.popleft()
-            place = (type(asked.row), asked.row.place)
-            if place in group:
+            if asked.place in group:
                 left.append(asked)
-            elif not asked.answer.done():
-                group[place] = asked
+            elif asked.waits:
+                group[asked.place] = asked
         self._waiting.extendleft(reversed(left))
         return list(group.values())
 
@@ -161,7 +170,7 @@ class TurnWriter:
         """One transaction. Where it is refused, each by itself, so that each hears its own reason."""
         try:
             with translated(self._address):
-                numbers = await self._numbers([asked.row for asked in group])
+                numbers = await self._numbers(group)
         except StoreUnavailableError as error:
             for asked in group:
                 asked.refuse(StoreUnavailableError(str(error)))
@@ -173,51 +182,59 @@ class TurnWriter:
                 await self._write([asked])
         else:
             for asked in group:
-                asked.settle(numbers.get((type(asked.row), asked.row.place)))
+                asked.settle(numbers.get(asked.place))
 
-    async def _numbers(self, rows: Sequence[Opening | Closing]) -> dict[tuple[type, int], int]:
+    async def _numbers(self, group: Sequence[_Asked]) -> dict[tuple[type, int], int]:
         """Numbers of the turns that were opened, and of those that were closed."""
-        openings = [row for row in rows if isinstance(row, Opening)]
-        closings = [row for row in rows if isinstance(row, Closing)]
-        commands: list[tuple[Statement, Parameters]] = []
-        if closings:
-            commands.append((CLOSE, closing_columns(closings)))
-        if openings:
-            commands.append((OPEN, opening_columns(openings)))
-        answers = await self._run(commands)
-        kinds = [Closing] * bool(closings) + [Opening] * bool(openings)
-        return {
-            (kind, number(answer, row, 1)): number(answer, row, 0)
-            for kind, answer in zip(kinds, answers, strict=True)
-            for row in range(answer.ntuples)
-        }
-
-    async def _run(self, commands: Sequence[tuple[Statement, Parameters]]) -> list[Answer]:
         try:
-            return await self._attempt(commands)
+            return await self._attempt(group)
         except psycopg.Error as error:
             if not is_unavailable(error):
                 raise
-        return await self._attempt(commands)
+        return await self._attempt(group)
 
-    async def _attempt(self, commands: Sequence[tuple[Statement, Parameters]]) -> list[Answer]:
-        if self._line is None or self._line.closed:
-            await self._drop()
-            arguments = self._address.connect_arguments
-            arguments["options"] += OPTIONS
-            self._line = StatementLine(await psycopg.AsyncConnection.connect(**arguments, autocommit=True))
+    async def _attempt(self, group: Sequence[_Asked]) -> dict[tuple[type, int], int]:
+        line = await self._connect()
+        # Only now: to connect may take seconds, and another engine may have taken up the plan of one who was cancelled meanwhile.
+        rows = [asked.row for asked in group if asked.waits]
+        commands = _commands(rows)
+        if not commands:
+            return {}
         try:
-            return await self._line.run(*commands)
+            answers = await line.run(*commands.values())
         except psycopg.Error:
             raise
         except BaseException:
             await self._drop()
             raise
+        return {
+            (kind, number(answer, row, 1)): number(answer, row, 0)
+            for kind, answer in zip(commands, answers, strict=True)
+            for row in range(answer.ntuples)
+        }
+
+    async def _connect(self) -> StatementLine:
+        if self._line is None or self._line.closed:
+            await self._drop()
+            arguments = self._address.connect_arguments
+            arguments["options"] += OPTIONS
+            self._line = StatementLine(await psycopg.AsyncConnection.connect(**arguments, autocommit=True))
+        return self._line
 
     async def _drop(self) -> None:
         line, self._line = self._line, None
         if line is not None:
             await line.close()
+
+
+def _commands(rows: Sequence[Opening | Closing]) -> dict[type, tuple[Statement, Parameters]]:
+    """What closes turns, and then what opens some: a plan may have one of each."""
+    commands: dict[type, tuple[Statement, Parameters]] = {}
+    if closings := [row for row in rows if isinstance(row, Closing)]:
+        commands[Closing] = (CLOSE, closing_columns(closings))
+    if openings := [row for row in rows if isinstance(row, Opening)]:
+        commands[Opening] = (OPEN, opening_columns(openings))
+    return commands
 
 
 def opening_columns(rows: Sequence[Opening]) -> Parameters:
