@@ -7,7 +7,6 @@ from collections.abc import AsyncIterator
 
 import psycopg
 import pytest
-from psycopg.types.json import Jsonb
 
 from kokex.adapters.postgres import PostgresStore
 from kokex.adapters.postgres import ownership as module
@@ -73,18 +72,25 @@ async def test_a_database_that_falls_silent_counts_as_lost(
         await first.prove()
 
 
+EVENT = (
+    "INSERT INTO order_event_logs (plan_id, account_id, event_type, order_id, inst_id, side, event_key, event_data)"
+    " VALUES (1, 7, 'buy_order_live', '9', 'ETH-USDT', 'buy', 'live', '{}')"
+)
+TURN = (
+    "INSERT INTO turns (plan_id, status, trigger_keys, trigger_summary, event_ids, cursor, started_at)"
+    " SELECT 1, 'running', '{}', '', '{}', 7, now() WHERE false"
+)
+
+
+@pytest.mark.parametrize("statement", [EVENT, TURN], ids=["event", "turn"])
 async def test_a_new_holder_waits_for_what_the_former_is_writing(
-    engines: list[PostgresAccountLocks], database_url: str, monkeypatch: pytest.MonkeyPatch
+    engines: list[PostgresAccountLocks], database_url: str, monkeypatch: pytest.MonkeyPatch, statement: str
 ) -> None:
-    """The journal's transaction of a dying engine is committed before its successor reads."""
+    """The last transaction of a dying engine is committed before its successor reads: its events, and what its turns told."""
     monkeypatch.setattr(module, "WRITING_SECONDS", 60.0)
     first, _ = engines
     async with await psycopg.AsyncConnection.connect(database_url) as writer:
-        await writer.execute(
-            "INSERT INTO order_event_logs (plan_id, account_id, event_type, order_id, inst_id, side, event_key, event_data)"
-            " VALUES (1, 7, 'buy_order_live', '9', 'ETH-USDT', 'buy', 'live', %s)",
-            [Jsonb({})],
-        )
+        await writer.execute(statement)
         claim = asyncio.create_task(first.acquire(7))
         with pytest.raises(TimeoutError):
             await asyncio.wait_for(asyncio.shield(claim), 0.2)

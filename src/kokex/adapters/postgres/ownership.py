@@ -35,8 +35,8 @@ ENGINES = 0x4B4F454E
 ANSWER_SECONDS = 3.0
 """Without an answer for so long the session counts as lost, on this side."""
 WRITING_SECONDS = 1.0
-"""How long an account that was just taken waits for what is being written to the journal. It is given back then, and tried again:
-meanwhile the other accounts go on."""
+"""How long an account that was just taken waits for what is being written to the journal and to turns. It is given back then, and
+tried again: meanwhile the other accounts go on."""
 NAME = "kokex engine "
 """What a session's name begins with, where the server lists its sessions."""
 
@@ -74,11 +74,12 @@ WHERE owned.locktype = 'advisory' AND owned.classid = :accounts AND owned.grante
     AND owned.database = (SELECT oid FROM pg_database WHERE datname = current_database())
 """
 
-# Transactions that are writing to the journal now, as a former owner's last one may be: its session need not have ended
-# together with the one that held the lock.
+# Transactions that are writing to the journal or to turns now, as a former owner's last one may be: its session need not have
+# ended together with the one that held the lock. (A turn that is opened while its plan is taken up would keep what it tells.)
 _WRITING = """
-SELECT virtualtransaction, pid FROM pg_locks
-WHERE relation = 'order_event_logs'::regclass AND mode = 'RowExclusiveLock' AND pid <> pg_backend_pid()
+SELECT DISTINCT virtualtransaction, pid FROM pg_locks
+WHERE relation IN ('order_event_logs'::regclass, 'turns'::regclass) AND mode = 'RowExclusiveLock'
+    AND pid <> pg_backend_pid()
 """
 
 
@@ -143,13 +144,13 @@ class PostgresAccountLocks:
         await self._ask("SELECT pg_advisory_lock_shared(%s, 0)", [ENGINES])
 
     async def _until_written(self) -> bool:
-        """Wait for the journal's transactions that began before the account was ours. False: one does not end."""
+        """Wait for transactions of the journal and of turns that began before the account was ours. False: one does not end."""
         writing = set(await self._ask(_WRITING, []))
         deadline = time.monotonic() + WRITING_SECONDS
         while writing:
             if time.monotonic() > deadline:
                 log.warning(
-                    "account waits: a transaction of the journal does not end",
+                    "account waits: a transaction of the journal or of turns does not end",
                     database=str(self._address),
                     sessions=sorted(process for _, process in writing),
                     hint="it may belong to an engine that was stopped; see pg_stat_activity",
