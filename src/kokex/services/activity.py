@@ -175,15 +175,17 @@ class PlanActivity:
             ExchangeError: as `work` does; or the end of its orders is not known yet, and the plan stays subscribed to them.
             ConfigurationError: as `work` does.
         """
-        await self._store.notices.unwatch(plan.id)
         session = self._services.sessions.by_id(plan.account_id)
         if self._claims.forget(plan) and session is not None:
             self._drop_if_idle(session)
         work = self._works.get(plan.id)
         if work is None and await self._store.orders.pending(plan_id=plan.id):
             work = await self._begin(plan)
-        if work is None:
-            return
+        if work is not None:
+            await self._end(work, plan)
+        await self._store.notices.unwatch(plan.id)
+
+    async def _end(self, work: _Work, plan: Plan) -> None:
         work.plan = work.runner.plan = plan
         self._services.neighbourhood.know(plan)
         await self._end_agent(work)

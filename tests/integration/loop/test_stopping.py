@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Mapping
+from datetime import UTC, datetime
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
@@ -15,10 +16,12 @@ from kokex.domain.decision import Turn
 from kokex.domain.errors import ExchangeUnavailableError
 from kokex.domain.instrument import Side
 from kokex.domain.order import Order, OrderStatus, OrderType
-from kokex.domain.plan import Plan, PlanStatus
+from kokex.domain.plan import AgentSettings, Plan, PlanStatus, TriggerKind
+from kokex.domain.schedule import Schedule
 from kokex.ports.toolbox import Toolbox
 from kokex.services import intent_recording, plans
 from kokex.services.withdrawing import Withdrawal
+from tests.builders import TRADES
 from tests.world import WrittenAgent, eventually, idle, paper_world, platform, running_engine
 
 LOT = Decimal("0.5")
@@ -132,9 +135,42 @@ async def test_a_plan_wanted_again_before_its_stop_is_done_works_on(
         assert [state for _, state, _ in world.pushed()] == ["live"]
 
 
-async def resting(world: Any, made: Engine, monkeypatch: pytest.MonkeyPatch) -> tuple[Plan, Unreachable]:
+async def test_a_plan_counts_as_stopped_from_the_end_of_its_stop_on(
+    database_url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Wanted again before, it is told of what happened meanwhile; after that, of nothing that was before its next start."""
+    monkeypatch.setattr(plans, "RETRY_SECONDS", 0.05)
+    agent = AgentSettings(
+        trading_tools=TRADES,
+        triggers=frozenset({TriggerKind.FORECAST, TriggerKind.SCHEDULE}),
+        schedule=Schedule.parse("1d"),
+    )
+    async with platform(database_url, tmp_path, RestsOnce()) as (world, _, made):
+        notices, never = world.application.store.notices, datetime(2100, 1, 1, tzinfo=UTC)
+        plan, cancel = await resting(world, made, monkeypatch, agent=agent)
+        since = await notices.watch(plan.id, never)
+        assert since != never
+        await world.application.plans.stop(plan.id)
+        await eventually(lambda: cancel.tried >= 2, "a stop that is tried again")
+        await world.application.plans.start(plan.id)
+        await eventually(lambda: wanted(made, plan, PlanStatus.RUNNING), "a plan that is wanted again")
+        assert await notices.watch(plan.id, never) == since
+
+        cancel.away = False
+        await world.application.plans.stop(plan.id)
+        await eventually(lambda: not made.activity.works(plan.id), "a plan at rest")
+
+        async def forgotten() -> bool:
+            return await notices.watch(plan.id, never) == never
+
+        await eventually(forgotten, "a plan that nothing counts for")
+
+
+async def resting(
+    world: Any, made: Engine, monkeypatch: pytest.MonkeyPatch, **changes: Any
+) -> tuple[Plan, Unreachable]:
     """A plan with one order open, of which the exchange hears no cancellation."""
-    plan = await world.plan()
+    plan = await world.plan(**changes)
     await eventually(lambda: len(world.pushed()) == 1, "an order that rests")
     session = next(session for one, session in made.activity.at_work() if one.id == plan.id)
     cancel = Unreachable(session.exchange.cancel)
