@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pytest
+from psycopg.conninfo import make_conninfo
 
 from kokex.adapters.postgres.address import DatabaseAddress
 from kokex.domain.errors import ConfigurationError
@@ -26,6 +27,19 @@ def test_moments_come_in_utc_beside_the_users_own_options() -> None:
     address = DatabaseAddress.parse("postgresql://db.example/trading?options=-c%20statement_timeout%3D5000")
 
     assert address.connect_arguments["options"] == "-c timezone=UTC -c statement_timeout=5000"
+
+
+def test_a_silent_host_is_given_up_after_a_minute() -> None:
+    """Whether we only listen or have sent something that it does not confirm; a URL may say otherwise."""
+    arguments = DatabaseAddress.parse("postgresql://db.example/trading").connect_arguments
+    listening = (
+        arguments["keepalives_idle"] + arguments["keepalives_count"] * arguments["keepalives_interval"]
+    )
+
+    assert listening == 60
+    assert "tcp_user_timeout=60000" in make_conninfo(**arguments)
+    own = DatabaseAddress.parse("postgresql://db.example/trading?tcp_user_timeout=5000")
+    assert own.connect_arguments["tcp_user_timeout"] == "5000"
 
 
 def test_socket_folder() -> None:

@@ -14,11 +14,14 @@ from kokex.domain.errors import ConfigurationError
 
 _DIALECT: Dialect = postgresql.psycopg.dialect()  # type: ignore[no-untyped-call]
 
+# A host that has gone silent is given up after 60 s, also where something was sent that it has not confirmed: keepalives do not
+# count then, and a statement would wait for a quarter of an hour.
 _KEEPALIVE = {
     "connect_timeout": 10,
     "keepalives_idle": 30,
     "keepalives_interval": 10,
     "keepalives_count": 3,
+    "tcp_user_timeout": 60_000,
     "application_name": "kokex",
 }
 
