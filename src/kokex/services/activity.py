@@ -36,8 +36,8 @@ from kokex.services.withdrawing import Withdrawal
 
 log = structlog.get_logger(__name__)
 
-AGAIN_SECONDS = 1.0
-"""How soon an agent that was cancelled and goes on is cancelled again."""
+AGAIN_SECONDS = 60.0
+"""How soon an agent that was cancelled and goes on is cancelled again. Not before: a command under way is seen through to its end."""
 
 
 @dataclass(slots=True)
