@@ -3,14 +3,28 @@
 from __future__ import annotations
 
 import asyncio
+import json
+import math
 import socket
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import ExitStack
+from datetime import UTC, datetime, timedelta, timezone
+from decimal import Decimal
+from typing import Any
 
 import psycopg
 import pytest
 
-from kokex.adapters.postgres.parameters import BigintArray, TextArray
+from kokex.adapters.postgres.parameters import (
+    BigintArray,
+    BooleanArray,
+    DoubleArray,
+    JsonbArray,
+    JsonbDocument,
+    MomentArray,
+    Parameter,
+    TextArray,
+)
 from kokex.adapters.postgres.statement_line import Statement, StatementLine, number, text
 
 KEEP = Statement.of(
@@ -144,3 +158,79 @@ async def test_what_is_refused_when_all_is_committed(line: StatementLine) -> Non
     assert not line.closed
     (counted,) = await line.run((COUNT, {"numbers": BigintArray.of([1, 2, 3, 4])}))
     assert number(counted, 0, 0) == 0
+
+
+_TEXTS = [
+    "",
+    None,
+    "NULL",
+    "{}",
+    'a"b',
+    "a\\b",
+    "a,b",
+    "o'clock",
+    "wörd \u4e2d \U0001f600",
+    "\n\t ",
+    "x" * 3_000_000,
+]
+_NUMBERS = [
+    Decimal("1E+5"),
+    Decimal("-1.50"),
+    None,
+    Decimal("1E-9"),
+    Decimal("Infinity"),
+    Decimal("NaN"),
+    Decimal("-0"),
+]
+_MOMENTS = [
+    datetime(2026, 1, 1, 12, 0, 0, 1, tzinfo=UTC),
+    datetime(1999, 12, 31, 23, 59, 59, 999_999, tzinfo=timezone(timedelta(hours=8))),
+    datetime(1, 1, 1, tzinfo=UTC),
+    datetime.max.replace(tzinfo=UTC),
+]
+_DOUBLES = [0.1, None, math.inf, -math.inf, math.nan, 5e-324, -0.0, 1.0]
+
+
+@pytest.mark.parametrize(
+    ("kind", "own", "values"),
+    [
+        ("text[]", TextArray.of, _TEXTS),
+        ("text[]", TextArray.of_few, _TEXTS[:-1] * 2),
+        ("numeric[]", TextArray.of_numbers, _NUMBERS),
+        ("bigint[]", BigintArray.of, [0, None, -1, 2**63 - 1, -(2**63)]),
+        ("double precision[]", DoubleArray.of, _DOUBLES),
+        ("boolean[]", BooleanArray.of, [True, None, False]),
+        ("timestamptz[]", MomentArray.of, _MOMENTS),
+    ],
+)
+async def test_values_come_as_the_driver_sends_them(
+    line: StatementLine, kind: str, own: Callable[[list[Any]], Parameter], values: list[Any]
+) -> None:
+    """To the last bit, none and special ones among them; and no value at all."""
+    query = f"SELECT (VALUE::{kind})::text"
+    statement = Statement.of("told", query.replace("VALUE", "%(values)s"))
+    for some in (values, []):
+        expected = await line.connection.execute(query.replace("VALUE", "%s").encode(), [some])
+        (told,) = await line.run((statement, {"values": own(some)}))
+        assert (text(told, 0, 0),) == await expected.fetchone()
+
+
+async def test_documents_come_as_they_are(line: StatementLine) -> None:
+    """JSON, as one value and as many."""
+    documents = [b'{"a": "\\u00f6\\n\\"\\\\", "b": [1.50, null]}', b"[]", '"wörd"'.encode()]
+    (told,) = await line.run(
+        (
+            Statement.of("documents", "SELECT to_jsonb(%(many)s)::text, (%(one)s)::text"),
+            {"many": JsonbArray.of(documents), "one": JsonbDocument.of(documents[0])},
+        )
+    )
+    assert json.loads(text(told, 0, 0)) == [json.loads(one) for one in documents]
+    assert text(told, 0, 1) == '{"a": "ö\\n\\"\\\\", "b": [1.50, null]}'
+
+
+async def test_what_the_server_cannot_keep_is_refused(line: StatementLine) -> None:
+    """As the driver would: the line is as good as before."""
+    with pytest.raises(psycopg.DataError):
+        await line.run((KEEP, kept(1, word="a\x00b")))
+    assert not line.closed
+    await line.run((KEEP, kept(1)))
