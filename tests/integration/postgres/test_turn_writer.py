@@ -6,9 +6,11 @@ import asyncio
 import re
 from collections.abc import Mapping
 from dataclasses import replace
+from decimal import Decimal
 
 import psycopg
 import pytest
+from sqlalchemy.ext.asyncio import AsyncConnection
 
 from kokex.adapters.postgres import PostgresStore
 from kokex.adapters.postgres.address import DatabaseAddress
@@ -26,6 +28,7 @@ from kokex.adapters.postgres.turn_writer import (
 from kokex.domain.decision import Action, Decision, Trigger, TurnStatus
 from kokex.domain.errors import StateError, StoreUnavailableError
 from kokex.domain.events import OrderEvent
+from kokex.domain.notice import AlertDirection
 from kokex.domain.plan import Plan, TriggerKind
 from tests.builders import START
 from tests.integration.postgres.journalling import entry, new_plan
@@ -173,6 +176,40 @@ async def test_whoever_gives_up_while_the_database_is_away_opens_no_turn_later(
     assert running is not None and running.id == theirs
     assert await store.turns.running(plans[0].id) is None
     assert not await store.turns.handled(plans[0].id, "forecast:1")
+
+
+@pytest.mark.parametrize("change", ["limits", "note", "alert"])
+async def test_a_change_of_one_plan_that_takes_long_keeps_no_turn_waiting(
+    store: PostgresStore, plans: list[Plan], monkeypatch: pytest.MonkeyPatch, change: str
+) -> None:
+    """Neither its own nor, in the same transaction, those of others."""
+    plan, begun, may_end = plans[0], asyncio.Event(), asyncio.Event()
+    turn = await store.turns.start(plan.id, told(1), 0, START)
+    execute = AsyncConnection.execute
+
+    async def executed(self, statement, *args, **kwargs):  # type: ignore[no-untyped-def]
+        found = await execute(self, statement, *args, **kwargs)
+        if "FOR UPDATE" in str(statement):
+            begun.set()
+            await may_end.wait()
+        return found
+
+    asked = {
+        "limits": lambda: store.risk.change_limits(plan.id, lambda kept: kept, by="ann", reason="", at=START),
+        "note": lambda: store.notes.add(plan.id, turn, "rising", START),
+        "alert": lambda: store.alerts.set(plan.id, turn, Decimal(1), AlertDirection.ABOVE, "", START),
+    }
+    with monkeypatch.context() as patched:
+        patched.setattr(AsyncConnection, "execute", executed)
+        changing = asyncio.ensure_future(asked[change]())
+        await begun.wait()
+        try:
+            async with asyncio.timeout(20):
+                await store.turns.finish(turn, HELD, START)
+                await asyncio.gather(*(store.turns.start(one.id, told(2), 0, START) for one in plans))
+        finally:
+            may_end.set()
+            await changing
 
 
 async def test_closing_ends_everything(store: PostgresStore, database_url: str, plans: list[Plan]) -> None:

@@ -44,7 +44,7 @@ class PostgresAlerts:
         )
         values = name | {"note": storable_text(note), "made_at": at}
         async with self._database.begin() as connection:
-            plan = select(plans.c.id).where(plans.c.id == plan_id).with_for_update()
+            plan = select(plans.c.id).where(plans.c.id == plan_id).with_for_update(key_share=True)
             if (await connection.execute(plan)).one_or_none() is None:
                 raise NotFoundError(f"plan {plan_id} does not exist")
             row = (await connection.execute(earlier)).one_or_none()

@@ -249,7 +249,8 @@ def _outcome_values(outcome: VersionOutcome) -> dict[str, object]:
 
 async def _lock_plan(connection: AsyncConnection, plan_id: int) -> str:
     """One change of a plan's versions at a time; the plan's name. Raises `NotFoundError`."""
-    found = await connection.execute(select(plans.c.name).where(plans.c.id == plan_id).with_for_update())
+    plan = select(plans.c.name).where(plans.c.id == plan_id).with_for_update(key_share=True)
+    found = await connection.execute(plan)
     name = found.scalar_one_or_none()
     if name is None:
         raise NotFoundError(f"plan {plan_id} does not exist")

@@ -32,7 +32,7 @@ class PostgresNotes:
         )
         too_old = delete(plan_notes).where(plan_notes.c.plan_id == plan_id, plan_notes.c.id.not_in(newest))
         async with self._database.begin() as connection:
-            plan = select(plans.c.id).where(plans.c.id == plan_id).with_for_update()
+            plan = select(plans.c.id).where(plans.c.id == plan_id).with_for_update(key_share=True)
             if (await connection.execute(plan)).one_or_none() is None:
                 raise NotFoundError(f"plan {plan_id} does not exist")
             row = (await connection.execute(select(plan_notes).filter_by(**values))).first()

@@ -58,7 +58,8 @@ async def change_setting(
     this, changes = plans.c.id == plan_id, setting.changes
     latest = select(func.max(changes.c.version)).where(changes.c.plan_id == plan_id)
     async with database.begin() as connection:
-        locked = select(setting.column).where(this).with_for_update()
+        # `key_share`, here and wherever a plan is locked: rows that only name it, its turns among them, are written meanwhile.
+        locked = select(setting.column).where(this).with_for_update(key_share=True)
         kept = (await connection.execute(locked)).scalar_one_or_none()
         if kept is None:
             raise NotFoundError(f"plan {plan_id} does not exist")
