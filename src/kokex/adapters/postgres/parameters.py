@@ -183,5 +183,5 @@ def _dumper(kind: type[Parameter]) -> type[Dumper]:
 
 _DUMPERS: dict[type[Parameter], type[Dumper]] = {
     kind: _dumper(kind)
-    for kind in (TextArray, JsonbArray, BigintArray, BooleanArray, MomentArray, JsonbDocument)
+    for kind in (TextArray, JsonbArray, BigintArray, DoubleArray, BooleanArray, MomentArray, JsonbDocument)
 }
