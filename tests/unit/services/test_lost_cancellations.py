@@ -14,7 +14,7 @@ from kokex.services import activity
 from kokex.services.activity import PlanActivity
 from kokex.services.reconciling.service import TROUBLED_SECONDS, ReconcilingService
 from kokex.services.reconciling.stops import RETRY_SECONDS, Stops
-from kokex.services.reconciling.together import together
+from kokex.services.reconciling.together import heed_cancellation, together
 from tests.fakes.clock import ManualClock, settle
 
 
@@ -55,6 +55,21 @@ async def test_questions_asked_together() -> None:
     asker.cancel()
     with pytest.raises(asyncio.CancelledError):
         await asker
+
+
+async def test_whose_question_failed_is_not_cancelled() -> None:
+    """One error after another: their asker hears each, and goes on."""
+
+    async def fails_late() -> None:
+        await settle()
+        raise ExchangeUnavailableError("busy")
+
+    for _ in range(3):
+        with pytest.raises(ExchangeUnavailableError, match="busy"):
+            await together([fails_late(), asyncio.sleep(0)])
+        heed_cancellation()
+    assert await together([asyncio.sleep(0, one) for one in (1, 2)]) == [1, 2]
+    assert await together([]) == []
 
 
 async def test_whoever_looks_at_an_account_for_ever() -> None:

@@ -178,6 +178,7 @@ class ReconcilingService:
                 self._stop(session, error)
                 return False
             except KokexError as error:
+                heed_cancellation()
                 self.standings.out_of_reach(session, f"the account could not be reconciled: {error}")
                 log.warning("not reconciled yet", account=session.account.name, reason=str(error))
                 await self._clock.sleep(delay)

@@ -10,14 +10,20 @@ _Answer = TypeVar("_Answer")
 
 
 async def together(questions: Iterable[Coroutine[Any, Any, _Answer]]) -> list[_Answer]:
-    """The answers, in the order of the questions. The first error ends the other questions and is raised as it is."""
+    """The answers, in the order of the questions. The first error ends the other questions and is raised as it is.
+
+    No task group: in Python 3.11 one whose task fails leaves its owner counted as cancelled, and `heed_cancellation` goes by that.
+    """
+    asked = [asyncio.ensure_future(question) for question in questions]
+    if not asked:
+        return []
     try:
-        async with asyncio.TaskGroup() as group:
-            asked = [group.create_task(question) for question in questions]
-    except BaseExceptionGroup as failed:
-        heed_cancellation()
-        raise _first(failed) from failed
-    return [task.result() for task in asked]
+        answered, _ = await asyncio.wait(asked, return_when=asyncio.FIRST_EXCEPTION)
+    finally:
+        for task in asked:
+            task.cancel()
+        await asyncio.gather(*asked, return_exceptions=True)
+    return [task.result() for task in asked if task in answered]
 
 
 def heed_cancellation() -> None:
@@ -25,10 +31,3 @@ def heed_cancellation() -> None:
     task = asyncio.current_task()
     if task is not None and task.cancelling():
         raise asyncio.CancelledError
-
-
-def _first(group: BaseExceptionGroup[BaseException]) -> BaseException:
-    found: BaseException = group
-    while isinstance(found, BaseExceptionGroup):
-        found = found.exceptions[0]
-    return found
