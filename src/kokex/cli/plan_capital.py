@@ -7,8 +7,9 @@ from dataclasses import asdict
 from decimal import Decimal
 from typing import Any
 
-from kokex.cli.output import plain, when
-from kokex.cli.risk_report import value_words
+from kokex.cli import numbered_changes
+from kokex.cli.numbered_changes import Differences, differences
+from kokex.cli.output import plain
 from kokex.domain.capital import CapitalSettings, SizingMethod
 from kokex.ports.permissions import CapitalChange
 
@@ -32,43 +33,18 @@ def capital_rows(settings: CapitalSettings, quote: str) -> list[tuple[str, str]]
     ]
 
 
-def differences(change: CapitalChange) -> dict[str, tuple[Any, Any]]:
-    """Value before and after, by the setting's name."""
-    old, new = asdict(change.before), asdict(change.after)
-    return {name: (old[name], new[name]) for name in new if old[name] != new[name]}
-
-
 def change_documents(changes: Sequence[CapitalChange]) -> list[dict[str, Any]]:
     """As JSON-ready values, oldest first."""
-    return [
-        {
-            "version": change.version,
-            "changed_at": change.at,
-            "changed_by": change.by,
-            "reason": change.reason,
-            "changes": {
-                name: {"before": old, "after": new} for name, (old, new) in differences(change).items()
-            },
-        }
-        for change in changes
-    ]
+    return [numbered_changes.change_document(change, _differences(change)) for change in changes]
 
 
 def change_rows(changes: Sequence[CapitalChange]) -> list[tuple[str, ...]]:
-    """Version, when, by whom, what, before, after and why, oldest first."""
-    return [
-        (
-            str(change.version),
-            when(change.at),
-            change.by,
-            name,
-            value_words(old),
-            value_words(new),
-            change.reason,
-        )
-        for change in changes
-        for name, (old, new) in differences(change).items()
-    ]
+    """As rows of a table, oldest first."""
+    return [row for change in changes for row in numbered_changes.change_rows(change, _differences(change))]
+
+
+def _differences(change: CapitalChange) -> Differences:
+    return differences(asdict(change.before), asdict(change.after))
 
 
 def _sizing(settings: CapitalSettings, quote: str) -> str:

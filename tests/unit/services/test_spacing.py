@@ -38,3 +38,4 @@ async def test_one_who_gives_up_holds_nobody() -> None:
     waiting[2].cancel()
     async with asyncio.timeout(60):
         await asyncio.gather(waiting[1], waiting[3])
+    assert [one.cancelled() for one in waiting] == [True, False, True, False]
